@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <lazytsc/host.h>
+
+enum lazytsc_msr_verdict lazytsc_host_check_msr(u64 word, u64 gpa_end)
+{
+	if (word == 0)
+		return LAZYTSC_MSR_SWITCH_OFF;
+	if (!(word & LAZYTSC_MSR_ENABLE) || (word & LAZYTSC_MSR_RESERVED))
+		return LAZYTSC_MSR_BAD_RESERVED;
+	if ((word & LAZYTSC_MSR_GPA) >= gpa_end)
+		return LAZYTSC_MSR_BAD_ADDRESS;
+	return LAZYTSC_MSR_SWITCH_ON;
+}
+
+/* A lower armed only makes the guest exit less readily; what it skipped on before still holds. */
+static void lower(struct lazytsc_area *area, u64 armed)
+{
+	lazytsc_store(&area->armed, armed);
+}
+
+/*
+ * Take the promise at the former armed back, then see what the guest wanted of it.
+ *
+ * The barrier pairs with the one in tell() of guest.c: store buffering (SB). Here armed is stored
+ * and pending loaded; there pending is stored and armed loaded. With both barriers at least one
+ * side sees the other. Without this one, or with the load first, the guest can skip on the former
+ * armed while the host has read the former pending: the deadline is lost (A7).
+ */
+static u64 raise(struct lazytsc_area *area, u64 armed)
+{
+	lazytsc_store(&area->armed, armed);
+	lazytsc_mb();
+	return lazytsc_load(&area->pending);
+}
+
+static void set_timer(struct lazytsc_host *h, bool lazy, u64 timer, u64 wanted)
+{
+	lazytsc_assert(timer != 0 || !lazy);
+	lazytsc_assert(lazy || timer == wanted);
+
+	h->lazy = lazy;
+	h->timer = timer;
+	h->wanted = wanted;
+}
+
+static struct lazytsc_decision decide(struct lazytsc_host *h, u64 inject)
+{
+	if (inject) {
+		h->inflight = inject;
+		h->stats.injections++;
+	}
+	return (struct lazytsc_decision){ .timer = h->timer, .inject = inject };
+}
+
+/* The earlier of a deadline and a guess, where 0 is no guess. */
+static u64 earlier(u64 deadline, u64 guess)
+{
+	return guess && guess < deadline ? guess : deadline;
+}
+
+void lazytsc_host_enable(struct lazytsc_host *h, struct lazytsc_area *area)
+{
+	lazytsc_assert(!h->lazy);
+
+	lazytsc_store(&area->armed, 0);
+}
+
+struct lazytsc_decision lazytsc_host_write(struct lazytsc_host *h, struct lazytsc_area *area, u64 v,
+					   u64 now, u64 guess)
+{
+	bool ours;
+	u64 armed;
+
+	h->stats.traps++;
+	if (v == 0)
+		return lazytsc_host_cancel(h, area);
+
+	/* The exit drained the guest's stores. A value that pending does not hold is a raw write. */
+	ours = area && lazytsc_load(&area->pending) == v;
+	h->inflight = 0;
+	if (guess <= now || !ours)
+		guess = 0;
+
+	if (v <= now) {
+		/* Consumed: a guess beyond v keeps the rule that pending < armed is not wanted. */
+		armed = guess;
+		set_timer(h, armed != 0, armed, 0);
+	} else {
+		armed = ours ? earlier(v, guess) : 0;
+		set_timer(h, ours, ours ? armed : v, v);
+	}
+	/* The guest is stopped and pending is known: this may raise armed without reading again. */
+	if (area)
+		lazytsc_store(&area->armed, armed);
+	return decide(h, v <= now ? v : 0);
+}
+
+static void count_silent(struct lazytsc_host *h, const struct lazytsc_expiry *e)
+{
+	if (e->blocked)
+		h->stats.silent_blocked++;
+	else
+		h->stats.silent_running++;
+}
+
+/* The last moment at which a deadline is due in this expiry; ~0 where the sum would wrap. */
+static u64 due_limit(const struct lazytsc_expiry *e)
+{
+	/* On another CPU the guest could still move what is not due yet: never commit early. */
+	u64 wait = e->context == LAZYTSC_VCPU ? e->wait : 0;
+
+	return e->now > ~wait ? ~(u64)0 : e->now + wait;
+}
+
+static struct lazytsc_decision expire_plain(struct lazytsc_host *h, const struct lazytsc_expiry *e)
+{
+	u64 deadline = h->timer;
+
+	if (deadline > due_limit(e)) {
+		count_silent(h, e);
+		return decide(h, 0);
+	}
+	set_timer(h, false, 0, 0);
+	return decide(h, deadline);
+}
+
+static struct lazytsc_decision expire_lazy(struct lazytsc_host *h, struct lazytsc_area *area,
+					   const struct lazytsc_expiry *e)
+{
+	u64 limit = due_limit(e);
+	u64 fired = h->timer;
+	u64 next = e->guess > fired && e->guess > limit ? e->guess : 0;
+	u64 pending = raise(area, next);
+
+	if (pending >= fired && pending <= limit) {
+		/* next is 0 or beyond pending, so this deadline is not found wanted once more. */
+		set_timer(h, next != 0, next, 0);
+		return decide(h, pending);
+	}
+
+	count_silent(h, e);
+	if (pending < fired) {
+		/* None, delivered before, or its MSR write is on the way. */
+		set_timer(h, next != 0, next, 0);
+		return decide(h, 0);
+	}
+	set_timer(h, true, earlier(pending, next), pending);
+	if (h->timer != next)
+		lower(area, h->timer);
+	return decide(h, 0);
+}
+
+struct lazytsc_decision lazytsc_host_expire(struct lazytsc_host *h, struct lazytsc_area *area,
+					    const struct lazytsc_expiry *e)
+{
+	if (!h->timer)
+		return decide(h, 0);
+	if (!h->lazy)
+		return expire_plain(h, e);
+
+	lazytsc_assert(area);
+	return expire_lazy(h, area, e);
+}
+
+void lazytsc_host_delivered(struct lazytsc_host *h)
+{
+	h->inflight = 0;
+}
+
+struct lazytsc_decision lazytsc_host_withdraw(struct lazytsc_host *h, struct lazytsc_area *area,
+					      enum lazytsc_withdraw_reason reason)
+{
+	u64 wanted = h->wanted;
+
+	lazytsc_assert(reason < LAZYTSC_WITHDRAW_REASONS);
+
+	if (!h->lazy)
+		return decide(h, 0);
+
+	if (area) {
+		u64 pending = raise(area, 0);
+
+		wanted = pending >= h->timer ? pending : 0;
+	}
+	set_timer(h, false, wanted, wanted);
+	h->stats.withdrawals[reason]++;
+	return decide(h, 0);
+}
+
+void lazytsc_host_resume(struct lazytsc_host *h, struct lazytsc_area *area, u64 now)
+{
+	if (!area || h->lazy)
+		return;
+
+	if (h->timer > now && lazytsc_load(&area->pending) == h->timer)
+		set_timer(h, true, h->timer, h->timer);
+	lazytsc_store(&area->armed, h->lazy ? h->timer : 0);
+}
+
+struct lazytsc_decision lazytsc_host_cancel(struct lazytsc_host *h, struct lazytsc_area *area)
+{
+	if (area)
+		lazytsc_store(&area->armed, 0);
+	set_timer(h, false, 0, 0);
+	h->inflight = 0;
+	return decide(h, 0);
+}
+
+struct lazytsc_decision lazytsc_host_restore(struct lazytsc_host *h, u64 v)
+{
+	lazytsc_assert(!h->lazy);
+
+	set_timer(h, false, v, v);
+	h->inflight = 0;
+	return decide(h, 0);
+}
+
+u64 lazytsc_host_deadline(const struct lazytsc_host *h, const struct lazytsc_area *area)
+{
+	u64 wanted = h->timer;
+
+	if (h->lazy) {
+		u64 pending;
+
+		lazytsc_assert(area);
+		pending = lazytsc_load(&area->pending);
+		wanted = pending >= h->timer ? pending : 0;
+	}
+	return wanted ? wanted : h->inflight;
+}

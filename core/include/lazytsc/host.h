@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The host's side: it decides, the caller acts.
+ *
+ * A vCPU has one host timer. It is either
+ *
+ *   none    no timer runs, armed is 0
+ *   plain   armed is published as 0 and pending does not count: a stock TSC deadline
+ *   lazy    armed is published, and the host looks at pending when it fires
+ *
+ * Every function returns what the timer must be from now on and whether to inject (struct
+ * lazytsc_decision); arming hrtimers and setting IRR bits is the caller's. The host trusts nothing
+ * that it reads in guest memory: it compares with its own copy of what it published, reads pending
+ * once for each decision, and never reads armed (B11).
+ *
+ * Synchronisation. Calls for one struct lazytsc_host are serialised by the caller (in KVM: the
+ * vCPU's mutex, and hrtimer_cancel() before the vCPU thread decides). Against the guest:
+ *
+ *                          guest running?   armed                   pending
+ *   guest set, disarm      yes, it is it    load after barrier      store before barrier
+ *   host_write             no (exit)        store                   load
+ *   host_expire            maybe (remote)   store before barrier    load after barrier
+ *   host_withdraw          maybe            store before barrier    load after barrier
+ *   host_resume            no               store                   load
+ *   host_cancel, _enable   no               store                   -
+ *   host_deadline          maybe            -                       load
+ *
+ * "remote" is a decision on another CPU while the vCPU may be in guest mode (an hrtimer on a
+ * housekeeping CPU). "no" means that an exit has drained the vCPU's stores and that it stays out
+ * of guest mode until the call returns; this is called vCPU context below.
+ *
+ * Where a function takes an area, NULL says that the feature is off for this vCPU or that its page
+ * is out of reach. All times are guest TSC; 0 stands for none.
+ */
+#ifndef LAZYTSC_HOST_H
+#define LAZYTSC_HOST_H
+
+#include <lazytsc/abi.h>
+
+/* Why a lazy timer was made a plain one. */
+enum lazytsc_withdraw_reason {
+	LAZYTSC_WITHDRAW_USERSPACE, /* the vCPU thread returns to user space (B17) */
+	LAZYTSC_WITHDRAW_MASK, /* the timer's LVT entry was masked (B8) */
+	LAZYTSC_WITHDRAW_DISABLE, /* the guest or user space switched the feature off */
+	LAZYTSC_WITHDRAW_MEMSLOT, /* the page moves or goes away (B18) */
+	LAZYTSC_WITHDRAW_REASONS
+};
+
+/* Where an expiry is decided. */
+enum lazytsc_context {
+	LAZYTSC_VCPU, /* after an exit, or in the blocked vCPU's thread: the guest is stopped */
+	LAZYTSC_REMOTE /* on another CPU: the guest may be running */
+};
+
+struct lazytsc_host_stats {
+	u64 traps; /* guest writes of the MSR that exited */
+	u64 injections; /* interrupts decided */
+	u64 silent_running; /* silent expiries while the vCPU was not blocked */
+	u64 silent_blocked; /* silent expiries while it was blocked in HLT */
+	u64 withdrawals[LAZYTSC_WITHDRAW_REASONS];
+};
+
+struct lazytsc_host {
+	u64 timer; /* when the host timer must fire; 0: none. The caller may read it. */
+	bool lazy; /* the timer is lazy, and `timer` is what armed was last published as */
+	u64 wanted; /* lazy: the deadline last seen in pending; 0: the timer stands for a guess */
+	u64 inflight; /* the deadline of an injection decided but not delivered; 0: none */
+	struct lazytsc_host_stats stats;
+};
+
+/* What the caller does now. */
+struct lazytsc_decision {
+	/*
+	 * Arm the host timer here, in place of any other; 0: stop it. May lie in the past: then it
+	 * fires at once, and the caller bounds how often that repeats.
+	 */
+	u64 timer;
+	/*
+	 * Not 0: the timer interrupt for this deadline is due. If the deadline is still ahead (never
+	 * on another CPU), keep the guest stopped until then. Say lazytsc_host_delivered() when the
+	 * interrupt is in the LAPIC.
+	 */
+	u64 inject;
+};
+
+enum lazytsc_msr_verdict {
+	LAZYTSC_MSR_SWITCH_ON, /* acceptable: enable */
+	LAZYTSC_MSR_SWITCH_OFF, /* acceptable: 0, disable */
+	LAZYTSC_MSR_BAD_RESERVED, /* reserved bits, or an address without the enable bit: #GP */
+	LAZYTSC_MSR_BAD_ADDRESS /* beyond the guest's physical address space: #GP */
+};
+
+/**
+ * lazytsc_host_check_msr() - is this word acceptable in LAZYTSC_MSR?
+ * @word:    what the guest, or user space, writes
+ * @gpa_end: the first address beyond the guest's physical address space (1 << MAXPHYADDR)
+ *
+ * An acceptable address is aligned to LAZYTSC_AREA_SIZE, so the area lies in one page. Whether
+ * memory is there is the caller's to find out. Any context.
+ *
+ * Source: requirement B11.
+ */
+enum lazytsc_msr_verdict lazytsc_host_check_msr(u64 word, u64 gpa_end);
+
+/**
+ * lazytsc_host_enable() - the guest has given its area
+ * @h:    the vCPU's host side; zeroed when the vCPU was created
+ * @area: the guest's area
+ *
+ * Publishes armed = 0. A timer that runs stays as it is, a plain one. A lazy timer on a former
+ * area must have been withdrawn. Context: vCPU context.
+ */
+void lazytsc_host_enable(struct lazytsc_host *h, struct lazytsc_area *area);
+
+/**
+ * lazytsc_host_write() - a guest write of MSR_IA32_TSC_DEADLINE exited
+ * @h:     the vCPU's host side
+ * @area:  its area, or NULL
+ * @v:     the value written; it is the wanted deadline, whatever pending holds (B7)
+ * @now:   guest TSC, read after the exit
+ * @guess: where to look next even without need, or 0; used when it lies ahead of @now and, for a
+ *         deadline ahead, before @v
+ *
+ * Context: vCPU context.
+ * Source: requirements A1, A2, A4, A5, B7, B9.
+ */
+struct lazytsc_decision lazytsc_host_write(struct lazytsc_host *h, struct lazytsc_area *area, u64 v,
+					   u64 now, u64 guess);
+
+/* When and how a host timer fired. */
+struct lazytsc_expiry {
+	enum lazytsc_context context;
+	u64 now; /* guest TSC, read before the call */
+	u64 wait; /* how long the caller can keep the guest stopped; LAZYTSC_REMOTE ignores it */
+	u64 guess; /* where to look next even without need, or 0; see lazytsc_host_expire() */
+	bool blocked; /* the vCPU is blocked in HLT; only counted */
+};
+
+/**
+ * lazytsc_host_expire() - the host timer fired
+ * @h:    the vCPU's host side
+ * @area: its area; NULL only when the timer is not lazy. A caller that cannot reach the page now
+ *        does not call: it decides later, in vCPU context.
+ * @e:    when and how
+ *
+ * The timer may fire in advance of h->timer by up to @e->wait in vCPU context. On another CPU it
+ * must not fire in advance: nothing could be decided, and the same timer would be armed again.
+ * A guess at or before the fired timer or now + wait is taken as none: while an injection is
+ * decided, no armed at or below its deadline may stand published. A stale call is harmless.
+ *
+ * Source: requirements A3, A6, A7, B4, B5, B6, B10, B12.
+ */
+struct lazytsc_decision lazytsc_host_expire(struct lazytsc_host *h, struct lazytsc_area *area,
+					    const struct lazytsc_expiry *e);
+
+/**
+ * lazytsc_host_delivered() - the interrupt that was decided is in the LAPIC now
+ * @h: the vCPU's host side
+ *
+ * Until then the deadline reads as set. Context: as for every call.
+ * Source: requirements A3, A16.
+ */
+void lazytsc_host_delivered(struct lazytsc_host *h);
+
+/**
+ * lazytsc_host_withdraw() - take the promise back, keep the deadline
+ * @h:      the vCPU's host side
+ * @area:   its area; NULL when the page is gone already: then the deadline that was last seen in
+ *          pending is kept, and what the guest wrote since is lost with its page
+ * @reason: for the counters
+ *
+ * A lazy timer becomes a plain one at the deadline that the guest wants, or ends. The caller arms
+ * the returned timer, and marks the page dirty. Any context, on any timer.
+ *
+ * Source: requirements B8, B17, B18.
+ */
+struct lazytsc_decision lazytsc_host_withdraw(struct lazytsc_host *h, struct lazytsc_area *area,
+					      enum lazytsc_withdraw_reason reason);
+
+/**
+ * lazytsc_host_resume() - publish again, before the vCPU enters guest mode
+ * @h:    the vCPU's host side
+ * @area: its area, or NULL
+ * @now:  guest TSC
+ *
+ * A plain timer for a deadline that pending holds becomes a lazy one; the timer itself stays as it
+ * is armed. Otherwise publishes armed = 0, which also repairs an area that a restore brought back.
+ * Context: vCPU context.
+ *
+ * Source: requirement B17.
+ */
+void lazytsc_host_resume(struct lazytsc_host *h, struct lazytsc_area *area, u64 now);
+
+/**
+ * lazytsc_host_cancel() - nothing is wanted any more: mode change, INIT, RESET
+ * @h:    the vCPU's host side
+ * @area: its area, or NULL (also when the page is gone)
+ *
+ * Stops the timer, and drops an injection that is not delivered. Context: vCPU context.
+ *
+ * Source: requirements A4, A11, A17, B8.
+ */
+struct lazytsc_decision lazytsc_host_cancel(struct lazytsc_host *h, struct lazytsc_area *area);
+
+/**
+ * lazytsc_host_restore() - user space writes MSR_IA32_TSC_DEADLINE
+ * @h: the vCPU's host side; its timer is not lazy, as always while the vCPU is in user space
+ * @v: the value
+ *
+ * The value is authoritative, whatever pending holds (B17), and may be restored before or after
+ * LAZYTSC_MSR. A deadline in the past fires at once, by the timer.
+ */
+struct lazytsc_decision lazytsc_host_restore(struct lazytsc_host *h, u64 v);
+
+/**
+ * lazytsc_host_deadline() - what RDMSR(0x6e0) reads, and what user space saves
+ * @h:    the vCPU's host side
+ * @area: its area; NULL only when the timer is not lazy
+ *
+ * Return: the deadline that the guest wants and has not been given; never a guess. 0: none.
+ * Source: requirements A3, A8, B14.
+ */
+u64 lazytsc_host_deadline(const struct lazytsc_host *h, const struct lazytsc_area *area);
+
+#endif
