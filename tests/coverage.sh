@@ -1,0 +1,61 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Line and branch coverage of a build with LAZYTSC_COVERAGE whose tests have run.
+# Usage: tests/coverage.sh BUILD [--html]
+# core must be at 100 % of lines and branches; its assertions are excluded by their one macro, and
+# their number is printed. The other rooms are measured and printed. --html writes BUILD/html.
+set -eu
+build=$(cd "$1" && pwd)
+source=$(cd "$(dirname "$0")/.." && pwd)
+all=$build/coverage.info
+
+assertion='lazytsc_assert\('
+run_lcov()
+{
+	lcov --rc lcov_branch_coverage=1 --rc lcov_excl_br_line="LCOV_EXCL_BR_LINE|$assertion" \
+		-q "$@" 2>>"$build/lcov.log" || {
+		cat "$build/lcov.log" >&2
+		exit 1
+	}
+}
+
+: >"$build/lcov.log"
+run_lcov -c -d "$build" --include "$source/*" -o "$all.raw"
+run_lcov -a "$all.raw" -o "$all" # one record a file, with its sums
+rm "$all.raw"
+
+# room NAME: "lines hit, lines, branches hit, branches" of the files under that folder
+room()
+{
+	awk -v prefix="SF:$source/$1/" '
+	/^SF:/ { mine = index($0, prefix) == 1 }
+	mine && /^LH:/ { lh += substr($0, 4) }
+	mine && /^LF:/ { lf += substr($0, 4) }
+	mine && /^BRH:/ { bh += substr($0, 5) }
+	mine && /^BRF:/ { bf += substr($0, 5) }
+	END { print lh + 0, lf + 0, bh + 0, bf + 0 }' "$all"
+}
+
+echo "Coverage (room, lines, branches):"
+for name in core sim harness; do
+	room $name | awk -v name=$name '{
+		printf "  %-8s %5d of %5d lines (%.1f %%)  %5d of %5d branches (%.1f %%)\n", name,
+			$1, $2, $2 ? 100 * $1 / $2 : 0, $3, $4, $4 ? 100 * $3 / $4 : 0 }'
+done
+echo "  $(cat "$source"/core/*.c | grep -cE "$assertion") assertions in core, excluded from its branches"
+
+if [ "${2-}" = --html ]; then
+	genhtml --rc lcov_branch_coverage=1 -q -o "$build/html" -p "$source" "$all" 2>>"$build/lcov.log"
+	echo "  $build/html/index.html"
+fi
+
+set -- $(room core)
+if [ "$2" = 0 ] || [ "$1" != "$2" ] || [ "$3" != "$4" ]; then
+	echo "FAIL: core is not at 100 %; not reached:"
+	awk -v prefix="SF:$source/core/" '
+	/^SF:/ { mine = index($0, prefix) == 1; file = substr($0, 4) }
+	mine && /^DA:[0-9]+,0/ { split(substr($0, 4), a, ","); print "  " file ":" a[1] }
+	mine && /^BRDA:/ && /,(0|-)$/ { split(substr($0, 6), a, ","); print "  " file ":" a[1] " (branch)" }
+	' "$all" | sort -u
+	exit 1
+fi
