@@ -40,5 +40,17 @@ struct lazytsc_variant {
 
 /* The project's own protocol: nothing but the core. */
 extern const struct lazytsc_variant lazytsc_variant_lazy;
+/* The stock timer. */
+extern const struct lazytsc_variant lazytsc_variant_stock;
+/* The 2023 series; see rfc.c for what each of them does wrong. */
+extern const struct lazytsc_variant lazytsc_variant_rfc_v1;
+extern const struct lazytsc_variant lazytsc_variant_rfc_v3;
+extern const struct lazytsc_variant lazytsc_variant_rfc_v3_sw;
+
+/** lazytsc_variant_at() - the @i-th variant, counted from 0, in a stable order; NULL: no more */
+const struct lazytsc_variant *lazytsc_variant_at(unsigned int i);
+
+/** lazytsc_variant_find() - the variant of that name, or NULL */
+const struct lazytsc_variant *lazytsc_variant_find(const char *name);
 
 #endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One vCPU's deadline writes, replayed through one protocol variant, with everything counted.
+ *
+ * How to use it. One struct lazytsc_replay for each vCPU and each variant; feed it what the guest
+ * did, in order of time:
+ *
+ *	lazytsc_replay_init(&r, &lazytsc_variant_lazy, NULL);
+ *	lazytsc_replay_write(&r, ts, v);	// the guest programmed v (0: disarm) at ts
+ *	...
+ *	r.counts.silent_expiries ...
+ *
+ * The host it plays is ideal: its timer fires at the very time for which it is armed, it decides at
+ * once in vCPU context, and the interrupt is delivered at once. What a write finds is therefore
+ * this: every host timer at or before the time of the write has fired. Nothing after the last call
+ * happens, so a deadline that is still outstanding at the end is not counted as delivered.
+ *
+ * The same writes are fed to every variant: how a guest would have programmed its timer differently
+ * after an early or a missing interrupt is not modelled.
+ *
+ * Times are guest TSC. Not thread-safe; one object may be used by one thread at a time.
+ */
+#ifndef LAZYTSC_SIM_REPLAY_H
+#define LAZYTSC_SIM_REPLAY_H
+
+#include <lazytsc/sim/variant.h>
+
+/* What happened, from the start. lazytsc_replay_restart() keeps these. */
+struct lazytsc_replay_counts {
+	u64 msr_write_exits; /* sets and disarms that exited */
+	u64 skips; /* sets and disarms that did not */
+	u64 silent_expiries; /* host timers that fired and injected nothing */
+	u64 injections; /* interrupts decided */
+	u64 early_injections; /* of these: although a later deadline was pending */
+};
+
+struct lazytsc_replay;
+
+/*
+ * Where guesses come from, for a variant that arms early. A source looks at the replay (host, area,
+ * counts) and at its own state, which the caller allocates, one for each struct lazytsc_replay.
+ */
+struct lazytsc_guess_source {
+	/*
+	 * The guess to pass with the call that comes, or 0. On a write: @v is the value written and
+	 * the call is host_write(). On an expiry: @v is 0, the timer that fired is r->host.timer,
+	 * and the call is host_expire().
+	 */
+	u64 (*guess)(void *state, const struct lazytsc_replay *r, u64 now, u64 v);
+	/* What that call decided; r->host is the state after it. May be NULL. */
+	void (*decided)(void *state, const struct lazytsc_replay *r, u64 now,
+			const struct lazytsc_decision *d);
+	/* Events were lost: forget what belongs to the time before. May be NULL. */
+	void (*restart)(void *state);
+};
+
+struct lazytsc_replay {
+	const struct lazytsc_variant *variant;
+	const struct lazytsc_guess_source *source; /* NULL: no guesses */
+	void *source_state;
+	struct lazytsc_replay_counts counts;
+	u64 excess; /* the most by which silent_expiries ever led skips (B12: 0 for the plain rule) */
+	struct lazytsc_guest guest;
+	struct lazytsc_host host;
+	struct lazytsc_area area;
+};
+
+/**
+ * lazytsc_replay_init() - a vCPU that has just enabled the feature
+ * @r:       memory for it, aligned as the type asks
+ * @variant: which protocol
+ * @source:  where guesses come from, or NULL
+ * @state:   for @source; its owner frees it
+ */
+void lazytsc_replay_init(struct lazytsc_replay *r, const struct lazytsc_variant *variant,
+			 const struct lazytsc_guess_source *source, void *state);
+
+/**
+ * lazytsc_replay_restart() - events were lost: start afresh, with no timer and no deadline
+ * @r: the vCPU
+ *
+ * Counts go on from where they are.
+ */
+void lazytsc_replay_restart(struct lazytsc_replay *r);
+
+/**
+ * lazytsc_replay_run_until() - let every host timer at or before a time fire
+ * @r:   the vCPU
+ * @now: guest TSC; not below that of the call before
+ */
+void lazytsc_replay_run_until(struct lazytsc_replay *r, u64 now);
+
+/**
+ * lazytsc_replay_write() - the guest programs its timer
+ * @r:   the vCPU
+ * @now: guest TSC of the write; not below that of the call before
+ * @v:   the deadline; 0 disarms
+ *
+ * Every host timer at or before @now fires first.
+ */
+void lazytsc_replay_write(struct lazytsc_replay *r, u64 now, u64 v);
+
+/** lazytsc_replay_host_entries() - MSR-write exits + silent expiries: all besides deliveries */
+static inline u64 lazytsc_replay_host_entries(const struct lazytsc_replay_counts *c)
+{
+	return c->msr_write_exits + c->silent_expiries;
+}
+
+#endif

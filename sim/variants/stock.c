@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <stddef.h>
+
+#include <lazytsc/sim/variant.h>
+
+/*
+ * The stock timer: a guest that has never enabled the feature. Every write exits, and the host has
+ * no area, so that the core runs plain timers only.
+ */
+static u64 stock_guest_enable(struct lazytsc_guest *g, struct lazytsc_area *area, u64 gpa)
+{
+	(void)area;
+	(void)gpa;
+	return lazytsc_guest_disable(g);
+}
+
+static void stock_host_enable(struct lazytsc_host *h, struct lazytsc_area *area)
+{
+	(void)h;
+	(void)area;
+}
+
+static enum lazytsc_msr_verdict stock_host_check_msr(u64 word, u64 gpa_end)
+{
+	(void)gpa_end;
+	return word ? LAZYTSC_MSR_BAD_RESERVED : LAZYTSC_MSR_SWITCH_OFF;
+}
+
+static struct lazytsc_decision stock_host_write(struct lazytsc_host *h, struct lazytsc_area *area,
+						u64 v, u64 now, u64 guess)
+{
+	(void)area;
+	(void)guess;
+	return lazytsc_host_write(h, NULL, v, now, 0);
+}
+
+static void stock_host_resume(struct lazytsc_host *h, struct lazytsc_area *area, u64 now)
+{
+	(void)area;
+	lazytsc_host_resume(h, NULL, now);
+}
+
+static struct lazytsc_decision stock_host_cancel(struct lazytsc_host *h, struct lazytsc_area *area)
+{
+	(void)area;
+	return lazytsc_host_cancel(h, NULL);
+}
+
+const struct lazytsc_variant lazytsc_variant_stock = {
+	.name = "stock",
+	.summary = "the TSC deadline as it is: every write exits",
+	.guest_enable = stock_guest_enable,
+	.guest_disable = lazytsc_guest_disable,
+	.guest_set = lazytsc_guest_set,
+	.guest_disarm = lazytsc_guest_disarm,
+	.host_check_msr = stock_host_check_msr,
+	.host_enable = stock_host_enable,
+	.host_write = stock_host_write,
+	.host_expire = lazytsc_host_expire,
+	.host_delivered = lazytsc_host_delivered,
+	.host_withdraw = lazytsc_host_withdraw,
+	.host_resume = stock_host_resume,
+	.host_cancel = stock_host_cancel,
+	.host_restore = lazytsc_host_restore,
+	.host_deadline = lazytsc_host_deadline,
+};
