@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "fiber.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define FIBER_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FIBER_ASAN 1
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define FIBER_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define FIBER_TSAN 1
+#endif
+#endif
+
+#ifdef FIBER_ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+#ifdef FIBER_TSAN
+#include <sanitizer/tsan_interface.h>
+#endif
+
+enum {
+	STACK_SIZE = 128 << 10,
+	GUARD_SIZE = 4 << 10,
+};
+
+/*
+ * Saves the callee-saved registers on this stack and its pointer in *save, then goes on where `to`
+ * was saved. The control words of the FPU are part of the ABI's callee-saved state too, but no code
+ * under the checker changes them. A fresh stack holds fiber_entry as the return address, and the
+ * fiber in rbx.
+ */
+void fiber_swap(void **save, void *to);
+void fiber_entry(void);
+void fiber_main(struct fiber *f);
+
+__asm__(".pushsection .text\n"
+	".globl fiber_swap\n"
+	".hidden fiber_swap\n"
+	".type fiber_swap, @function\n"
+	"fiber_swap:\n"
+	"	pushq %rbp\n"
+	"	pushq %rbx\n"
+	"	pushq %r12\n"
+	"	pushq %r13\n"
+	"	pushq %r14\n"
+	"	pushq %r15\n"
+	"	movq %rsp, (%rdi)\n"
+	"	movq %rsi, %rsp\n"
+	"	popq %r15\n"
+	"	popq %r14\n"
+	"	popq %r13\n"
+	"	popq %r12\n"
+	"	popq %rbx\n"
+	"	popq %rbp\n"
+	"	ret\n"
+	".size fiber_swap, . - fiber_swap\n"
+	".globl fiber_entry\n"
+	".hidden fiber_entry\n"
+	".type fiber_entry, @function\n"
+	"fiber_entry:\n"
+	"	movq %rbx, %rdi\n"
+	"	call fiber_main\n"
+	"	ud2\n"
+	".size fiber_entry, . - fiber_entry\n"
+	".popsection\n");
+
+bool fiber_init(struct fiber *f)
+{
+	char *map = mmap(NULL, GUARD_SIZE + STACK_SIZE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	memset(f, 0, sizeof(*f));
+	if (map == MAP_FAILED)
+		return false;
+	if (mprotect(map, GUARD_SIZE, PROT_NONE)) {
+		munmap(map, GUARD_SIZE + STACK_SIZE);
+		return false;
+	}
+	f->stack = map + GUARD_SIZE;
+	f->top = f->stack + STACK_SIZE;
+	return true;
+}
+
+void fiber_fini(struct fiber *f)
+{
+#ifdef FIBER_TSAN
+	if (f->tsan)
+		__tsan_destroy_fiber(f->tsan);
+#endif
+	if (f->stack)
+		munmap(f->stack - GUARD_SIZE, GUARD_SIZE + STACK_SIZE);
+	memset(f, 0, sizeof(*f));
+}
+
+void fiber_start(struct fiber *f, void (*run)(void *arg), void *arg)
+{
+	void **sp;
+
+#ifdef FIBER_ASAN
+	__asan_unpoison_memory_region(f->stack, STACK_SIZE);
+#endif
+	f->run = run;
+	f->arg = arg;
+	f->fake = NULL;
+	/*
+	 * As fiber_swap() leaves it: r15 to r12, rbx, rbp, the return address. That leaves the stack
+	 * pointer two words below the top: aligned to 16, as fiber_entry needs it for its call.
+	 */
+	sp = (void **)f->top - 9;
+	sp[4] = f;
+	sp[6] = (void *)(uintptr_t)fiber_entry;
+	f->sp = sp;
+#ifdef FIBER_TSAN
+	if (f->tsan)
+		__tsan_destroy_fiber(f->tsan);
+	f->tsan = __tsan_create_fiber(0);
+#endif
+}
+
+bool fiber_resume(struct fiber *f)
+{
+	void *sp = f->sp;
+#ifdef FIBER_ASAN
+	void *fake;
+
+	__sanitizer_start_switch_fiber(&fake, f->stack, STACK_SIZE);
+#endif
+#ifdef FIBER_TSAN
+	f->tsan_caller = __tsan_get_current_fiber();
+	__tsan_switch_to_fiber(f->tsan, 0);
+#endif
+	f->sp = NULL;
+	fiber_swap(&f->caller, sp);
+#ifdef FIBER_ASAN
+	__sanitizer_finish_switch_fiber(fake, NULL, NULL);
+#endif
+	return f->sp != NULL;
+}
+
+void fiber_yield(struct fiber *f)
+{
+#ifdef FIBER_ASAN
+	__sanitizer_start_switch_fiber(&f->fake, f->caller_bottom, f->caller_size);
+#endif
+#ifdef FIBER_TSAN
+	__tsan_switch_to_fiber(f->tsan_caller, 0);
+#endif
+	fiber_swap(&f->sp, f->caller);
+#ifdef FIBER_ASAN
+	__sanitizer_finish_switch_fiber(f->fake, &f->caller_bottom, &f->caller_size);
+#endif
+}
+
+void fiber_main(struct fiber *f)
+{
+	void *unused;
+
+#ifdef FIBER_ASAN
+	__sanitizer_finish_switch_fiber(NULL, &f->caller_bottom, &f->caller_size);
+#endif
+	f->run(f->arg);
+#ifdef FIBER_ASAN
+	__sanitizer_start_switch_fiber(NULL, f->caller_bottom, f->caller_size);
+#endif
+#ifdef FIBER_TSAN
+	__tsan_switch_to_fiber(f->tsan_caller, 0);
+#endif
+	/* f->sp stays NULL: it has ended, and nothing resumes what is saved here. */
+	fiber_swap(&unused, f->caller);
+	abort();
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A machine of CPUs with store buffers, run step by step: the layer below a search.
+ *
+ * How to use it. Make a stepper of a program. After lazytsc_stepper_reset() each thread has run up
+ * to its first operation. Ask which steps are enabled, perform one, ask again. A path through the
+ * program is the list of steps that were performed: to come back to a state, reset and perform them
+ * again (some 10 ns a step).
+ *
+ * A step is an operation of a thread together with all that its function does up to the next one;
+ * or a drain: the oldest store of a CPU's buffer goes to memory. In TSO, mfence, locked operations
+ * and VM exits are enabled only while their CPU's buffer is empty. In SC there are no drains. An
+ * assumption that holds is no step; one that does not stops its thread for good.
+ *
+ * A stepper, and the functions that it runs, belong to the OS thread that made it. Steppers on
+ * different OS threads are independent. While a step runs, lazytsc_engine is the stepper.
+ */
+#ifndef LAZYTSC_SIM_STEP_H
+#define LAZYTSC_SIM_STEP_H
+
+#include <lazytsc/sim/program.h>
+
+/* How many stores a CPU's buffer holds; with more, a store waits for a drain. */
+enum { LAZYTSC_BUFFER_SIZE = 32 };
+
+struct lazytsc_step {
+	unsigned char cpu;
+	bool drain;
+	unsigned short choice; /* for LAZYTSC_OP_CHOOSE, else 0 */
+};
+
+/* What a step is, or was. */
+struct lazytsc_step_info {
+	struct lazytsc_step step;
+	enum lazytsc_op op; /* for a drain: LAZYTSC_OP_STORE */
+	const lazytsc_shared_t *field; /* NULL: it touches none */
+	const char *name, *file, *func; /* in the source; for a drain, of the store */
+	int line;
+	bool local; /* nothing but its own CPU can tell when it happens: a store into a buffer */
+	bool forwarded; /* last(): a load that took its value from the CPU's own buffer */
+	u64 value; /* stored, drained, exchanged, added */
+	u64 result; /* last(): what it read, or the choice */
+};
+
+enum lazytsc_stepper_status {
+	LAZYTSC_RUNNING, /* steps are enabled */
+	LAZYTSC_FINISHED, /* every thread has returned, and the buffers are empty */
+	LAZYTSC_STUCK, /* no step is enabled, and some thread has not returned */
+	LAZYTSC_FAILED /* an assertion failed: no step is enabled any more */
+};
+
+struct lazytsc_stepper_config {
+	const struct lazytsc_program *program;
+	enum lazytsc_model model;
+	size_t common_size; /* bytes of plain memory for all threads, zeroed by reset */
+	/* Called by reset, before the threads and after the program's init. May be NULL. */
+	void (*setup)(void *common, void *shared, const void *arg);
+	const void *arg; /* of setup */
+	/*
+	 * For lazytsc_stepper_hash(): a thread keeps nothing of the common memory in its variables
+	 * across an operation, except what lazytsc_note() names. Without this promise the hash takes
+	 * it that each thread remembers the whole of the common memory at each of its operations.
+	 */
+	bool notes;
+};
+
+struct lazytsc_stepper;
+
+/**
+ * lazytsc_stepper_new() - make a stepper, reset
+ * @config: read now; the program it names must outlive the stepper
+ *
+ * Return: NULL when there is no memory.
+ */
+struct lazytsc_stepper *lazytsc_stepper_new(const struct lazytsc_stepper_config *config);
+void lazytsc_stepper_free(struct lazytsc_stepper *s);
+
+/* All CPUs at their start, memory as the program's init and then the setup leave it. */
+void lazytsc_stepper_reset(struct lazytsc_stepper *s);
+
+/* Any time. */
+enum lazytsc_stepper_status lazytsc_stepper_status(struct lazytsc_stepper *s);
+
+/**
+ * lazytsc_stepper_enabled() - the steps that can be performed now
+ * @s:     the stepper
+ * @steps: room for the answer: by CPU; its operation first (each choice), then its drain
+ * @max:   how many fit there
+ *
+ * Return: how many there are, which may be more than @max.
+ */
+size_t lazytsc_stepper_enabled(struct lazytsc_stepper *s, struct lazytsc_step *steps, size_t max);
+
+/* Is this step enabled? Any values are fine. */
+bool lazytsc_stepper_is_enabled(struct lazytsc_stepper *s, struct lazytsc_step step);
+
+/* Performs a step that is enabled. */
+void lazytsc_stepper_perform(struct lazytsc_stepper *s, struct lazytsc_step step);
+
+/* Describes a step that is enabled, before it is performed. */
+struct lazytsc_step_info lazytsc_stepper_describe(const struct lazytsc_stepper *s,
+						  struct lazytsc_step step);
+
+/* Describes the step that was performed last, with what it read. */
+struct lazytsc_step_info lazytsc_stepper_last(const struct lazytsc_stepper *s);
+
+/*
+ * What a CPU's thread waits to do next, enabled or not; LAZYTSC_OP_END when it has returned,
+ * LAZYTSC_OP_FAIL where an assertion failed, LAZYTSC_OP_ASSUME where it stopped for good.
+ */
+struct lazytsc_step_info lazytsc_stepper_pending(const struct lazytsc_stepper *s, unsigned cpu);
+
+/* A field's value in memory, which a CPU's buffer may overlay. */
+u64 lazytsc_stepper_memory(const struct lazytsc_stepper *s, const lazytsc_shared_t *field);
+
+/* A field's value as this CPU would load it now. */
+u64 lazytsc_stepper_load(const struct lazytsc_stepper *s, unsigned cpu,
+			 const lazytsc_shared_t *field);
+
+/* How many stores wait in a CPU's buffer, and the i-th of them, the oldest first. */
+unsigned lazytsc_stepper_buffered(const struct lazytsc_stepper *s, unsigned cpu);
+void lazytsc_stepper_buffer(const struct lazytsc_stepper *s, unsigned cpu, unsigned i,
+			    const lazytsc_shared_t **field, u64 *value);
+
+/* The memory that programs are given. */
+void *lazytsc_stepper_shared(const struct lazytsc_stepper *s);
+void *lazytsc_stepper_own(const struct lazytsc_stepper *s, unsigned cpu);
+void *lazytsc_stepper_common(const struct lazytsc_stepper *s);
+
+/* 128 bits: enough that states may be told apart by them. */
+struct lazytsc_state_hash {
+	u64 low, high;
+};
+
+/**
+ * lazytsc_stepper_hash() - the whole state: equal states have equal hashes
+ * @s: the stepper
+ *
+ * Covers memory, buffers, the own blocks, the common memory (blank there what must not count), and
+ * for each thread all that it has read since its start or its last lazytsc_checkpoint(), which is
+ * what the rest of it depends on (for common memory see `notes` above). So states with different pasts may have different hashes although
+ * the threads would go on alike; checkpoints help. Two steppers of one program agree on the hash:
+ * an address of a shared field, an own block or the common memory counts as an offset.
+ */
+struct lazytsc_state_hash lazytsc_stepper_hash(const struct lazytsc_stepper *s);
+
+enum { LAZYTSC_STEP_TEXT = 16 };
+
+/* A step as text: "1" an operation of CPU 1, "1d" a drain, "1=2" choice 2. */
+void lazytsc_step_print(struct lazytsc_step step, char text[LAZYTSC_STEP_TEXT]);
+
+/* Reads what print wrote, after any blanks. Returns what follows it, or NULL where there is none. */
+const char *lazytsc_step_parse(const char *text, struct lazytsc_step *step);
+
+/* The word for an operation: "load", "store", "mb", ... */
+const char *lazytsc_op_name(enum lazytsc_op op);
+
+#endif
