@@ -18,7 +18,12 @@
 #include <lazytsc/guest.h>
 #include <lazytsc/host.h>
 
-#define BURSTS 1000
+/* ThreadSanitizer looks for races in the code, not for reordering, and is slow. */
+#ifdef __SANITIZE_THREAD__
+#define BURSTS 500
+#else
+#define BURSTS 20000
+#endif
 
 struct machine {
 	struct lazytsc_area area;
