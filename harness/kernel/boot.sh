@@ -1,0 +1,193 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Boot a host kernel in an emulator, have it run a plan of nested guests, and collect what they
+# report.
+set -euo pipefail
+
+usage()
+{
+	cat <<-END
+	usage: boot.sh [OPTION...] --build DIR --out DIR PLAN
+
+	Each line of the file PLAN is one command in the host: "NAME PROGRAM ARGUMENT...". A guest is
+	"NAME /bin/lazytsc-vmm --kernel /guest/vmlinux --initrd /guest/initrd ..."; guest.sh writes them.
+
+	  --build DIR       a kernel's build directory, as printed by build.sh; for host and guest
+	  --guest DIR       another kernel for the guest
+	  --emulator NAME   qemu (AMD SVM, software timer; default) or bochs (Intel VMX, hv timer)
+	  --no-icount       qemu: real time instead of counted instructions (counts vary)
+	  --host-cpus N     qemu: CPUs of the emulated machine (1)
+	  --add SRC:DST     one more file for the host's initramfs, may be repeated
+	  --timeout S       for one attempt (120)
+	  --attempts N      a hang or crash is tried again up to this many times in all (3)
+	  --out DIR         serial.log, report.txt, trace-NAME.txt, boot.txt (attempts, hangs)
+
+	exit status: 0 the plan ran to its end (its lines may have failed: see report.txt), 1 usage,
+	2 error, 3 every attempt hung or crashed
+	END
+}
+
+here=$(cd "$(dirname "$0")" && pwd)
+top=$(cd "$here/../.." && pwd)
+work=${LAZYTSC_KERNEL_DIR:-$top/build/kernel}
+emulator=qemu icount=1 host_cpus=1 timeout=120 attempts=3 build= guest= out= plan= adds=()
+
+die()
+{
+	echo "boot.sh: $2" >&2
+	exit "$1"
+}
+
+while [ $# -gt 0 ]; do
+	case $1 in
+	-h | --help) usage; exit 0 ;;
+	--no-icount) icount=0; shift; continue ;;
+	--*) [ $# -ge 2 ] || { usage >&2; exit 1; } ;;
+	esac
+	case $1 in
+	--build) build=$2; shift 2 ;;
+	--guest) guest=$2; shift 2 ;;
+	--emulator) emulator=$2; shift 2 ;;
+	--host-cpus) host_cpus=$2; shift 2 ;;
+	--add) adds+=("$2"); shift 2 ;;
+	--timeout) timeout=$2; shift 2 ;;
+	--attempts) attempts=$2; shift 2 ;;
+	--out) out=$2; shift 2 ;;
+	-*) usage >&2; exit 1 ;;
+	*) plan=$1; shift ;;
+	esac
+done
+[ -n "$build" ] && [ -n "$out" ] && [ -n "$plan" ] || { usage >&2; exit 1; }
+guest=${guest:-$build}
+[ -e "$build/bzImage" ] || die 2 "$build/bzImage: not found; run build.sh first"
+[ -e "$guest/vmlinux" ] || die 2 "$guest/vmlinux: not found; run build.sh first"
+[ -r "$plan" ] || die 2 "$plan: cannot be read"
+case $emulator in qemu | bochs) ;; *) die 1 "--emulator: expected qemu or bochs, found $emulator" ;; esac
+
+make -s -C "$here" O="$work/bin" >&2 || die 2 "the programs for the emulated machines do not build"
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+tmp=$(mktemp -d)
+child=
+trap '[ -z "$child" ] || kill -9 "$child" 2>/dev/null || true; rm -rf "$tmp"' EXIT
+
+# The initramfs: made with the kernel's own tool, device nodes need no privilege then.
+cpio="$build/usr/gen_init_cpio"
+objcopy -S "$guest/vmlinux" "$tmp/vmlinux"
+{
+	echo "dir /dev 755 0 0"
+	echo "nod /dev/console 600 0 0 c 5 1"
+	echo "dir /proc 755 0 0"
+	echo "dir /sys 755 0 0"
+	echo "file /init $work/bin/guest-init 755 0 0"
+} >"$tmp/guest.list"
+"$cpio" "$tmp/guest.list" | gzip -1n >"$tmp/guest.gz"
+{
+	echo "dir /dev 755 0 0"
+	echo "nod /dev/console 600 0 0 c 5 1"
+	echo "dir /proc 755 0 0"
+	echo "dir /sys 755 0 0"
+	echo "dir /tmp 755 0 0"
+	echo "dir /bin 755 0 0"
+	echo "dir /guest 755 0 0"
+	echo "file /init $work/bin/host-init 755 0 0"
+	echo "file /bin/lazytsc-vmm $work/bin/lazytsc-vmm 755 0 0"
+	echo "file /guest/vmlinux $tmp/vmlinux 644 0 0"
+	echo "file /guest/initrd $tmp/guest.gz 644 0 0"
+	echo "file /plan $plan 644 0 0"
+	for add in ${adds[@]+"${adds[@]}"}; do
+		echo "file ${add#*:} ${add%%:*} 755 0 0"
+	done
+} >"$tmp/host.list"
+"$cpio" "$tmp/host.list" | gzip -1n >"$tmp/host.gz"
+
+append="console=ttyS0,115200 tsc=reliable panic=-1 reboot=t quiet"
+
+run_qemu()
+{
+	local accel=(-accel tcg,thread=multi)
+
+	[ "$icount" = 0 ] || accel=(-accel "tcg,thread=single" -icount "shift=2,sleep=off"
+		-rtc "base=2026-01-01,clock=vm")
+	timeout -k 5 "$timeout" qemu-system-x86_64 -M pc "${accel[@]}" -cpu max -smp "$host_cpus" \
+		-m 1024 -nodefaults -no-user-config -display none -monitor none -no-reboot \
+		-serial "file:$tmp/serial" -parallel "file:$tmp/report" \
+		-kernel "$build/bzImage" -initrd "$tmp/host.gz" -append "$append" \
+		</dev/null >"$tmp/emulator.log" 2>&1
+}
+
+run_bochs()
+{
+	mkdir -p "$tmp/iso/isolinux"
+	cp "$build/bzImage" "$tmp/iso/bzimage"
+	cp "$tmp/host.gz" "$tmp/iso/initrd"
+	cp /usr/lib/ISOLINUX/isolinux.bin /usr/lib/syslinux/modules/bios/ldlinux.c32 "$tmp/iso/isolinux/"
+	cat >"$tmp/iso/isolinux/isolinux.cfg" <<-END
+	default host
+	prompt 0
+	label host
+	kernel /bzimage
+	append initrd=/initrd $append
+	END
+	xorriso -as mkisofs -quiet -o "$tmp/host.iso" -b isolinux/isolinux.bin -c isolinux/boot.cat \
+		-no-emul-boot -boot-load-size 4 -boot-info-table "$tmp/iso" 2>"$tmp/emulator.log"
+	cat >"$tmp/bochsrc" <<-END
+	cpu: model=corei7_ivy_bridge_3770k, count=1, ips=50000000, reset_on_triple_fault=0
+	memory: guest=1024, host=1024
+	romimage: file=/usr/share/bochs/BIOS-bochs-latest
+	vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
+	ata0-master: type=cdrom, path=$tmp/host.iso, status=inserted
+	boot: cdrom
+	clock: sync=none
+	display_library: term
+	com1: enabled=1, mode=file, dev=$tmp/serial
+	parport1: enabled=1, file=$tmp/report
+	log: $tmp/bochs.log
+	panic: action=fatal
+	error: action=ignore
+	info: action=ignore
+	END
+	echo c >"$tmp/bochsrc.go"
+	TERM=linux timeout -k 5 "$timeout" script -qc \
+		"bochs -q -f $tmp/bochsrc -rc $tmp/bochsrc.go" /dev/null </dev/null \
+		>"$tmp/screen.log" 2>&1
+}
+
+# A run counts when the host's init came to its end; the emulator's exit status says little.
+hangs=0 crashes=0
+for ((n = 1; n <= attempts; n++)); do
+	rm -f "$tmp/serial" "$tmp/report"
+	rc=0
+	"run_$emulator" & child=$!
+	wait "$child" || rc=$?
+	child=
+	touch "$tmp/serial" "$tmp/report"
+	cp "$tmp/serial" "$out/serial-$n.log"
+	[ "$(tail -n 1 "$tmp/report")" = end ] && break
+	if [ "$rc" = 124 ] || [ "$rc" = 137 ]; then
+		hangs=$((hangs + 1))
+	else
+		crashes=$((crashes + 1))
+	fi
+	cp "$tmp/report" "$out/report-failed-$n.txt"
+done
+{
+	echo "emulator $emulator"
+	echo "attempts $((n <= attempts ? n : attempts))"
+	echo "hangs $hangs"
+	echo "crashes $crashes"
+} >"$out/boot.txt"
+if [ "$n" -gt "$attempts" ]; then
+	tail -5 "$out/serial-$attempts.log" >&2
+	tail -3 "$tmp/emulator.log" >&2 || true
+	die 3 "$emulator: $attempts attempts, $hangs hung, $crashes crashed; see $out"
+fi
+[ $((hangs + crashes)) = 0 ] || echo "boot.sh: $emulator: attempt $n succeeded after $hangs hangs, $crashes crashes" >&2
+
+# Traces to files of their own: "trace BYTES" is followed by so many bytes.
+awk -v out="$out" '
+	left > 0 { print > file; left -= length($0) + 1; next }
+	$1 == "run" { name = $2 }
+	$1 == "trace" { left = $2; file = out "/trace-" name ".txt"; printf "" > file; next }
+	{ print }' "$tmp/report" >"$out/report.txt"

@@ -1,0 +1,116 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Build the kernel that serves as host and as guest.
+set -euo pipefail
+
+usage()
+{
+	cat <<-END
+	usage: build.sh stock|lazy
+	       build.sh TREE
+
+	Builds a 6.12 kernel for the boot harness, incrementally. "stock" is Debian's source as it is,
+	"lazy" the same with kernel-glue/ imported; TREE is a kernel tree of yours, left as it is and
+	built in TREE/build. Prints the build directory (bzImage, vmlinux) on standard output.
+
+	environment:
+	  LAZYTSC_KERNEL_DIR  where trees and logs go (default: build/kernel of this source tree)
+	  LAZYTSC_KERNEL_TAR  the source tarball (default: /usr/src/linux-source-6.12.tar.xz)
+	  JOBS                for make -j (default: number of CPUs)
+
+	exit status: 0 built, 1 usage, 2 build failed
+	END
+}
+
+here=$(cd "$(dirname "$0")" && pwd)
+top=$(cd "$here/../.." && pwd)
+work=${LAZYTSC_KERNEL_DIR:-$top/build/kernel}
+tarball=${LAZYTSC_KERNEL_TAR:-/usr/src/linux-source-6.12.tar.xz}
+jobs=${JOBS:-$(nproc)}
+
+die()
+{
+	echo "build.sh: $*" >&2
+	exit 2
+}
+
+# A fresh tree from the tarball, in one step, so that an interrupted run leaves no half of one.
+extract()
+{
+	[ -e "$tarball" ] || die "$tarball: not found; install linux-source-6.12 (harness/deps.sh kernel)"
+	rm -rf "$work/extract" "$1"
+	mkdir -p "$work/extract"
+	tar -C "$work/extract" --strip-components=1 -xf "$tarball"
+	mv "$work/extract" "$1"
+}
+
+# What goes into the tree. The stamp holds its hash: unchanged glue is not imported again.
+glue_hash()
+{
+	(cd "$top" && find kernel-glue core -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum |
+		cut -d' ' -f1)
+}
+
+# Import the glue. An older import is undone by the very files that did it, kept in $work/glue.
+import_glue()
+{
+	local tree=$1 hash
+
+	hash=$(glue_hash)
+	[ "$(cat "$tree/.lazytsc-hash" 2>/dev/null)" = "$hash" ] && return
+	if [ -e "$tree/.lazytsc-hash" ]; then
+		"$work/glue/kernel-glue/import.sh" --undo "$tree" >&2 || extract "$tree"
+		rm -f "$tree/.lazytsc-hash"
+	fi
+	rm -rf "$work/glue"
+	mkdir -p "$work/glue"
+	cp -a "$top/kernel-glue" "$top/core" "$work/glue/"
+	echo partial >"$tree/.lazytsc-hash"
+	"$work/glue/kernel-glue/import.sh" "$tree" >&2 || die "$tree: the import of kernel-glue failed"
+	echo "$hash" >"$tree/.lazytsc-hash"
+}
+
+configure()
+{
+	local tree=$1 out=$1/build
+
+	if [ -e "$out/.config" ] && cmp -s "$here/kernel.config" "$out/.lazytsc-fragment" &&
+	   ! find "$tree/arch/x86" -name 'Kconfig*' -newer "$out/.config" | grep -q .; then
+		return
+	fi
+	mkdir -p "$out"
+	"${make[@]}" allnoconfig
+	(cd "$out" && "$tree/scripts/kconfig/merge_config.sh" -m .config "$here/kernel.config" \
+		>"$out/merge.log")
+	"${make[@]}" olddefconfig
+	cp "$here/kernel.config" "$out/.lazytsc-fragment"
+}
+
+[ $# -eq 1 ] || { usage >&2; exit 1; }
+case $1 in
+-h | --help) usage; exit 0 ;;
+stock | lazy)
+	tree=$work/$1
+	mkdir -p "$work"
+	[ -e "$tree/Makefile" ] || extract "$tree"
+	[ "$1" = stock ] || import_glue "$tree"
+	;;
+*)
+	[ -e "$1/Kbuild" ] || { echo "build.sh: $1: not a kernel tree" >&2; exit 1; }
+	tree=$(cd "$1" && pwd)
+	;;
+esac
+
+# The build directory stands directly in the tree: paths are then relative, the same for every
+# tree, and one compiler cache serves all. The fixed user, host and time do the rest.
+cc=gcc
+command -v ccache >/dev/null && cc="ccache gcc"
+make=(make -s -C "$tree" O=build -j"$jobs" CC="$cc" HOSTCC="$cc"
+	KBUILD_BUILD_TIMESTAMP=2026-01-01 KBUILD_BUILD_USER=lazytsc KBUILD_BUILD_HOST=lazytsc)
+log=$work/build-$(basename "$tree").log
+mkdir -p "$work"
+{ configure "$tree" && "${make[@]}" bzImage; } >"$log" 2>&1 ||
+	{ tail -20 "$log" >&2; die "$tree: the build failed, see $log"; }
+cp "$tree/build/arch/x86/boot/bzImage" "$tree/build/bzImage"
+echo "$tree/build"

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "guest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/io.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <unistd.h>
+
+#define TRACING "/sys/kernel/tracing/"
+#define PAGE	4096
+
+void guest_port(enum vmm_port command, uint32_t arg)
+{
+	outl(arg << 8 | command, VMM_PORT);
+}
+
+static void leave(int status)
+{
+	fflush(NULL);
+	guest_port(VMM_EXIT, status);
+	reboot(RB_AUTOBOOT);
+	pause();
+}
+
+void guest_die(const char *fmt, ...)
+{
+	va_list ap;
+
+	printf("guest: ");
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	printf("\n");
+	leave(2);
+	abort();
+}
+
+static uint64_t pfn_of(const void *p)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	uint64_t entry;
+
+	if (fd < 0 ||
+	    pread(fd, &entry, sizeof(entry), (uintptr_t)p / PAGE * sizeof(entry)) !=
+		    sizeof(entry) ||
+	    !(entry >> 63))
+		guest_die("/proc/self/pagemap: no frame for %p", p);
+	close(fd);
+	return entry & ((1ULL << 55) - 1);
+}
+
+/* One page that stays where it is, to hand text out in. */
+static char *port_page(uint32_t *pfn)
+{
+	char *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	if (page == MAP_FAILED)
+		guest_die("no page for the report: %s", strerror(errno));
+	page[0] = 0;
+	mlock(page, PAGE);
+	*pfn = pfn_of(page);
+	return page;
+}
+
+void guest_report(const char *fmt, ...)
+{
+	uint32_t pfn;
+	char *page = port_page(&pfn);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(page, PAGE, fmt, ap);
+	va_end(ap);
+	guest_port(VMM_REPORT, pfn);
+	munmap(page, PAGE);
+}
+
+int64_t guest_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * NSEC + ts.tv_nsec;
+}
+
+void guest_spin(int64_t ns)
+{
+	int64_t end = guest_now() + ns;
+
+	while (guest_now() < end)
+		;
+}
+
+void guest_pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		guest_die("CPU %d: %s", cpu, strerror(errno));
+}
+
+int guest_cpus(void)
+{
+	return sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+bool guest_write(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+void lateness_add(struct lateness *l, int64_t late)
+{
+	if (!l->count || late < l->min)
+		l->min = late;
+	if (!l->count || late > l->max)
+		l->max = late;
+	l->sum += late;
+	l->count++;
+}
+
+void lateness_merge(struct lateness *l, const struct lateness *other)
+{
+	if (!other->count)
+		return;
+	if (!l->count || other->min < l->min)
+		l->min = other->min;
+	if (!l->count || other->max > l->max)
+		l->max = other->max;
+	l->sum += other->sum;
+	l->count += other->count;
+}
+
+/* Local timer interrupts of all CPUs so far. */
+static uint64_t timer_interrupts(void)
+{
+	FILE *f = fopen("/proc/interrupts", "r");
+	char line[1024];
+	uint64_t sum = 0;
+
+	if (!f)
+		guest_die("/proc/interrupts: %s", strerror(errno));
+	while (fgets(line, sizeof(line), f)) {
+		char *p = strstr(line, "LOC:"), *end;
+
+		if (!p)
+			continue;
+		for (p += 4;; p = end) {
+			uint64_t n = strtoull(p, &end, 10);
+
+			if (end == p)
+				break;
+			sum += n;
+		}
+	}
+	fclose(f);
+	return sum;
+}
+
+static void trace_setting(const char *file, const char *text)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), TRACING "%s", file);
+	if (!guest_write(path, text))
+		guest_die("%s: cannot write \"%s\": %s", path, text, strerror(errno));
+}
+
+static void trace_start(void)
+{
+	trace_setting("trace_clock", "x86-tsc");
+	trace_setting("buffer_size_kb", "8192");
+	trace_setting("events/msr/write_msr/filter", "msr == 0x6e0");
+	trace_setting("events/msr/write_msr/enable", "1");
+	trace_setting("events/irq_vectors/local_timer_entry/enable", "1");
+	trace_setting("events/power/cpu_idle/enable", "1");
+	/* A patched guest says what it wanted where it did not write. */
+	guest_write(TRACING "events/lazytsc/enable", "1");
+	trace_setting("trace", "");
+}
+
+static void trace_hand_out(void)
+{
+	uint32_t pfn;
+	char *page = port_page(&pfn);
+	FILE *f = fopen(TRACING "trace", "r");
+	size_t n;
+
+	if (!f)
+		guest_die(TRACING "trace: %s", strerror(errno));
+	while ((n = fread(page, 1, PAGE, f))) {
+		if (n < PAGE)
+			page[n] = 0;
+		guest_port(VMM_TRACE, pfn);
+	}
+	fclose(f);
+	munmap(page, PAGE);
+}
+
+static void read_params(struct params *p, int argc, char **argv)
+{
+	const struct {
+		const char *name;
+		long *value;
+	} known[] = {
+		{ "n", &p->n },		  { "us", &p->us },	      { "gap", &p->gap },
+		{ "timers", &p->timers }, { "seed", &p->seed },	      { "trace", &p->trace },
+		{ "bound", &p->bound },	  { "restore", &p->restore }, { "hotplug", &p->hotplug },
+		{ "toggle", &p->toggle },
+	};
+	const size_t count = sizeof(known) / sizeof(known[0]);
+
+	if (argc < 2)
+		guest_die("no workload on the command line");
+	p->workload = argv[1];
+	for (int i = 2; i < argc; i++) {
+		char *eq = strchr(argv[i], '=');
+		size_t k = 0;
+
+		while (k < count && (!eq || strlen(known[k].name) != (size_t)(eq - argv[i]) ||
+				     strncmp(known[k].name, argv[i], eq - argv[i])))
+			k++;
+		if (k == count)
+			guest_die("unknown parameter '%s'", argv[i]);
+		*known[k].value = strtol(eq + 1, NULL, 10);
+	}
+	guest_report("workload %s\ncpus %d\n", p->workload, guest_cpus());
+	for (size_t k = 0; k < count; k++)
+		guest_report("param_%s %ld\n", known[k].name, *known[k].value);
+}
+
+static void report_clocks(void)
+{
+	char text[64] = "";
+	FILE *f = fopen("/sys/devices/system/clockevents/clockevent0/current_device", "r");
+
+	if (f && fgets(text, sizeof(text), f))
+		guest_report("clockevent %s", text);
+	if (f)
+		fclose(f);
+	f = fopen("/sys/devices/system/clocksource/clocksource0/current_clocksource", "r");
+	if (f && fgets(text, sizeof(text), f))
+		guest_report("clocksource %s", text);
+	if (f)
+		fclose(f);
+}
+
+static const struct {
+	const char *name;
+	struct outcome (*run)(const struct params *p);
+} workloads[] = {
+	{ "rewrite", workload_rewrite }, { "rr", workload_rr },
+	{ "cyclic", workload_cyclic },	 { "idle", workload_idle },
+	{ "torture", workload_torture },
+};
+
+int main(int argc, char **argv)
+{
+	struct params p = { .n = 1000, .us = 1000, .timers = 16, .bound = 1000 };
+	struct outcome o = { 0 };
+	uint64_t interrupts;
+	int64_t start;
+	size_t w = 0;
+
+	mount("proc", "/proc", "proc", 0, NULL);
+	mount("sysfs", "/sys", "sysfs", 0, NULL);
+	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
+	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
+	mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
+	if (iopl(3)) {
+		perror("guest: iopl");
+		reboot(RB_AUTOBOOT);
+	}
+	read_params(&p, argc, argv);
+	report_clocks();
+	while (w < sizeof(workloads) / sizeof(workloads[0]) &&
+	       strcmp(workloads[w].name, p.workload))
+		w++;
+	if (w == sizeof(workloads) / sizeof(workloads[0]))
+		guest_die("unknown workload '%s'", p.workload);
+
+	if (p.trace)
+		trace_start();
+	interrupts = timer_interrupts();
+	start = guest_now();
+	guest_port(VMM_START, 0);
+	o = workloads[w].run(&p);
+	guest_port(VMM_STOP, 0);
+	interrupts = timer_interrupts() - interrupts;
+	if (p.trace) {
+		trace_setting("tracing_on", "0");
+		trace_hand_out();
+	}
+	guest_report("duration_ns %lld\ntimer_interrupts %llu\nexpiries %llu\n"
+		     "late_min_ns %lld\nlate_avg_ns %lld\nlate_max_ns %lld\nviolations %llu\n",
+		     (long long)(guest_now() - start), (unsigned long long)interrupts,
+		     (unsigned long long)o.late.count, (long long)o.late.min,
+		     (long long)(o.late.count ? o.late.sum / (int64_t)o.late.count : 0),
+		     (long long)o.late.max, (unsigned long long)o.violations);
+	leave(o.violations ? 42 : 0);
+}

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+#
+# Sourced by run.sh, soak.sh and the tests.
+
+# plan_guest NAME CPUS on|off WORKLOAD [PARAMETER=VALUE...] prints one line of a plan for boot.sh.
+plan_guest()
+{
+	local name=$1 cpus=$2 feature=$3 arg append="console=ttyS0,115200;tsc=reliable;panic=-1;reboot=t;quiet;--"
+
+	shift 3
+	for arg in "$@"; do
+		append+=";$arg"
+	done
+	echo "$name /bin/lazytsc-vmm --kernel /guest/vmlinux --initrd /guest/initrd --cpus $cpus" \
+		"--timeout ${GUEST_TIMEOUT:-100} $([ "$feature" = off ] || echo --lazy)" \
+		"--trace /tmp/trace --append $append"
+}
+
+# report_value REPORT RUN NAME: one value from a report of boot.sh; nothing when it is not there.
+report_value()
+{
+	awk -v run="$2" -v name="$3" '$1 == "run" { on = $2 == run } on && $1 == name { print $2; exit }' \
+		"$1"
+}

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Create a VM; save everything that KVM knows of one and go on in a new one with the same memory.
+ *
+ * The two timer MSRs are kept out of the general list: their order, and whether the PV MSR is known
+ * at all, is what a test chooses. Guest time goes on meanwhile: the TSC offset is kept.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "vmm.h"
+
+#define MSR_TSC		 0x10
+#define MSR_TSC_DEADLINE 0x6e0
+
+#define IOCTL(fd, cmd, arg)                      \
+	do {                                     \
+		if (ioctl(fd, cmd, arg) < 0)     \
+			vmm_die("%s: %m", #cmd); \
+	} while (0)
+
+struct msrs {
+	struct kvm_msrs head;
+	struct kvm_msr_entry entry[VMM_MAX_MSRS];
+};
+
+struct vcpu_state {
+	struct kvm_regs regs;
+	struct kvm_sregs sregs;
+	struct kvm_fpu fpu;
+	struct kvm_debugregs debugregs;
+	struct kvm_vcpu_events events;
+	struct kvm_mp_state mp_state;
+	struct kvm_lapic_state lapic;
+	struct msrs msrs;
+	uint64_t tsc_offset;
+	uint64_t deadline, pv;
+	bool has_pv;
+};
+
+struct vm_state {
+	struct kvm_irqchip irqchip[3];
+	struct kvm_pit_state2 pit;
+	struct kvm_clock_data clock;
+	struct vcpu_state vcpu[VMM_MAX_CPUS];
+};
+
+static void create_vcpu(struct vmm *m, struct vcpu *v)
+{
+	int size = ioctl(m->kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
+
+	v->fd = ioctl(m->fd, KVM_CREATE_VCPU, v->index);
+	if (v->fd < 0)
+		vmm_die("KVM_CREATE_VCPU %d: %m", v->index);
+	v->run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
+	if (v->run == MAP_FAILED)
+		vmm_die("vCPU %d: mmap: %m", v->index);
+	machine_set_cpuid(m, v);
+}
+
+static void list_msrs(struct vmm *m)
+{
+	struct kvm_msr_list *list = calloc(1, sizeof(*list) + VMM_MAX_MSRS * sizeof(uint32_t));
+
+	if (!list)
+		vmm_die("out of memory");
+	list->nmsrs = VMM_MAX_MSRS;
+	IOCTL(m->kvm, KVM_GET_MSR_INDEX_LIST, list);
+	m->msr_list = list;
+}
+
+void vm_create(struct vmm *m)
+{
+	struct kvm_userspace_memory_region mem = { .memory_size = m->ram_size,
+						   .userspace_addr = (uintptr_t)m->ram };
+	struct kvm_pit_config pit = { .flags = 0 };
+	__u64 identity_map = 0xfeffc000;
+
+	if (!m->msr_list)
+		list_msrs(m);
+	m->fd = ioctl(m->kvm, KVM_CREATE_VM, 0);
+	if (m->fd < 0)
+		vmm_die("KVM_CREATE_VM: %m");
+	if (ioctl(m->fd, KVM_SET_TSS_ADDR, 0xfeffd000ul))
+		vmm_die("KVM_SET_TSS_ADDR: %m");
+	IOCTL(m->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map);
+	if (ioctl(m->fd, KVM_CREATE_IRQCHIP, 0))
+		vmm_die("KVM_CREATE_IRQCHIP: %m");
+	IOCTL(m->fd, KVM_CREATE_PIT2, &pit);
+	IOCTL(m->fd, KVM_SET_USER_MEMORY_REGION, &mem);
+	for (int i = 0; i < m->opt.cpus; i++)
+		create_vcpu(m, &m->vcpu[i]);
+}
+
+static void destroy(struct vmm *m)
+{
+	int size = ioctl(m->kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
+
+	for (int i = 0; i < m->opt.cpus; i++) {
+		munmap(m->vcpu[i].run, size);
+		close(m->vcpu[i].fd);
+	}
+	close(m->fd);
+}
+
+static bool get_msr(int fd, uint32_t index, uint64_t *value)
+{
+	struct msrs msrs = { .head.nmsrs = 1, .entry[0].index = index };
+
+	if (ioctl(fd, KVM_GET_MSRS, &msrs) != 1)
+		return false;
+	*value = msrs.entry[0].data;
+	return true;
+}
+
+static void set_msr(int fd, uint32_t index, uint64_t value)
+{
+	struct msrs msrs = { .head.nmsrs = 1, .entry[0] = { .index = index, .data = value } };
+
+	if (ioctl(fd, KVM_SET_MSRS, &msrs) != 1)
+		vmm_die("restoring MSR 0x%x = 0x%llx was refused", index,
+			(unsigned long long)value);
+}
+
+/* MSRs that this vCPU's CPUID hides are not readable: they are not part of its state. */
+static void save_msrs(struct vmm *m, int fd, struct vcpu_state *s)
+{
+	for (uint32_t i = 0; i < m->msr_list->nmsrs; i++) {
+		uint32_t index = m->msr_list->indices[i];
+		struct kvm_msr_entry *e = &s->msrs.entry[s->msrs.head.nmsrs];
+		uint64_t value;
+
+		if (index == LAZYTSC_MSR)
+			s->has_pv = get_msr(fd, index, &s->pv);
+		else if (index != MSR_TSC_DEADLINE && index != MSR_TSC &&
+			 get_msr(fd, index, &value)) {
+			e->index = index;
+			e->data = value;
+			s->msrs.head.nmsrs++;
+		}
+	}
+	if (!get_msr(fd, MSR_TSC_DEADLINE, &s->deadline))
+		vmm_die("MSR_IA32_TSC_DEADLINE cannot be read");
+}
+
+static void tsc_offset(int fd, unsigned long cmd, uint64_t *value)
+{
+	struct kvm_device_attr attr = { .group = KVM_VCPU_TSC_CTRL,
+					.attr = KVM_VCPU_TSC_OFFSET,
+					.addr = (uintptr_t)value };
+
+	if (ioctl(fd, cmd, &attr))
+		vmm_die("KVM_VCPU_TSC_OFFSET: %m");
+}
+
+static void save_vcpu(struct vmm *m, int fd, struct vcpu_state *s)
+{
+	IOCTL(fd, KVM_GET_MP_STATE, &s->mp_state);
+	IOCTL(fd, KVM_GET_REGS, &s->regs);
+	IOCTL(fd, KVM_GET_SREGS, &s->sregs);
+	IOCTL(fd, KVM_GET_FPU, &s->fpu);
+	IOCTL(fd, KVM_GET_DEBUGREGS, &s->debugregs);
+	IOCTL(fd, KVM_GET_VCPU_EVENTS, &s->events);
+	IOCTL(fd, KVM_GET_LAPIC, &s->lapic);
+	tsc_offset(fd, KVM_GET_DEVICE_ATTR, &s->tsc_offset);
+	save_msrs(m, fd, s);
+}
+
+/* Writing an MSR back can be refused where reading was not (read-only on this CPU): skip it. */
+static void restore_msrs(int fd, struct vcpu_state *s)
+{
+	for (uint32_t i = 0; i < s->msrs.head.nmsrs; i++) {
+		struct msrs one = { .head.nmsrs = 1, .entry[0] = s->msrs.entry[i] };
+
+		if (ioctl(fd, KVM_SET_MSRS, &one) < 0)
+			vmm_die("KVM_SET_MSRS 0x%x: %m", one.entry[0].index);
+	}
+}
+
+static void restore_vcpu(int fd, struct vcpu_state *s, enum vmm_restore order)
+{
+	bool pv = s->has_pv && order != VMM_RESTORE_UNAWARE;
+
+	IOCTL(fd, KVM_SET_SREGS, &s->sregs);
+	IOCTL(fd, KVM_SET_REGS, &s->regs);
+	IOCTL(fd, KVM_SET_FPU, &s->fpu);
+	IOCTL(fd, KVM_SET_DEBUGREGS, &s->debugregs);
+	tsc_offset(fd, KVM_SET_DEVICE_ATTR, &s->tsc_offset);
+	restore_msrs(fd, s);
+	IOCTL(fd, KVM_SET_LAPIC, &s->lapic);
+	if (pv && order == VMM_RESTORE_DEADLINE_LAST)
+		set_msr(fd, LAZYTSC_MSR, s->pv);
+	set_msr(fd, MSR_TSC_DEADLINE, s->deadline);
+	if (pv && order == VMM_RESTORE_DEADLINE_FIRST)
+		set_msr(fd, LAZYTSC_MSR, s->pv);
+	IOCTL(fd, KVM_SET_VCPU_EVENTS, &s->events);
+	IOCTL(fd, KVM_SET_MP_STATE, &s->mp_state);
+}
+
+static void save(struct vmm *m, struct vm_state *s)
+{
+	for (int i = 0; i < m->opt.cpus; i++)
+		save_vcpu(m, m->vcpu[i].fd, &s->vcpu[i]);
+	for (int i = 0; i < 3; i++) {
+		s->irqchip[i].chip_id = i;
+		IOCTL(m->fd, KVM_GET_IRQCHIP, &s->irqchip[i]);
+	}
+	IOCTL(m->fd, KVM_GET_PIT2, &s->pit);
+	IOCTL(m->fd, KVM_GET_CLOCK, &s->clock);
+}
+
+static void restore(struct vmm *m, struct vm_state *s, enum vmm_restore order)
+{
+	s->clock.flags &= KVM_CLOCK_REALTIME;
+	IOCTL(m->fd, KVM_SET_CLOCK, &s->clock);
+	for (int i = 0; i < 3; i++)
+		IOCTL(m->fd, KVM_SET_IRQCHIP, &s->irqchip[i]);
+	IOCTL(m->fd, KVM_SET_PIT2, &s->pit);
+	for (int i = 0; i < m->opt.cpus; i++)
+		restore_vcpu(m->vcpu[i].fd, &s->vcpu[i], order);
+}
+
+void vm_save_restore(struct vmm *m, enum vmm_restore order)
+{
+	struct vm_state *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		vmm_die("out of memory");
+	save(m, s);
+	counts_detach(m->counts);
+	destroy(m);
+	vm_create(m);
+	counts_attach(m->counts, m);
+	restore(m, s, order);
+	free(s);
+	m->restores++;
+}

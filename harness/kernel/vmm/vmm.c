@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "vmm.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SIG_KICK       SIGUSR1
+#define COM1	       0x3f8
+#define STATUS_TIMEOUT 3
+
+void vmm_die(const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "lazytsc-vmm: ");
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	exit(2);
+}
+
+static void on_kick(int sig)
+{
+	(void)sig;
+}
+
+/* Text in a page of the guest: to the report or to the trace file. */
+static void take_page(struct vmm *m, uint32_t pfn, FILE *out)
+{
+	uint64_t gpa = (uint64_t)pfn << 12;
+
+	if (gpa >= m->ram_size)
+		vmm_die("the guest reports in page 0x%x, beyond its memory", pfn);
+	fwrite(m->ram + gpa, 1, strnlen((char *)m->ram + gpa, 4096), out);
+}
+
+static void debug_port(struct vmm *m, uint32_t word)
+{
+	uint32_t arg = word >> 8;
+
+	switch (word & 0xff) {
+	case VMM_START:
+		counts_start(m->counts);
+		break;
+	case VMM_STOP:
+		counts_stop(m->counts);
+		counts_print(m->counts, stdout);
+		break;
+	case VMM_RESTORE:
+		if (arg >= VMM_RESTORES)
+			vmm_die("the guest asks for restore order %u", arg);
+		m->request = arg;
+		pthread_cond_broadcast(&m->cond);
+		break;
+	case VMM_REPORT:
+		take_page(m, arg, stdout);
+		break;
+	case VMM_TRACE:
+		take_page(m, arg, m->trace);
+		break;
+	case VMM_EXIT:
+		m->status = arg;
+		m->done = true;
+		pthread_cond_broadcast(&m->cond);
+		break;
+	default:
+		vmm_die("the guest writes 0x%x to port 0x%x", word, VMM_PORT);
+	}
+}
+
+static void handle_io(struct vmm *m, struct kvm_run *run)
+{
+	uint8_t *data = (uint8_t *)run + run->io.data_offset;
+
+	pthread_mutex_lock(&m->lock);
+	if (run->io.port >= COM1 && run->io.port < COM1 + 8) {
+		uart_io(m, run);
+	} else if (run->io.port == VMM_PORT && run->io.direction == KVM_EXIT_IO_OUT &&
+		   run->io.size == 4) {
+		debug_port(m, *(uint32_t *)data);
+	} else if (run->io.direction == KVM_EXIT_IO_IN) {
+		memset(data, 0xff, (size_t)run->io.size * run->io.count);
+	}
+	pthread_mutex_unlock(&m->lock);
+}
+
+/* Wait while the machine is paused. False: it is over. */
+static bool park(struct vcpu *v)
+{
+	struct vmm *m = v->vmm;
+	bool go_on;
+
+	pthread_mutex_lock(&m->lock);
+	while (m->pause && !m->done) {
+		v->parked = true;
+		pthread_cond_broadcast(&m->cond);
+		pthread_cond_wait(&m->cond, &m->lock);
+	}
+	v->parked = false;
+	go_on = !m->done;
+	pthread_mutex_unlock(&m->lock);
+	return go_on;
+}
+
+static void *run_vcpu(void *arg)
+{
+	struct vcpu *v = arg;
+	struct vmm *m = v->vmm;
+
+	for (;;) {
+		if (ioctl(v->fd, KVM_RUN, 0) < 0) {
+			if (errno != EINTR && errno != EAGAIN)
+				vmm_die("KVM_RUN on vCPU %d: %m", v->index);
+			/* An I/O instruction is complete now: only here its state may be saved. */
+			if (!park(v))
+				return NULL;
+			continue;
+		}
+		switch (v->run->exit_reason) {
+		case KVM_EXIT_IO:
+			handle_io(m, v->run);
+			break;
+		case KVM_EXIT_MMIO:
+			if (!v->run->mmio.is_write)
+				memset(v->run->mmio.data, 0xff, sizeof(v->run->mmio.data));
+			break;
+		case KVM_EXIT_INTR:
+			break;
+		default:
+			vmm_die("vCPU %d: exit reason %u%s", v->index, v->run->exit_reason,
+				v->run->exit_reason == KVM_EXIT_SHUTDOWN ? " (triple fault)" : "");
+		}
+	}
+}
+
+static bool all_parked(struct vmm *m)
+{
+	for (int i = 0; i < m->opt.cpus; i++)
+		if (!m->vcpu[i].parked)
+			return false;
+	return true;
+}
+
+/* Stop every vCPU at an instruction boundary, outside KVM_RUN. Called with the lock held. */
+static void pause_all(struct vmm *m)
+{
+	m->pause = true;
+	for (int i = 0; i < m->opt.cpus; i++) {
+		m->vcpu[i].run->immediate_exit = 1;
+		pthread_kill(m->vcpu[i].thread, SIG_KICK);
+	}
+	while (!all_parked(m))
+		pthread_cond_wait(&m->cond, &m->lock);
+}
+
+/* Returns when the guest has exited, or at the deadline. */
+static int control(struct vmm *m)
+{
+	struct timespec deadline;
+	int status = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &deadline);
+	deadline.tv_sec += m->opt.timeout;
+	pthread_mutex_lock(&m->lock);
+	while (!m->done) {
+		if (m->request >= 0) {
+			pause_all(m);
+			vm_save_restore(m, m->request);
+			m->request = -1;
+			m->pause = false;
+			pthread_cond_broadcast(&m->cond);
+		}
+		if (pthread_cond_timedwait(&m->cond, &m->lock, &deadline) == ETIMEDOUT &&
+		    !m->done) {
+			fprintf(stderr, "lazytsc-vmm: the guest has not ended within %d s\n",
+				m->opt.timeout);
+			status = STATUS_TIMEOUT;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&m->lock);
+	return status ? status : m->status;
+}
+
+static void start(struct vmm *m)
+{
+	struct sigaction sa = { .sa_handler = on_kick };
+	pthread_condattr_t attr;
+
+	sigaction(SIG_KICK, &sa, NULL);
+	pthread_mutex_init(&m->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&m->cond, &attr);
+	for (int i = 0; i < m->opt.cpus; i++) {
+		struct vcpu *v = &m->vcpu[i];
+		struct kvm_mp_state ap = { .mp_state = KVM_MP_STATE_UNINITIALIZED };
+
+		if (i == 0)
+			machine_boot_regs(v);
+		else if (ioctl(v->fd, KVM_SET_MP_STATE, &ap))
+			vmm_die("KVM_SET_MP_STATE: %m");
+	}
+	for (int i = 0; i < m->opt.cpus; i++)
+		if (pthread_create(&m->vcpu[i].thread, NULL, run_vcpu, &m->vcpu[i]))
+			vmm_die("no thread for vCPU %d", i);
+}
+
+enum {
+	KEY_CPUS = 'c',
+	KEY_MEM = 'm',
+	KEY_KERNEL = 'k',
+	KEY_INITRD = 'i',
+	KEY_APPEND = 'a',
+	KEY_LAZY = 'l',
+	KEY_TIMEOUT = 't',
+	KEY_TRACE = 'T'
+};
+
+static const struct argp_option options[] = {
+	{ "kernel", KEY_KERNEL, "VMLINUX", 0, "guest kernel, an ELF file", 0 },
+	{ "initrd", KEY_INITRD, "FILE", 0, "guest initramfs", 0 },
+	{ "append", KEY_APPEND, "TEXT", 0, "guest kernel command line", 0 },
+	{ "cpus", KEY_CPUS, "N", 0, "vCPUs (1)", 0 },
+	{ "memory", KEY_MEM, "MIB", 0, "guest memory (128)", 0 },
+	{ "lazy", KEY_LAZY, 0, 0, "offer the lazy TSC deadline to the guest", 0 },
+	{ "timeout", KEY_TIMEOUT, "SECONDS", 0, "give up after this time (60)", 0 },
+	{ "trace", KEY_TRACE, "FILE", 0, "where the guest's trace goes (/dev/null)", 0 },
+	{ 0 }
+};
+
+static int number(const char *s, int low, int high, struct argp_state *state)
+{
+	char *end;
+	long n = strtol(s, &end, 10);
+
+	if (*end || n < low || n > high)
+		argp_error(state, "expected a number from %d to %d, found '%s'", low, high, s);
+	return n;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct vmm *m = state->input;
+
+	switch (key) {
+	case KEY_KERNEL:
+		m->opt.kernel = arg;
+		break;
+	case KEY_INITRD:
+		m->opt.initrd = arg;
+		break;
+	case KEY_APPEND:
+		m->opt.append = arg;
+		break;
+	case KEY_CPUS:
+		m->opt.cpus = number(arg, 1, VMM_MAX_CPUS, state);
+		break;
+	case KEY_MEM:
+		m->opt.mem_mb = number(arg, 32, 3072, state);
+		break;
+	case KEY_LAZY:
+		m->opt.lazy = true;
+		break;
+	case KEY_TIMEOUT:
+		m->opt.timeout = number(arg, 1, 86400, state);
+		break;
+	case KEY_TRACE:
+		m->opt.trace = arg;
+		break;
+	case ARGP_KEY_END:
+		if (!m->opt.kernel || !m->opt.initrd)
+			argp_error(state, "--kernel and --initrd are needed");
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static const struct argp argp = {
+	.options = options,
+	.parser = parse,
+	.doc = "Boot a Linux guest on KVM, count what it costs the host.\v"
+	       "The guest's console goes to standard error, counts and the guest's report to "
+	       "standard "
+	       "output, one \"name value\" on a line.\n\n"
+	       "Exit status: what the guest says (0: good), 1 usage, 2 error, 3 the guest did not "
+	       "end.",
+};
+
+int main(int argc, char **argv)
+{
+	static struct vmm m = {
+		.opt = { .cpus = 1,
+			 .mem_mb = 128,
+			 .timeout = 60,
+			 .append = "",
+			 .trace = "/dev/null" },
+		.request = -1,
+	};
+	int status;
+
+	argp_err_exit_status = 1;
+	argp_parse(&argp, argc, argv, 0, NULL, &m);
+	m.trace = fopen(m.opt.trace, "w");
+	if (!m.trace)
+		vmm_die("%s: %m", m.opt.trace);
+	m.kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (m.kvm < 0)
+		vmm_die("/dev/kvm: %m");
+	for (int i = 0; i < m.opt.cpus; i++) {
+		m.vcpu[i].vmm = &m;
+		m.vcpu[i].index = i;
+	}
+	machine_memory(&m);
+	machine_load(&m);
+	machine_cpuid(&m);
+	m.counts = counts_new();
+	vm_create(&m);
+	counts_attach(m.counts, &m);
+	start(&m);
+	status = control(&m);
+	printf("restores %d\n", m.restores);
+	fflush(NULL);
+	/* The vCPU threads go with the process; a halted one would have to be kicked first. */
+	_exit(status);
+}

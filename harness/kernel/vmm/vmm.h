@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A virtual machine monitor, just large enough to boot Linux on KVM and to measure it.
+ *
+ *   machine.c   memory, loading, boot parameters, MP table, CPUID
+ *   state.c     create a VM, save all of its state, restore it into a new one
+ *   uart.c      an 8250 for the console
+ *   count.c     KVM's binary statistics and the histograms of its tracepoints
+ *   vmm.c       command line, vCPU threads, the debug port
+ *
+ * The guest drives it through a 32-bit port (enum vmm_port): measure from here to there, take this
+ * page of text, save and restore yourself.
+ */
+#ifndef LAZYTSC_KERNEL_VMM_H
+#define LAZYTSC_KERNEL_VMM_H
+
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "port.h"
+
+#define VMM_MAX_CPUS  4
+#define VMM_MAX_MSRS  512
+#define VMM_MAX_CPUID 128
+
+/* The PV MSR and its feature bit, as in <lazytsc/abi.h>. */
+#include <lazytsc/abi.h>
+
+struct uart {
+	uint8_t ier, lcr, mcr, scr, dll, dlm;
+	bool thr_empty_pending;
+	bool line;
+};
+
+struct vcpu {
+	struct vmm *vmm;
+	int index;
+	int fd;
+	struct kvm_run *run;
+	pthread_t thread;
+	bool parked;
+};
+
+struct vmm_options {
+	const char *kernel;
+	const char *initrd;
+	const char *append;
+	const char *trace; /* file */
+	int cpus;
+	int mem_mb;
+	int timeout; /* seconds, host time */
+	bool lazy; /* offer the feature */
+};
+
+struct vmm {
+	struct vmm_options opt;
+	int kvm, fd;
+	uint8_t *ram;
+	size_t ram_size;
+	uint64_t entry; /* of the kernel */
+	struct vcpu vcpu[VMM_MAX_CPUS];
+	struct kvm_cpuid2 *cpuid;
+	struct kvm_msr_list *msr_list; /* what KVM says must be saved */
+	struct uart uart;
+
+	pthread_mutex_t lock; /* the devices and all that follows */
+	pthread_cond_t cond;
+	bool pause; /* vCPU threads: park */
+	int request; /* a save-and-restore order asked for, or -1 */
+	bool done;
+	int status; /* what the guest exited with */
+	int restores;
+	struct counts *counts;
+	FILE *trace;
+};
+
+/* Print one line and leave with status 2. */
+void vmm_die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
+
+/* machine.c */
+void machine_memory(struct vmm *m);
+void machine_load(struct vmm *m);
+void machine_cpuid(struct vmm *m);
+void machine_set_cpuid(struct vmm *m, struct vcpu *v);
+void machine_boot_regs(struct vcpu *v);
+
+/* state.c */
+void vm_create(struct vmm *m);
+/* All vCPU threads are parked. Order: enum vmm_restore. */
+void vm_save_restore(struct vmm *m, enum vmm_restore order);
+
+/* uart.c; called with the lock held */
+void uart_io(struct vmm *m, struct kvm_run *run);
+
+/* count.c */
+struct counts *counts_new(void);
+void counts_attach(struct counts *c, struct vmm *m); /* after the VM was created */
+void counts_detach(struct counts *c); /* before it is destroyed: keeps the sums */
+void counts_start(struct counts *c);
+void counts_stop(struct counts *c);
+void counts_print(struct counts *c, FILE *out);
+
+#endif
