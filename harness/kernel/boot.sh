@@ -68,6 +68,7 @@ case $emulator in qemu | bochs) ;; *) die 1 "--emulator: expected qemu or bochs,
 make -s -C "$here" O="$work/bin" >&2 || die 2 "the programs for the emulated machines do not build"
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
+rm -f "$out"/{boot,report,report-failed-*,trace-*}.txt "$out"/serial-*.log
 tmp=$(mktemp -d)
 child=
 trap '[ -z "$child" ] || kill -9 "$child" 2>/dev/null || true; rm -rf "$tmp"' EXIT
@@ -171,6 +172,7 @@ for ((n = 1; n <= attempts; n++)); do
 		crashes=$((crashes + 1))
 	fi
 	cp "$tmp/report" "$out/report-failed-$n.txt"
+	cp "$tmp"/*.log "$out/" 2>/dev/null || true
 done
 {
 	echo "emulator $emulator"

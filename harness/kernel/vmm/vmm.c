@@ -4,6 +4,7 @@
 #include <argp.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -111,10 +112,23 @@ static bool park(struct vcpu *v)
 	return go_on;
 }
 
+/* One CPU of the host for each vCPU, as far as they go. */
+static void pin(int index)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(index % sysconf(_SC_NPROCESSORS_ONLN), &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		vmm_die("pinning vCPU %d: %m", index);
+}
+
 static void *run_vcpu(void *arg)
 {
 	struct vcpu *v = arg;
 	struct vmm *m = v->vmm;
+
+	pin(v->index);
 
 	for (;;) {
 		if (ioctl(v->fd, KVM_RUN, 0) < 0) {
