@@ -4,7 +4,7 @@
 # Usage: harness/deps.sh [GROUP...]   groups: build test kernel (default: build)
 set -eu
 
-build="gcc cmake ninja-build pkg-config libjansson-dev libsmartcols-dev zlib1g-dev liblzma-dev
+build="gcc cmake ninja-build pkg-config libjansson-dev libsmartcols-dev libarchive-dev zlib1g-dev liblzma-dev
 	libzstd-dev libxxhash-dev"
 test="$build clang libclang-rt-14-dev libcmocka-dev lcov xz-utils zstd gzip binutils python3"
 kernel="$build linux-source-6.12 ccache bc flex bison libelf-dev libssl-dev cpio kmod xz-utils

@@ -3,12 +3,14 @@
 #include <string.h>
 
 #include "cli.h"
+#include "commands.h"
 
 static const struct command {
 	const char *name;
 	int (*run)(int argc, char **argv); /* argv[0] is "lazytsc NAME" */
 	const char *summary;
 } commands[] = {
+	{ "replay", cmd_replay, "replay a trace under the stock timer and the lazy protocol" },
 	{ NULL, NULL, NULL },
 };
 

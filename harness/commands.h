@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The sub-commands of `lazytsc`. argv[0] is "lazytsc NAME"; each returns an enum cli_status. */
+#ifndef LAZYTSC_COMMANDS_H
+#define LAZYTSC_COMMANDS_H
+
+int cmd_replay(int argc, char **argv);
+
+#endif

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <string.h>
+
+#include <lazytsc/sim/replay.h>
+
+#include "policy.h"
+
+const char *const column_names[COLUMNS] = {
+	[COL_MSR_WRITE_EXITS] = "msr_write_exits",   [COL_SKIPS] = "skips",
+	[COL_SILENT_EXPIRIES] = "silent_expiries",   [COL_INJECTIONS] = "injections",
+	[COL_EARLY_INJECTIONS] = "early_injections", [COL_HOST_ENTRIES] = "host_entries",
+};
+
+static void add(struct counts *sum, enum column c, uint64_t n)
+{
+	sum->value[c] += n;
+	sum->known[c] = true;
+}
+
+static void variant_init(const struct policy *p, void *state)
+{
+	lazytsc_replay_init(state, p->data, NULL, NULL);
+}
+
+static void variant_write(void *state, uint64_t now, uint64_t v)
+{
+	lazytsc_replay_write(state, now, v);
+}
+
+static void variant_restart(void *state)
+{
+	lazytsc_replay_restart(state);
+}
+
+static void variant_finish(void *state, struct counts *sum)
+{
+	const struct lazytsc_replay *r = state;
+
+	add(sum, COL_MSR_WRITE_EXITS, r->counts.msr_write_exits);
+	add(sum, COL_SKIPS, r->counts.skips);
+	add(sum, COL_SILENT_EXPIRIES, r->counts.silent_expiries);
+	add(sum, COL_INJECTIONS, r->counts.injections);
+	add(sum, COL_EARLY_INJECTIONS, r->counts.early_injections);
+	add(sum, COL_HOST_ENTRIES, lazytsc_replay_host_entries(&r->counts));
+	if (r->excess > sum->excess)
+		sum->excess = r->excess;
+}
+
+bool policy_find(const char *name, const struct policy_options *options, struct policy *p)
+{
+	const struct lazytsc_variant *v = lazytsc_variant_find(name);
+
+	if (!v)
+		return false;
+	if (v == &lazytsc_variant_rfc_v3 && options->sw_timer)
+		v = &lazytsc_variant_rfc_v3_sw;
+	*p = (struct policy){
+		.name = lazytsc_variant_find(name)->name,
+		.summary = v->summary,
+		.state_size = sizeof(struct lazytsc_replay),
+		.init = variant_init,
+		.write = variant_write,
+		.restart = variant_restart,
+		.finish = variant_finish,
+		/* The plain rule never costs a host entry; the other variants make no promise. */
+		.max_excess = v == &lazytsc_variant_lazy ? 0 : UINT64_MAX,
+		.data = v,
+	};
+	return true;
+}
+
+const char *policy_at(unsigned int i, const char **summary)
+{
+	const struct lazytsc_variant *v = lazytsc_variant_at(i);
+
+	if (!v)
+		return NULL;
+	*summary = v->summary;
+	return v->name;
+}

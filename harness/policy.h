@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a trace is replayed under: a protocol variant, or an analysis that has only some of the
+ * columns. One state for each vCPU, fed that vCPU's writes in order of time.
+ */
+#ifndef LAZYTSC_POLICY_H
+#define LAZYTSC_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum column {
+	COL_MSR_WRITE_EXITS,
+	COL_SKIPS,
+	COL_SILENT_EXPIRIES,
+	COL_INJECTIONS,
+	COL_EARLY_INJECTIONS,
+	COL_HOST_ENTRIES,
+	COLUMNS
+};
+
+/* The columns' names, as in every output. */
+extern const char *const column_names[COLUMNS];
+
+struct counts {
+	uint64_t value[COLUMNS];
+	bool known[COLUMNS]; /* false: the policy has no such figure (null) */
+	uint64_t excess; /* the most by which silent expiries ever led skips */
+};
+
+struct policy {
+	const char *name; /* in the output */
+	const char *summary;
+	size_t state_size;
+	/* Begin a vCPU. @state: state_size bytes, zeroed, aligned for any type, to 64 bytes. */
+	void (*init)(const struct policy *p, void *state);
+	/* The guest programmed @v (0: disarm) at @now, guest TSC. */
+	void (*write)(void *state, uint64_t now, uint64_t v);
+	/* Events were lost: start afresh; counts go on. */
+	void (*restart)(void *state);
+	/* No more writes: add this vCPU's figures to *@sum, and free what init() allocated. */
+	void (*finish)(void *state, struct counts *sum);
+	/* B12: how far silent expiries may lead skips on one vCPU; UINT64_MAX: no limit. */
+	uint64_t max_excess;
+	const void *data; /* the policy's own */
+};
+
+struct policy_options {
+	bool sw_timer; /* rfc-v3 on the sw timer */
+};
+
+/**
+ * policy_find() - the policy of that name
+ * @name:    of a variant (see <lazytsc/sim/variant.h>) or an analysis
+ * @options: what the command line asked for
+ * @p:       filled in; points into nothing that @options owns
+ */
+bool policy_find(const char *name, const struct policy_options *options, struct policy *p);
+
+/** policy_at() - the name of the @i-th policy and its summary; NULL: no more */
+const char *policy_at(unsigned int i, const char **summary);
+
+#endif

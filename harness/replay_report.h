@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a replay found: as a table with a verdict, as JSON, as CSV. docs/replay.md describes each. */
+#ifndef LAZYTSC_REPLAY_REPORT_H
+#define LAZYTSC_REPLAY_REPORT_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "replay.h"
+
+/* Goes up when a key or a column changes its meaning or goes away. */
+#define REPORT_VERSION 1
+
+struct report_options {
+	size_t shown; /* how many of the policies have rows: the first ones */
+	bool hist;
+	bool sw_timer;
+	double tsc_khz; /* to show cycles as microseconds; 0: show cycles */
+};
+
+/** report_table() - for people; @name is the trace's */
+void report_table(FILE *to, const char *name, const struct replay *r,
+		  const struct report_options *o);
+
+/** report_csv_header(), report_csv() - the rows of JSON, one line each */
+void report_csv_header(FILE *to);
+void report_csv(FILE *to, const char *name, const struct replay *r, const struct report_options *o);
+
+/** report_warnings() - what a reader of rows alone would miss; one line each */
+void report_warnings(FILE *to, const char *name, const struct replay *r);
+
+/** report_json_new(), report_json_add(), report_json_print() - all traces in one object */
+json_t *report_json_new(const struct report_options *o);
+void report_json_add(json_t *root, const char *name, const struct replay *r,
+		     const struct report_options *o);
+void report_json_print(FILE *to, json_t *root);
+
+#endif
