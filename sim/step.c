@@ -25,6 +25,8 @@ struct cpu {
 	struct lazytsc_access pending;
 	u64 result; /* of the pending operation, once performed */
 	struct lazytsc_state_hash past; /* of all that it has read since its last checkpoint */
+	struct lazytsc_state_hash outer; /* in an interruption: the past of what it broke into */
+	const struct lazytsc_interruption *interruption; /* that runs, or is about to; NULL: none */
 	struct buffered buffer[LAZYTSC_BUFFER_SIZE]; /* a ring */
 	unsigned first, count;
 };
@@ -107,6 +109,18 @@ static void remember(struct cpu *c, u64 result)
 	c->past = (struct lazytsc_state_hash){ .low = hash.low64, .high = hash.high64 };
 }
 
+/* Runs what breaks in before the operation. What that reads is not remembered beyond it. */
+static void interrupt(const struct lazytsc_stepper *s, struct cpu *c)
+{
+	c->outer = c->past;
+	c->past = (struct lazytsc_state_hash){ .low = (u64)(c->interruption -
+							    s->config.interruption) };
+	c->interruption->run(&c->self);
+	c->interruption = NULL;
+	c->past = c->outer;
+	c->outer = (struct lazytsc_state_hash){ 0, 0 };
+}
+
 static u64 access_step(struct lazytsc_engine *engine, const struct lazytsc_access *a)
 {
 	struct lazytsc_stepper *s = (struct lazytsc_stepper *)engine;
@@ -126,11 +140,17 @@ static u64 access_step(struct lazytsc_engine *engine, const struct lazytsc_acces
 		remember(c, a->value);
 		return 0;
 	}
-	c->pending = *a;
 	if (a->op == LAZYTSC_OP_FAIL)
 		s->failed = true;
-	fiber_yield(&c->fiber);
-	return c->result;
+	for (;;) {
+		const struct lazytsc_interruption *before = c->interruption;
+
+		c->pending = *a;
+		fiber_yield(&c->fiber);
+		if (c->interruption == before)
+			return c->result;
+		interrupt(s, c);
+	}
 }
 
 static void start(void *arg)
@@ -176,6 +196,8 @@ void lazytsc_stepper_reset(struct lazytsc_stepper *s)
 		s->cpu[i].first = s->cpu[i].count = 0;
 		s->cpu[i].result = 0;
 		s->cpu[i].past = (struct lazytsc_state_hash){ 0, 0 };
+		s->cpu[i].outer = (struct lazytsc_state_hash){ 0, 0 };
+		s->cpu[i].interruption = NULL;
 		fiber_start(&s->cpu[i].fiber, start, &s->cpu[i]);
 		advance(s, &s->cpu[i]);
 	}
@@ -241,8 +263,9 @@ static unsigned ways(const struct cpu *c)
 	case LAZYTSC_OP_XCHG:
 	case LAZYTSC_OP_XADD:
 	case LAZYTSC_OP_CMPXCHG:
-	case LAZYTSC_OP_EXIT:
 		return c->count == 0;
+	case LAZYTSC_OP_EXIT:
+		return c->count == 0 && (!a->ready || a->ready(a->arg));
 	case LAZYTSC_OP_EVENT:
 		return !a->ready || a->ready(a->arg);
 	case LAZYTSC_OP_CHOOSE:
@@ -257,6 +280,15 @@ static unsigned ways(const struct cpu *c)
 	return 0;
 }
 
+static bool interruptible(const struct lazytsc_stepper *s, const struct cpu *c, unsigned index)
+{
+	const struct lazytsc_interruption *i = &s->config.interruption[index];
+
+	return i->cpu == c->self.cpu && !c->interruption && c->pending.op != LAZYTSC_OP_END &&
+	       c->pending.op != LAZYTSC_OP_ASSUME && (!i->drains || c->count == 0) &&
+	       i->ready(&c->self);
+}
+
 size_t lazytsc_stepper_enabled(struct lazytsc_stepper *s, struct lazytsc_step *steps, size_t max)
 {
 	size_t n = 0;
@@ -269,6 +301,15 @@ size_t lazytsc_stepper_enabled(struct lazytsc_stepper *s, struct lazytsc_step *s
 		for (unsigned choice = 0; choice < w; choice++, n++)
 			if (n < max)
 				steps[n] = (struct lazytsc_step){ .cpu = i, .choice = choice };
+		for (unsigned j = 0; j < s->config.interruptions; j++) {
+			if (!interruptible(s, &s->cpu[i], j))
+				continue;
+			if (n < max)
+				steps[n] =
+					(struct lazytsc_step){ .cpu = i,
+							       .choice = LAZYTSC_INTERRUPTION + j };
+			n++;
+		}
 		if (s->cpu[i].count) {
 			if (n < max)
 				steps[n] = (struct lazytsc_step){ .cpu = i, .drain = true };
@@ -284,6 +325,9 @@ bool lazytsc_stepper_is_enabled(struct lazytsc_stepper *s, struct lazytsc_step s
 		return false;
 	if (step.drain)
 		return s->cpu[step.cpu].count != 0 && step.choice == 0;
+	if (step.choice >= LAZYTSC_INTERRUPTION)
+		return step.choice - LAZYTSC_INTERRUPTION < (int)s->config.interruptions &&
+		       interruptible(s, &s->cpu[step.cpu], step.choice - LAZYTSC_INTERRUPTION);
 	return step.choice < ways(&s->cpu[step.cpu]);
 }
 
@@ -336,6 +380,19 @@ struct lazytsc_step_info lazytsc_stepper_describe(const struct lazytsc_stepper *
 			.func = b->func,
 			.line = b->line,
 			.value = b->value,
+		};
+	}
+	if (step.choice >= LAZYTSC_INTERRUPTION) {
+		const struct lazytsc_interruption *i =
+			&s->config.interruption[step.choice - LAZYTSC_INTERRUPTION];
+
+		return (struct lazytsc_step_info){
+			.step = step,
+			.op = i->drains ? LAZYTSC_OP_EXIT : LAZYTSC_OP_EVENT,
+			.name = i->name,
+			.file = i->file,
+			.func = i->func,
+			.line = i->line,
 		};
 	}
 	info = lazytsc_stepper_pending(s, step.cpu);
@@ -418,12 +475,14 @@ static void hash_bytes(XXH3_state_t *state, const struct lazytsc_stepper *s, con
 		       size_t size)
 {
 	while (size) {
-		size_t n = size < sizeof(u64) ? size : sizeof(u64);
-		u64 word = 0;
+		u64 words[64] = { 0 };
+		size_t n = size < sizeof(words) ? size : sizeof(words);
 
-		memcpy(&word, bytes, n);
-		word = without_base(s, word);
-		XXH3_128bits_update(state, &word, sizeof(word));
+		memcpy(words, bytes, n);
+		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+			words[i] = without_base(s, words[i]);
+		XXH3_128bits_update(state, words,
+				    (n + sizeof(u64) - 1) / sizeof(u64) * sizeof(u64));
 		bytes += n;
 		size -= n;
 	}
@@ -446,13 +505,20 @@ void lazytsc_stepper_perform(struct lazytsc_stepper *s, struct lazytsc_step step
 
 	assert(lazytsc_stepper_is_enabled(s, step));
 	s->last = lazytsc_stepper_describe(s, step);
-	if (step.drain) {
+	if (step.drain)
 		drain(s, c);
+	else if (step.choice >= LAZYTSC_INTERRUPTION)
+		c->interruption = &s->config.interruption[step.choice - LAZYTSC_INTERRUPTION];
+	else
+		c->result = execute(s, c, step.choice);
+	if (!step.drain && step.choice < LAZYTSC_INTERRUPTION)
+		s->last.result = c->result;
+	if (s->config.performed)
+		s->config.performed(s->common, s->arena.face, &s->last);
+	if (step.drain)
 		return;
-	}
-	c->result = execute(s, c, step.choice);
-	s->last.result = c->result;
-	remember(c, c->result);
+	if (step.choice < LAZYTSC_INTERRUPTION)
+		remember(c, c->result);
 	if (s->config.common_size && !s->config.notes)
 		remember(c, hash_common(s).low);
 	advance(s, c);
@@ -512,7 +578,8 @@ void *lazytsc_stepper_common(const struct lazytsc_stepper *s)
 
 static void hash_cpu(XXH3_state_t *state, const struct cpu *c)
 {
-	u64 words[] = { c->count, c->past.low, c->past.high };
+	u64 words[] = { c->count,     c->past.low,   c->past.high,
+			c->outer.low, c->outer.high, c->interruption != NULL };
 
 	XXH3_128bits_update(state, words, sizeof(words));
 	for (unsigned i = 0; i < c->count; i++) {
@@ -542,6 +609,9 @@ void lazytsc_step_print(struct lazytsc_step step, char text[LAZYTSC_STEP_TEXT])
 {
 	if (step.drain)
 		snprintf(text, LAZYTSC_STEP_TEXT, "%ud", step.cpu);
+	else if (step.choice >= LAZYTSC_INTERRUPTION)
+		snprintf(text, LAZYTSC_STEP_TEXT, "%u!%u", step.cpu,
+			 step.choice - LAZYTSC_INTERRUPTION);
 	else if (step.choice)
 		snprintf(text, LAZYTSC_STEP_TEXT, "%u=%u", step.cpu, step.choice);
 	else
@@ -576,9 +646,11 @@ const char *lazytsc_step_parse(const char *text, struct lazytsc_step *step)
 		step->drain = true;
 		return text + 1;
 	}
-	if (*text == '=') {
-		text = parse_number(text + 1, 0xffff, &number);
-		step->choice = (unsigned short)number;
+	if (*text == '=' || *text == '!') {
+		unsigned base = *text == '!' ? LAZYTSC_INTERRUPTION : 0;
+
+		text = parse_number(text + 1, LAZYTSC_INTERRUPTION - 1, &number);
+		step->choice = (unsigned short)(base + number);
 	}
 	return text;
 }

@@ -50,7 +50,7 @@ struct lazytsc_access {
 	lazytsc_shared_t *field; /* LOAD to CMPXCHG except MB */
 	u64 value; /* stored, exchanged, added; CHOOSE: n; ASSUME: the condition; CHECKPOINT, NOTE: what is said */
 	u64 expect; /* CMPXCHG: stores value where the field holds this */
-	bool (*ready)(void *arg); /* EVENT: its condition, NULL: none; must not use the port */
+	bool (*ready)(void *arg); /* EVENT, EXIT: its condition, NULL: none; must not use the port */
 	void *arg; /* of ready */
 	const char *name; /* the field's, condition's or event's text in the source */
 	const char *file, *func;
@@ -117,8 +117,14 @@ u64 lazytsc_engine_access(const struct lazytsc_access *access);
 	lazytsc_engine_access(LAZYTSC_ACCESS(LAZYTSC_OP_CMPXCHG, #p, .field = (p), \
 					     .expect = (old), .value = (new)))
 
-/* A VM exit or entry: the CPU stops until its stores are in memory. */
+/*
+ * A VM exit or entry: the CPU stops until its stores are in memory; lazytsc_exit_if() until
+ * ready(arg) holds as well.
+ */
 #define lazytsc_exit(what) ((void)lazytsc_engine_access(LAZYTSC_ACCESS(LAZYTSC_OP_EXIT, (what))))
+#define lazytsc_exit_if(what, ready_, arg_) \
+	((void)lazytsc_engine_access(       \
+		LAZYTSC_ACCESS(LAZYTSC_OP_EXIT, (what), .ready = (ready_), .arg = (arg_))))
 
 /*
  * A named step: an MSR write, a kick, a delivery, a tick of time. What follows, up to the next

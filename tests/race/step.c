@@ -352,6 +352,101 @@ static void past_counts_until_a_checkpoint(void **state)
 	}
 }
 
+struct broken_into {
+	u64 exits, waited, seen, stored;
+};
+
+static bool once(const struct lazytsc_self *self)
+{
+	const struct broken_into *b = self->common;
+
+	return b->exits == 0;
+}
+
+static void on_exit_(const struct lazytsc_self *self)
+{
+	struct broken_into *b = self->common;
+	struct fields *f = self->shared;
+
+	b->exits++;
+	lazytsc_store(&f->y, 9);
+}
+
+static bool exited(void *common)
+{
+	const struct broken_into *b = common;
+
+	return b->exits != 0;
+}
+
+static void broken_into(const struct lazytsc_self *self)
+{
+	struct broken_into *b = self->common;
+	struct fields *f = self->shared;
+
+	lazytsc_store(&f->x, 1);
+	b->seen = lazytsc_load(&f->y);
+	lazytsc_exit_if("exit", exited, b);
+	b->waited++;
+}
+
+/* The hook sees each access before the thread goes on. */
+static void observe(void *common, void *shared, const struct lazytsc_step_info *step)
+{
+	struct broken_into *b = common;
+
+	assert_non_null(shared);
+	if (step->op == LAZYTSC_OP_STORE && !step->step.drain)
+		b->stored = step->value * 10 + b->exits;
+}
+
+static void interruptions_break_in(void **state)
+{
+	const struct lazytsc_thread thread = { "P0", broken_into, NULL };
+	const struct lazytsc_program program = {
+		.name = "broken into", .threads = 1, .thread = &thread, .shared_size = 24
+	};
+	const struct lazytsc_interruption i = {
+		.name = "timer", .drains = true, .ready = once, .run = on_exit_
+	};
+	const struct lazytsc_step exit_ = { .choice = LAZYTSC_INTERRUPTION };
+	struct lazytsc_stepper *s = lazytsc_stepper_new(&(struct lazytsc_stepper_config){
+		.program = &program,
+		.model = LAZYTSC_TSO,
+		.common_size = sizeof(struct broken_into),
+		.interruption = &i,
+		.interruptions = 1,
+		.performed = observe,
+	});
+	const struct broken_into *b = lazytsc_stepper_common(s);
+	struct lazytsc_step steps[4];
+
+	(void)state;
+	assert_int_equal(lazytsc_stepper_enabled(s, steps, 4), 2);
+	assert_int_equal(steps[1].choice, LAZYTSC_INTERRUPTION);
+	lazytsc_stepper_perform(s, cpu(0));
+	assert_int_equal(b->stored, 10);
+	/* It drains: not before the buffer is empty. */
+	assert_false(lazytsc_stepper_is_enabled(s, exit_));
+	lazytsc_stepper_perform(s, drain(0));
+	assert_string_equal(lazytsc_stepper_describe(s, exit_).name, "timer");
+	lazytsc_stepper_perform(s, exit_);
+	assert_int_equal(b->exits, 1);
+	assert_int_equal(lazytsc_stepper_pending(s, 0).op, LAZYTSC_OP_STORE);
+	assert_int_equal(lazytsc_stepper_pending(s, 0).value, 9);
+	lazytsc_stepper_perform(s, cpu(0));
+	assert_int_equal(b->stored, 91);
+	/* The load that was broken into comes now, and reads the handler's store. */
+	lazytsc_stepper_perform(s, cpu(0));
+	assert_int_equal(b->seen, 9);
+	assert_false(lazytsc_stepper_is_enabled(s, cpu(0)));
+	lazytsc_stepper_perform(s, drain(0));
+	lazytsc_stepper_perform(s, cpu(0));
+	assert_int_equal(b->waited, 1);
+	assert_int_equal(lazytsc_stepper_status(s), LAZYTSC_FINISHED);
+	lazytsc_stepper_free(s);
+}
+
 static void steps_as_text(void **state)
 {
 	static const struct {
@@ -360,8 +455,9 @@ static void steps_as_text(void **state)
 	} cases[] = { { "0", { 0, false, 0 } },
 		      { "15", { 15, false, 0 } },
 		      { "3d", { 3, true, 0 } },
-		      { "1=65535", { 1, false, 65535 } } };
-	static const char *const bad[] = { "", "x", "16", "1=", "1=65536", "-1", "d" };
+		      { "1=32767", { 1, false, 32767 } },
+		      { "1!0", { 1, false, LAZYTSC_INTERRUPTION } } };
+	static const char *const bad[] = { "", "x", "16", "1=", "1=32768", "-1", "d" };
 	struct lazytsc_step step;
 
 	(void)state;
@@ -434,6 +530,7 @@ int main(void)
 		cmocka_unit_test(events_choices_assumptions),
 		cmocka_unit_test(hash_tells_states_apart),
 		cmocka_unit_test(past_counts_until_a_checkpoint),
+		cmocka_unit_test(interruptions_break_in),
 		cmocka_unit_test(steps_as_text),
 		cmocka_unit_test(round_the_port_dies),
 	};

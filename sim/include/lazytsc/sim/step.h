@@ -26,7 +26,7 @@ enum { LAZYTSC_BUFFER_SIZE = 32 };
 struct lazytsc_step {
 	unsigned char cpu;
 	bool drain;
-	unsigned short choice; /* for LAZYTSC_OP_CHOOSE, else 0 */
+	unsigned short choice; /* for LAZYTSC_OP_CHOOSE and interruptions, else 0 */
 };
 
 /* What a step is, or was. */
@@ -49,13 +49,38 @@ enum lazytsc_stepper_status {
 	LAZYTSC_FAILED /* an assertion failed: no step is enabled any more */
 };
 
+/*
+ * What may break into a CPU's thread before any of its operations: a VM exit, an interrupt. It is a
+ * step of that CPU with choice LAZYTSC_INTERRUPTION + its index, enabled while ready() holds and, if
+ * it drains, while the CPU's buffer is empty. Then run() is called on the thread, and may itself use
+ * the port; the interrupted operation comes after it. None breaks into run(), nor into a thread that
+ * has returned. Neither function may use anything of the interrupted one but memory.
+ */
+enum { LAZYTSC_INTERRUPTION = 0x8000 };
+
+struct lazytsc_interruption {
+	const char *name, *file, *func;
+	int line;
+	unsigned char cpu;
+	bool drains;
+	bool (*ready)(const struct lazytsc_self *self); /* must not use the port */
+	void (*run)(const struct lazytsc_self *self);
+};
+
 struct lazytsc_stepper_config {
 	const struct lazytsc_program *program;
+	const struct lazytsc_interruption *interruption;
+	unsigned interruptions;
 	enum lazytsc_model model;
 	size_t common_size; /* bytes of plain memory for all threads, zeroed by reset */
 	/* Called by reset, before the threads and after the program's init. May be NULL. */
 	void (*setup)(void *common, void *shared, const void *arg);
 	const void *arg; /* of setup */
+	/*
+	 * Called when a step has been performed, before its thread goes on: for an observer that
+	 * must see an access before what the thread does next. May be NULL; must not use the port.
+	 */
+	void (*performed)(void *common, void *shared, const struct lazytsc_step_info *step);
 	/*
 	 * For lazytsc_stepper_hash(): a thread keeps nothing of the common memory in its variables
 	 * across an operation, except what lazytsc_note() names. Without this promise the hash takes
@@ -84,7 +109,8 @@ enum lazytsc_stepper_status lazytsc_stepper_status(struct lazytsc_stepper *s);
 /**
  * lazytsc_stepper_enabled() - the steps that can be performed now
  * @s:     the stepper
- * @steps: room for the answer: by CPU; its operation first (each choice), then its drain
+ * @steps: room for the answer: by CPU; its operation first (each choice), then its interruptions,
+ *         then its drain
  * @max:   how many fit there
  *
  * Return: how many there are, which may be more than @max.
@@ -146,7 +172,7 @@ struct lazytsc_state_hash lazytsc_stepper_hash(const struct lazytsc_stepper *s);
 
 enum { LAZYTSC_STEP_TEXT = 16 };
 
-/* A step as text: "1" an operation of CPU 1, "1d" a drain, "1=2" choice 2. */
+/* A step as text: "1" an operation of CPU 1, "1d" a drain, "1=2" choice 2, "1!0" interruption 0. */
 void lazytsc_step_print(struct lazytsc_step step, char text[LAZYTSC_STEP_TEXT]);
 
 /* Reads what print wrote, after any blanks. Returns what follows it, or NULL where there is none. */
