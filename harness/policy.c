@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <string.h>
 
+#include <lazytsc/sim/bound.h>
 #include <lazytsc/sim/replay.h>
 
 #include "policy.h"
@@ -46,10 +47,56 @@ static void variant_finish(void *state, struct counts *sum)
 		sum->excess = r->excess;
 }
 
+static void bound_init(const struct policy *p, void *state)
+{
+	(void)p;
+	lazytsc_bound_init(state);
+}
+
+static void bound_write(void *state, uint64_t now, uint64_t v)
+{
+	lazytsc_bound_write(state, now, v);
+}
+
+static void bound_restart(void *state)
+{
+	lazytsc_bound_restart(state);
+}
+
+static void bound_finish(void *state, struct counts *sum)
+{
+	const struct lazytsc_bound *b = state;
+
+	add(sum, COL_HOST_ENTRIES, b->host_entries);
+}
+
+/* What is not one of the protocol's variants. */
+static const struct policy analyses[] = {
+	{
+		.name = "bound",
+		.summary = "the fewest host entries of any host without slack that knows all to "
+			   "come",
+		.state_size = sizeof(struct lazytsc_bound),
+		.init = bound_init,
+		.write = bound_write,
+		.restart = bound_restart,
+		.finish = bound_finish,
+		.max_excess = UINT64_MAX,
+	},
+};
+
+#define ANALYSES (sizeof(analyses) / sizeof(analyses[0]))
+
 bool policy_find(const char *name, const struct policy_options *options, struct policy *p)
 {
 	const struct lazytsc_variant *v = lazytsc_variant_find(name);
 
+	for (size_t i = 0; i < ANALYSES; i++) {
+		if (strcmp(name, analyses[i].name))
+			continue;
+		*p = analyses[i];
+		return true;
+	}
 	if (!v)
 		return false;
 	if (v == &lazytsc_variant_rfc_v3 && options->sw_timer)
@@ -71,8 +118,13 @@ bool policy_find(const char *name, const struct policy_options *options, struct 
 
 const char *policy_at(unsigned int i, const char **summary)
 {
-	const struct lazytsc_variant *v = lazytsc_variant_at(i);
+	const struct lazytsc_variant *v;
 
+	if (i < ANALYSES) {
+		*summary = analyses[i].summary;
+		return analyses[i].name;
+	}
+	v = lazytsc_variant_at(i - ANALYSES);
 	if (!v)
 		return NULL;
 	*summary = v->summary;
