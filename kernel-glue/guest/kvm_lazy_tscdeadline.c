@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * KVM guest side of the lazy TSC deadline: the per-CPU area, when it is in use, and debugfs. What
+ * to do with a deadline is the core's (guest.c); apic.c asks on each path that programs the timer.
+ */
+#define pr_fmt(fmt) "kvm-guest: " fmt
+
+#include <linux/cpu.h>
+#include <linux/debugfs.h>
+#include <linux/init.h>
+#include <linux/kvm_para.h>
+#include <linux/percpu.h>
+#include <linux/seq_file.h>
+#include <linux/set_memory.h>
+#include <linux/smp.h>
+
+#include <asm/cpufeature.h>
+#include <asm/kvm_lazy_tscdeadline.h>
+#include <asm/msr.h>
+#include <asm/pgtable.h>
+
+#include <lazytsc/guest.h>
+
+#define CREATE_TRACE_POINTS
+#include <asm/trace/lazytsc.h>
+
+DEFINE_STATIC_KEY_FALSE(kvm_lazy_tscdeadline_key);
+
+/* In memory that the host can reach, when the guest's is encrypted (B20). */
+static DEFINE_PER_CPU_DECRYPTED(struct lazytsc_area, lazy_area);
+static DEFINE_PER_CPU(struct lazytsc_guest, lazy_guest);
+
+static bool lazy_allowed __ro_after_init = true;
+/* What debugfs says; changed under cpus_read_lock(). */
+static bool lazy_wanted = true;
+
+static int __init parse_no_lazy_tscdeadline(char *arg)
+{
+	lazy_allowed = false;
+	return 0;
+}
+early_param("no-lazy-tscdeadline", parse_no_lazy_tscdeadline);
+
+void __init kvm_lazy_tscdeadline_init(void)
+{
+	if (!lazy_allowed || !boot_cpu_has(X86_FEATURE_TSC_DEADLINE_TIMER) ||
+	    !kvm_para_has_feature(LAZYTSC_CPUID_BIT))
+		return;
+
+	static_branch_enable(&kvm_lazy_tscdeadline_key);
+	pr_info("lazy TSC deadline\n");
+}
+
+void __init kvm_lazy_tscdeadline_set_decrypted(int cpu)
+{
+	early_set_memory_decrypted((unsigned long)&per_cpu(lazy_area, cpu), sizeof(lazy_area));
+}
+
+/* On the CPU, interrupts off. */
+void kvm_lazy_tscdeadline_cpu_online(void)
+{
+	struct lazytsc_guest *g = this_cpu_ptr(&lazy_guest);
+	struct lazytsc_area *area = this_cpu_ptr(&lazy_area);
+
+	if (!kvm_lazy_tscdeadline_active() || !READ_ONCE(lazy_wanted) || g->area)
+		return;
+
+	/* Refused, it stays disabled: the timer works, and traps. */
+	if (wrmsrl_safe(LAZYTSC_MSR, lazytsc_guest_enable(g, area, slow_virt_to_phys(area))))
+		lazytsc_guest_disable(g);
+}
+
+/*
+ * On the CPU, interrupts off: CPU offline, suspend, kexec, crash (B16). The memory belongs to
+ * somebody else soon, and the host must not write there any more.
+ */
+void kvm_lazy_tscdeadline_cpu_offline(void)
+{
+	struct lazytsc_guest *g = this_cpu_ptr(&lazy_guest);
+
+	if (g->area)
+		wrmsrl(LAZYTSC_MSR, lazytsc_guest_disable(g));
+}
+
+bool __kvm_lazy_tscdeadline_skip(u64 deadline)
+{
+	struct lazytsc_guest *g = this_cpu_ptr(&lazy_guest);
+
+	if (deadline ? lazytsc_guest_set(g, deadline) : lazytsc_guest_disarm(g))
+		return false;
+
+	trace_lazytsc_skip(deadline);
+	return true;
+}
+
+#ifdef CONFIG_DEBUG_FS
+static void cpu_switch(void *info)
+{
+	if (lazy_wanted)
+		kvm_lazy_tscdeadline_cpu_online();
+	else
+		kvm_lazy_tscdeadline_cpu_offline();
+}
+
+static int enabled_get(void *data, u64 *val)
+{
+	*val = lazy_wanted;
+	return 0;
+}
+
+static int enabled_set(void *data, u64 val)
+{
+	/* A CPU that comes up meanwhile sees the new value, or is switched here. */
+	cpus_read_lock();
+	WRITE_ONCE(lazy_wanted, val);
+	on_each_cpu(cpu_switch, NULL, 1);
+	cpus_read_unlock();
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(enabled_fops, enabled_get, enabled_set, "%llu\n");
+
+static int stats_show(struct seq_file *m, void *v)
+{
+	int cpu;
+
+	seq_puts(m, "cpu writes skips\n");
+	for_each_possible_cpu(cpu) {
+		const struct lazytsc_guest *g = per_cpu_ptr(&lazy_guest, cpu);
+
+		seq_printf(m, "%d %llu %llu\n", cpu, READ_ONCE(g->writes), READ_ONCE(g->skips));
+	}
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(stats);
+
+static int __init kvm_lazy_tscdeadline_debugfs(void)
+{
+	struct dentry *dir;
+
+	if (!kvm_lazy_tscdeadline_active())
+		return 0;
+
+	dir = debugfs_create_dir("kvm_lazy_tscdeadline", NULL);
+	debugfs_create_file("enabled", 0600, dir, NULL, &enabled_fops);
+	debugfs_create_file("stats", 0400, dir, NULL, &stats_fops);
+	return 0;
+}
+late_initcall(kvm_lazy_tscdeadline_debugfs);
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * KVM guest side of the lazy TSC deadline: what apic.c and kvm.c call.
+ */
+#ifndef _ASM_X86_KVM_LAZY_TSCDEADLINE_H
+#define _ASM_X86_KVM_LAZY_TSCDEADLINE_H
+
+#include <linux/jump_label.h>
+#include <linux/types.h>
+
+#ifdef CONFIG_KVM_GUEST_LAZY_TSCDEADLINE
+
+DECLARE_STATIC_KEY_FALSE(kvm_lazy_tscdeadline_key);
+
+/* Does this guest use it at all? A CPU may still have it disabled. */
+static inline bool kvm_lazy_tscdeadline_active(void)
+{
+	return static_branch_unlikely(&kvm_lazy_tscdeadline_key);
+}
+
+bool __kvm_lazy_tscdeadline_skip(u64 deadline);
+
+void kvm_lazy_tscdeadline_init(void);
+void kvm_lazy_tscdeadline_set_decrypted(int cpu);
+void kvm_lazy_tscdeadline_cpu_online(void);
+void kvm_lazy_tscdeadline_cpu_offline(void);
+
+#else
+
+static inline bool kvm_lazy_tscdeadline_active(void)
+{
+	return false;
+}
+
+static inline bool __kvm_lazy_tscdeadline_skip(u64 deadline)
+{
+	return false;
+}
+
+static inline void kvm_lazy_tscdeadline_init(void) { }
+static inline void kvm_lazy_tscdeadline_set_decrypted(int cpu) { }
+static inline void kvm_lazy_tscdeadline_cpu_online(void) { }
+static inline void kvm_lazy_tscdeadline_cpu_offline(void) { }
+
+#endif
+
+/*
+ * Want @deadline (0: none). False: the caller writes it to MSR_IA32_TSC_DEADLINE. Interrupts are
+ * off until then.
+ */
+static inline bool kvm_lazy_tscdeadline_skip(u64 deadline)
+{
+	return kvm_lazy_tscdeadline_active() && __kvm_lazy_tscdeadline_skip(deadline);
+}
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM lazytsc
+
+#if !defined(_TRACE_LAZYTSC_H) || defined(TRACE_HEADER_MULTI_READ)
+#define _TRACE_LAZYTSC_H
+
+#include <linux/tracepoint.h>
+
+/*
+ * A deadline that was not written to the MSR. It reads as msr:write_msr does, so that the two together
+ * are the trace that a guest without the feature would give.
+ */
+TRACE_EVENT(lazytsc_skip,
+	TP_PROTO(u64 deadline),
+	TP_ARGS(deadline),
+
+	TP_STRUCT__entry(
+		__field(u64, deadline)
+	),
+
+	TP_fast_assign(
+		__entry->deadline = deadline;
+	),
+
+	TP_printk("6e0, value %llx", __entry->deadline)
+);
+
+#endif
+
+#undef TRACE_INCLUDE_PATH
+#define TRACE_INCLUDE_PATH asm/trace
+#undef TRACE_INCLUDE_FILE
+#define TRACE_INCLUDE_FILE lazytsc
+
+/* This part must be outside protection */
+#include <trace/define_trace.h>

@@ -1,0 +1,523 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * KVM host side of the lazy TSC deadline: reaches the guest's page, asks the core (host.c) what to
+ * do, and tells lapic.c. docs/kernel.md says why each hook is where it is.
+ *
+ * The page. A gfn_to_pfn_cache, as in xen.c. Only the vCPU's thread can refresh it, and only where
+ * it may sleep. Where the cache is invalid and a lazy timer needs the page, nothing is decided: the
+ * fast path is left, and an expiry stays "undecided" until the vCPU's thread settles it in
+ * vcpu_run(). A blocked vCPU stays halted meanwhile.
+ *
+ * The timer. kvm_timer.tscdeadline is when the hardware timer fires. It may be earlier than the
+ * core's timer (after a withdrawal it is left alone): then it expires silently and is armed again.
+ *
+ * armed in the page is not 0 only while lazytsc_host.lazy, and that only within KVM_RUN.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/kvm_host.h>
+#include <linux/module.h>
+
+#include "cpuid.h"
+#include "lapic.h"
+#include "trace.h"
+#include "x86.h"
+
+static bool lazy_tscdeadline = true;
+module_param(lazy_tscdeadline, bool, 0444);
+MODULE_PARM_DESC(lazy_tscdeadline, "Offer the lazy TSC deadline to guests");
+
+/* The page is mapped, if @area is set, and nobody else is in the core. */
+struct section {
+	struct lazytsc_area *area;
+	unsigned long flags;
+	int srcu;
+};
+
+static void enter(struct kvm_lapic *apic, struct section *s)
+	__acquires(&apic->lazy.gpc.lock) __acquires(&apic->lazy.lock)
+{
+	struct gfn_to_pfn_cache *gpc = &apic->lazy.gpc;
+
+	s->srcu = srcu_read_lock(&apic->vcpu->kvm->srcu);
+	read_lock_irqsave(&gpc->lock, s->flags);
+	s->area = kvm_gpc_check(gpc, sizeof(*s->area)) ? gpc->khva : NULL;
+	raw_spin_lock(&apic->lazy.lock);
+}
+
+static void leave(struct kvm_lapic *apic, struct section *s)
+	__releases(&apic->lazy.lock) __releases(&apic->lazy.gpc.lock)
+{
+	raw_spin_unlock(&apic->lazy.lock);
+	read_unlock_irqrestore(&apic->lazy.gpc.lock, s->flags);
+	srcu_read_unlock(&apic->vcpu->kvm->srcu, s->srcu);
+}
+
+static void withdraw(struct kvm_lapic *apic, struct lazytsc_area *area,
+		     enum lazytsc_withdraw_reason reason)
+{
+	struct lazytsc_host *host = &apic->lazy.host;
+
+	lockdep_assert_held(&apic->lazy.lock);
+
+	if (!host->lazy)
+		return;
+
+	lazytsc_host_withdraw(host, area, reason);
+	++apic->vcpu->stat.lazy_tscdeadline_withdraw;
+	trace_kvm_lazy_tscdeadline_withdraw(apic->vcpu->vcpu_id, host->timer, reason);
+}
+
+static int refresh(struct kvm_lapic *apic)
+{
+	struct kvm *kvm = apic->vcpu->kvm;
+	int srcu = srcu_read_lock(&kvm->srcu);
+	int r = kvm_gpc_refresh(&apic->lazy.gpc, sizeof(struct lazytsc_area));
+
+	srcu_read_unlock(&kvm->srcu, srcu);
+	return r;
+}
+
+/* As enter(), in the vCPU's thread. With no page there is no lazy timer either. May sleep. */
+static void enter_thread(struct kvm_lapic *apic, struct section *s)
+	__acquires(&apic->lazy.gpc.lock) __acquires(&apic->lazy.lock)
+{
+	bool gone = false;
+
+	for (;;) {
+		enter(apic, s);
+		if (s->area)
+			return;
+		if (gone) {
+			withdraw(apic, NULL, LAZYTSC_WITHDRAW_MEMSLOT);
+			return;
+		}
+		leave(apic, s);
+		gone = refresh(apic);
+	}
+}
+
+static bool managed(struct kvm_lapic *apic)
+{
+	return apic->lapic_timer.timer_mode == APIC_LVT_TIMER_TSCDEADLINE;
+}
+
+static u64 guest_now(struct kvm_vcpu *vcpu)
+{
+	return kvm_read_l1_tsc(vcpu, rdtsc());
+}
+
+static void published(struct kvm_lapic *apic)
+{
+	const struct lazytsc_host *host = &apic->lazy.host;
+
+	if (!host->lazy)
+		return;
+
+	++apic->vcpu->stat.lazy_tscdeadline_publish;
+	trace_kvm_lazy_tscdeadline_publish(apic->vcpu->vcpu_id, host->timer);
+}
+
+/* Only in the vCPU's thread, where the dirty ring wants it. */
+static void mark_dirty(struct kvm_lapic *apic)
+{
+	struct gfn_to_pfn_cache *gpc = &apic->lazy.gpc;
+
+	mark_page_dirty_in_slot(apic->vcpu->kvm, gpc->memslot, gpa_to_gfn(gpc->gpa));
+}
+
+/*
+ * No processor that this kernel knows has an APIC timer that KVM lets the guest program without an
+ * exit. Where one has, there is nothing to offer (B21), and this is the place to say so.
+ */
+bool kvm_lazy_tscdeadline_offered(void)
+{
+	return lazy_tscdeadline;
+}
+
+void kvm_lazy_tscdeadline_create(struct kvm_lapic *apic)
+{
+	raw_spin_lock_init(&apic->lazy.lock);
+	kvm_gpc_init(&apic->lazy.gpc, apic->vcpu->kvm);
+}
+
+void kvm_lazy_tscdeadline_destroy(struct kvm_lapic *apic)
+{
+	kvm_gpc_deactivate(&apic->lazy.gpc);
+}
+
+/* Let the core know what the stock code has done so far. */
+static void import(struct kvm_lapic *apic)
+{
+	struct kvm_timer *ktimer = &apic->lapic_timer;
+	const struct lazytsc_expiry fired = { .context = LAZYTSC_VCPU, .now = ~0ULL };
+
+	lazytsc_host_restore(&apic->lazy.host, managed(apic) ? ktimer->tscdeadline : 0);
+	if (atomic_read(&ktimer->pending))
+		lazytsc_host_expire(&apic->lazy.host, NULL, &fired);
+}
+
+static int enable(struct kvm_lapic *apic, u64 data, bool host_initiated)
+{
+	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
+	struct section s;
+	int r;
+
+	/* User space may restore in any order: then the page is looked up again in KVM_RUN. */
+	r = kvm_gpc_activate(&lazy->gpc, data & LAZYTSC_MSR_GPA, sizeof(struct lazytsc_area));
+	if (r && !host_initiated) {
+		kvm_gpc_deactivate(&lazy->gpc);
+		return 1;
+	}
+
+	if (managed(apic))
+		hrtimer_cancel(&apic->lapic_timer.timer);
+	enter(apic, &s);
+	import(apic);
+	if (s.area)
+		lazytsc_host_enable(&lazy->host, s.area);
+	lazy->undecided = false;
+	lazy->again = false;
+	lazy->punctual = true;
+	WRITE_ONCE(lazy->msr_val, data);
+	leave(apic, &s);
+	if (managed(apic))
+		kvm_lapic_restart_timer(apic);
+	return 0;
+}
+
+void kvm_lazy_tscdeadline_disable(struct kvm_lapic *apic)
+{
+	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
+	struct section s;
+
+	if (managed(apic))
+		hrtimer_cancel(&apic->lapic_timer.timer);
+	enter_thread(apic, &s);
+	withdraw(apic, s.area, LAZYTSC_WITHDRAW_DISABLE);
+	if (s.area)
+		mark_dirty(apic);
+	if (managed(apic))
+		apic->lapic_timer.tscdeadline = lazytsc_host_deadline(&lazy->host, s.area);
+	WRITE_ONCE(lazy->msr_val, 0);
+	leave(apic, &s);
+	kvm_gpc_deactivate(&lazy->gpc);
+	if (managed(apic))
+		kvm_lapic_restart_timer(apic);
+}
+
+int kvm_lazy_tscdeadline_set_msr(struct kvm_vcpu *vcpu, u64 data, bool host_initiated)
+{
+	struct kvm_lapic *apic = vcpu->arch.apic;
+	enum lazytsc_msr_verdict verdict;
+
+	verdict = lazytsc_host_check_msr(data, 1ULL << cpuid_maxphyaddr(vcpu));
+	if (verdict != LAZYTSC_MSR_SWITCH_ON && verdict != LAZYTSC_MSR_SWITCH_OFF)
+		return 1;
+	if (!lapic_in_kernel(vcpu))
+		return verdict != LAZYTSC_MSR_SWITCH_OFF;
+
+	if (kvm_lazy_tscdeadline_enabled(&apic->lazy))
+		kvm_lazy_tscdeadline_disable(apic);
+	if (verdict == LAZYTSC_MSR_SWITCH_OFF)
+		return 0;
+	return enable(apic, data, host_initiated);
+}
+
+/*
+ * In user space the vCPU may be saved, and its page copied: there armed is 0 (B17). Publishing
+ * again also repairs a page that comes from an image taken without stopping the vCPU.
+ */
+void kvm_lazy_tscdeadline_run(struct kvm_lapic *apic)
+{
+	struct section s;
+
+	enter_thread(apic, &s);
+	lazytsc_host_resume(&apic->lazy.host, s.area, guest_now(apic->vcpu));
+	published(apic);
+	leave(apic, &s);
+}
+
+/* Returns true when a timer that has fired undecided must be started once more. */
+static bool withdraw_thread(struct kvm_lapic *apic, enum lazytsc_withdraw_reason reason, bool dirty)
+{
+	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
+	struct section s;
+	bool fired;
+
+	enter_thread(apic, &s);
+	withdraw(apic, s.area, reason);
+	if (s.area && dirty)
+		mark_dirty(apic);
+	fired = lazy->undecided;
+	if (fired) {
+		lazy->undecided = false;
+		apic->lapic_timer.tscdeadline = lazy->host.timer;
+	}
+	leave(apic, &s);
+	return fired;
+}
+
+void kvm_lazy_tscdeadline_put(struct kvm_lapic *apic)
+{
+	if (withdraw_thread(apic, LAZYTSC_WITHDRAW_USERSPACE, true))
+		kvm_lapic_restart_timer(apic);
+}
+
+void kvm_lazy_tscdeadline_mask(struct kvm_lapic *apic)
+{
+	if (withdraw_thread(apic, LAZYTSC_WITHDRAW_MASK, false))
+		kvm_lapic_restart_timer(apic);
+}
+
+static void flush_vcpu(struct kvm_lapic *apic, struct kvm_memory_slot *slot)
+{
+	struct gfn_to_pfn_cache *gpc = &apic->lazy.gpc;
+	struct lazytsc_area *area = NULL;
+	unsigned long flags;
+	gfn_t gfn;
+
+	gfn = gpa_to_gfn(READ_ONCE(apic->lazy.msr_val));
+	if (gfn < slot->base_gfn || gfn - slot->base_gfn >= slot->npages)
+		return;
+
+	/* The cache is stale as regards memslots, but what it maps is still the guest's page. */
+	read_lock_irqsave(&gpc->lock, flags);
+	if (gpc->valid && gpa_to_gfn(gpc->gpa) == gfn)
+		area = gpc->khva;
+	raw_spin_lock(&apic->lazy.lock);
+	withdraw(apic, area, LAZYTSC_WITHDRAW_MEMSLOT);
+	raw_spin_unlock(&apic->lazy.lock);
+	read_unlock_irqrestore(&gpc->lock, flags);
+}
+
+/*
+ * From here on enter() finds no page, so that nothing is published behind our back; whoever was in
+ * there before has left its SRCU section. The hardware timer is left alone: it is early, not late.
+ */
+void kvm_lazy_tscdeadline_flush_memslot(struct kvm *kvm, struct kvm_memory_slot *slot)
+{
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+
+	if (slot->as_id)
+		return;
+
+	kvm_for_each_vcpu(i, vcpu, kvm) {
+		if (lapic_in_kernel(vcpu) && kvm_lazy_tscdeadline_enabled(&vcpu->arch.apic->lazy))
+			flush_vcpu(vcpu->arch.apic, slot);
+	}
+}
+
+bool kvm_lazy_tscdeadline_write(struct kvm_lapic *apic, u64 data, bool host_initiated, bool atomic,
+				u64 *inject)
+{
+	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
+	struct lazytsc_decision d;
+	struct section s;
+
+	if (atomic) {
+		enter(apic, &s);
+		if (!s.area) {
+			leave(apic, &s);
+			return false;
+		}
+	} else {
+		enter_thread(apic, &s);
+	}
+
+	if (host_initiated)
+		d = lazytsc_host_restore(&lazy->host, data);
+	else
+		d = lazytsc_host_write(&lazy->host, s.area, data, guest_now(apic->vcpu), 0);
+	published(apic);
+	lazy->undecided = false;
+	lazy->again = false;
+	lazy->punctual = true;
+	apic->lapic_timer.tscdeadline = d.timer;
+	leave(apic, &s);
+
+	*inject = d.inject;
+	return true;
+}
+
+u64 kvm_lazy_tscdeadline_read(struct kvm_lapic *apic)
+{
+	struct section s;
+	u64 deadline;
+
+	enter_thread(apic, &s);
+	deadline = lazytsc_host_deadline(&apic->lazy.host, s.area);
+	leave(apic, &s);
+	return deadline;
+}
+
+static void count_silent(struct kvm_lapic *apic, u64 fired, bool blocked)
+{
+	if (blocked)
+		++apic->vcpu->stat.lazy_tscdeadline_silent_blocked;
+	else
+		++apic->vcpu->stat.lazy_tscdeadline_silent;
+	trace_kvm_lazy_tscdeadline_silent(apic->vcpu->vcpu_id, fired, apic->lazy.host.timer,
+					  blocked);
+	published(apic);
+}
+
+static enum kvm_lazy_action decide(struct kvm_lapic *apic, struct section *s,
+				   const struct lazytsc_expiry *e, bool from_timer_fn)
+{
+	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
+	struct kvm_timer *ktimer = &apic->lapic_timer;
+	u64 fired = lazy->host.timer;
+	struct lazytsc_decision d;
+
+	d = lazytsc_host_expire(&lazy->host, s->area, e);
+	lazy->punctual = d.inject == fired && !lazy->undecided;
+	lazy->undecided = false;
+	WRITE_ONCE(ktimer->tscdeadline, d.timer);
+	if (d.inject) {
+		ktimer->expired_tscdeadline = d.inject;
+		return KVM_LAZY_INJECT;
+	}
+
+	count_silent(apic, fired, e->blocked);
+	if (!d.timer)
+		return KVM_LAZY_NOTHING;
+	if (from_timer_fn)
+		return KVM_LAZY_REARM;
+	lazy->again = true;
+	return KVM_LAZY_NOTHING;
+}
+
+/*
+ * Where the decision is made matters for the timer advance only: the timer fires up to that early,
+ * and the guest must not run until the deadline. kvm_wait_lapic_expire() sees to that, so an expiry
+ * on the vCPU's own CPU, which is an exit, is as good as one in its thread. On another CPU a lazy
+ * timer that is due within the advance is left to the vCPU's thread, which has to be woken for it
+ * anyway; a plain timer need not be, because the guest cannot move it without an exit.
+ */
+enum kvm_lazy_action kvm_lazy_tscdeadline_expire(struct kvm_lapic *apic, bool from_timer_fn)
+{
+	struct kvm_vcpu *vcpu = apic->vcpu;
+	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
+	bool remote = from_timer_fn && kvm_get_running_vcpu() != vcpu;
+	struct lazytsc_expiry e = {
+		.context = LAZYTSC_VCPU,
+		.wait = nsec_to_cycles(vcpu, apic->lapic_timer.timer_advance_ns),
+		.blocked = READ_ONCE(vcpu->arch.mp_state) == KVM_MP_STATE_HALTED,
+	};
+	enum kvm_lazy_action action = KVM_LAZY_NOTHING;
+	bool undecided = false;
+	struct section s;
+
+	enter(apic, &s);
+	e.now = guest_now(vcpu);
+	if (lazy->host.lazy && !s.area) {
+		undecided = true;
+	} else if (lazy->host.lazy && remote) {
+		u64 wanted = lazytsc_host_deadline(&lazy->host, s.area);
+
+		e.context = LAZYTSC_REMOTE;
+		undecided = wanted > e.now && wanted - e.now <= e.wait;
+	}
+	if (undecided) {
+		lazy->undecided = true;
+		++vcpu->stat.lazy_tscdeadline_undecided;
+	} else {
+		action = decide(apic, &s, &e, from_timer_fn);
+	}
+	leave(apic, &s);
+
+	if (undecided) {
+		kvm_make_request(KVM_REQ_UNBLOCK, vcpu);
+		if (from_timer_fn)
+			kvm_vcpu_kick(vcpu);
+	}
+	return action;
+}
+
+/* When the hrtimer callback restarts its timer. Interrupts are off. */
+ktime_t kvm_lazy_tscdeadline_expires(struct kvm_lapic *apic)
+{
+	u64 deadline = READ_ONCE(apic->lapic_timer.tscdeadline);
+	u64 now = guest_now(apic->vcpu);
+	u64 ns = deadline > now ? deadline - now : 0;
+
+	/* Far deadlines are looked at early rather than overflow (A8). */
+	ns = min(ns, U64_MAX / USEC_PER_SEC) * USEC_PER_SEC;
+	do_div(ns, apic->vcpu->arch.virtual_tsc_khz);
+	return ktime_sub_ns(ktime_add_ns(ktime_get(), ns), apic->lapic_timer.timer_advance_ns);
+}
+
+/*
+ * In the vCPU's thread or its preempt notifier: does the timer have to be started once more? When
+ * the time has caught up with KVM_LAZY_TRIES deadlines in a row, vcpu_run() goes on.
+ */
+#define KVM_LAZY_TRIES 4
+
+bool kvm_lazy_tscdeadline_again(struct kvm_lapic *apic, int *tries)
+{
+	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
+
+	if (!lazy->again)
+		return false;
+
+	lazy->again = false;
+	if (++*tries < KVM_LAZY_TRIES)
+		return true;
+
+	lazy->undecided = true;
+	kvm_make_request(KVM_REQ_UNBLOCK, apic->vcpu);
+	return false;
+}
+
+/* In the vCPU's thread: bring the page back, if it is for that. True: decide now. May sleep. */
+bool kvm_lazy_tscdeadline_settle(struct kvm_lapic *apic)
+{
+	struct section s;
+
+	if (!READ_ONCE(apic->lazy.undecided))
+		return false;
+
+	enter_thread(apic, &s);
+	leave(apic, &s);
+	return true;
+}
+
+u64 kvm_lazy_tscdeadline_delivered(struct kvm_lapic *apic)
+{
+	unsigned long flags;
+	u64 timer;
+
+	raw_spin_lock_irqsave(&apic->lazy.lock, flags);
+	lazytsc_host_delivered(&apic->lazy.host);
+	timer = apic->lazy.host.timer;
+	raw_spin_unlock_irqrestore(&apic->lazy.lock, flags);
+	return timer;
+}
+
+void kvm_lazy_tscdeadline_cancel(struct kvm_lapic *apic)
+{
+	struct section s;
+
+	enter_thread(apic, &s);
+	lazytsc_host_cancel(&apic->lazy.host, s.area);
+	apic->lazy.undecided = false;
+	apic->lazy.again = false;
+	leave(apic, &s);
+}
+
+/* KVM_SET_LAPIC drops what is pending: an interrupt that was decided becomes a timer again. */
+void kvm_lazy_tscdeadline_requeue(struct kvm_lapic *apic)
+{
+	struct lazytsc_host *host = &apic->lazy.host;
+	struct section s;
+
+	if (!managed(apic))
+		return;
+
+	enter(apic, &s);
+	apic->lapic_timer.tscdeadline =
+		lazytsc_host_restore(host, lazytsc_host_deadline(host, s.area)).timer;
+	leave(apic, &s);
+}
