@@ -21,6 +21,8 @@
 
 typedef uint64_t u64;
 typedef uint32_t u32;
+typedef uint8_t u8;
+typedef int64_t s64;
 
 typedef struct {
 	u64 port_only;

@@ -3,7 +3,7 @@
  * What the core needs from the place where it lives.
  *
  * Need:
- *   u64, u32, bool          the kernel's names for the fixed-width types
+ *   u64, u32, u8, s64, bool the kernel's names for the fixed-width types
  *   lazytsc_shared_t        eight naturally aligned bytes that guest and host both reach. Only the
  *                           port may open it: the core passes pointers to it and nothing else.
  *   u64 lazytsc_load(const lazytsc_shared_t *p)

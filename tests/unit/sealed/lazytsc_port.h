@@ -9,6 +9,8 @@
 
 typedef unsigned long long u64;
 typedef unsigned int u32;
+typedef unsigned char u8;
+typedef long long s64;
 typedef _Bool bool;
 #define true 1
 #define false 0
