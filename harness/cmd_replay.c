@@ -10,8 +10,10 @@
 #include "replay_report.h"
 
 #define MAX_POLICIES 16
+/* A microsecond at 2 GHz: less than that on most machines. */
+#define DEFAULT_SLACK 2000
 
-enum { OPT_VARIANTS = 256, OPT_HIST, OPT_JSON, OPT_CSV, OPT_TIMER, OPT_TSC_KHZ };
+enum { OPT_VARIANTS = 256, OPT_HIST, OPT_JSON, OPT_CSV, OPT_TIMER, OPT_SLACK, OPT_TSC_KHZ };
 
 enum format { FORMAT_TABLE, FORMAT_JSON, FORMAT_CSV };
 
@@ -27,9 +29,15 @@ struct arguments {
 
 static const struct argp_option options[] = {
 	{ "variants", OPT_VARIANTS, "LIST", 0,
-	  "Which variants, separated by commas (stock,lazy,rfc-v1,rfc-v3)", 0 },
+	  "Which variants, separated by commas (stock,lazy,rfc-v1,rfc-v3); others are "
+	  "early and bound",
+	  0 },
 	{ "timer", OPT_TIMER, "hv|sw", 0,
 	  "rfc-v3 on the VMX preemption timer (hv, the default) or on an hrtimer (sw)", 0 },
+	{ "slack", OPT_SLACK, "CYCLES", 0,
+	  "early: how long the host may hold the guest to wait for a deadline (2000; 0: never arm "
+	  "early)",
+	  0 },
 	{ "hist", OPT_HIST, NULL, 0,
 	  "Histograms: how far a re-write moves the deadline, how long before expiry it comes", 0 },
 	{ "json", OPT_JSON, NULL, 0, "Print JSON", 0 },
@@ -72,6 +80,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (strcmp(arg, "hv") && strcmp(arg, "sw"))
 			argp_error(state, "--timer is hv or sw, not '%s'", arg);
 		a->policy.sw_timer = !strcmp(arg, "sw");
+		break;
+	case OPT_SLACK:
+		a->policy.slack = strtoull(arg, &end, 10);
+		if (*end || end == arg || *arg == '-' || a->policy.slack > UINT32_MAX)
+			argp_error(state, "--slack is a number of TSC cycles, not '%s'", arg);
 		break;
 	case OPT_TSC_KHZ:
 		a->trace.tsc_khz = strtod(arg, &end);
@@ -185,7 +198,8 @@ static int replay_one(const struct arguments *a, const char *name, struct replay
 int cmd_replay(int argc, char **argv)
 {
 	static const struct argp argp = { options, parse, "TRACE...", doc, NULL, NULL, NULL };
-	struct arguments a = { .variants = "stock,lazy,rfc-v1,rfc-v3" };
+	struct arguments a = { .variants = "stock,lazy,rfc-v1,rfc-v3",
+			       .policy.slack = DEFAULT_SLACK };
 	struct policy policies[MAX_POLICIES];
 	struct replay plan = { 0 };
 	struct report_options o = { 0 };

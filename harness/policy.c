@@ -2,14 +2,19 @@
 #include <string.h>
 
 #include <lazytsc/sim/bound.h>
+#include <lazytsc/sim/early.h>
 #include <lazytsc/sim/replay.h>
 
 #include "policy.h"
 
 const char *const column_names[COLUMNS] = {
-	[COL_MSR_WRITE_EXITS] = "msr_write_exits",   [COL_SKIPS] = "skips",
-	[COL_SILENT_EXPIRIES] = "silent_expiries",   [COL_INJECTIONS] = "injections",
-	[COL_EARLY_INJECTIONS] = "early_injections", [COL_HOST_ENTRIES] = "host_entries",
+	[COL_MSR_WRITE_EXITS] = "msr_write_exits",
+	[COL_SKIPS] = "skips",
+	[COL_SILENT_EXPIRIES] = "silent_expiries",
+	[COL_INJECTIONS] = "injections",
+	[COL_EARLY_INJECTIONS] = "early_injections",
+	[COL_HOST_ENTRIES] = "host_entries",
+	[COL_WAITED] = "waited_cycles",
 };
 
 static void add(struct counts *sum, enum column c, uint64_t n)
@@ -43,8 +48,22 @@ static void variant_finish(void *state, struct counts *sum)
 	add(sum, COL_INJECTIONS, r->counts.injections);
 	add(sum, COL_EARLY_INJECTIONS, r->counts.early_injections);
 	add(sum, COL_HOST_ENTRIES, lazytsc_replay_host_entries(&r->counts));
+	add(sum, COL_WAITED, r->waited);
 	if (r->excess > sum->excess)
 		sum->excess = r->excess;
+}
+
+/* The replay first, so that it is the state of a variant as well. */
+struct early {
+	struct lazytsc_replay replay;
+	struct lazytsc_predictor predictor;
+};
+
+static void early_init(const struct policy *p, void *state)
+{
+	struct early *e = state;
+
+	lazytsc_early_init(&e->replay, &e->predictor, p->slack);
 }
 
 static void bound_init(const struct policy *p, void *state)
@@ -73,6 +92,16 @@ static void bound_finish(void *state, struct counts *sum)
 /* What is not one of the protocol's variants. */
 static const struct policy analyses[] = {
 	{
+		.name = "early",
+		.summary = "the project's protocol, arming early where the predictor says so",
+		.state_size = sizeof(struct early),
+		.init = early_init,
+		.write = variant_write,
+		.restart = variant_restart,
+		.finish = variant_finish,
+		.max_excess = LAZYTSC_PREDICTOR_CREDIT,
+	},
+	{
 		.name = "bound",
 		.summary = "the fewest host entries of any host without slack that knows all to "
 			   "come",
@@ -95,6 +124,7 @@ bool policy_find(const char *name, const struct policy_options *options, struct 
 		if (strcmp(name, analyses[i].name))
 			continue;
 		*p = analyses[i];
+		p->slack = options->slack;
 		return true;
 	}
 	if (!v)

@@ -17,6 +17,7 @@ enum column {
 	COL_INJECTIONS,
 	COL_EARLY_INJECTIONS,
 	COL_HOST_ENTRIES,
+	COL_WAITED,
 	COLUMNS
 };
 
@@ -44,10 +45,12 @@ struct policy {
 	/* B12: how far silent expiries may lead skips on one vCPU; UINT64_MAX: no limit. */
 	uint64_t max_excess;
 	const void *data; /* the policy's own */
+	uint64_t slack; /* TSC cycles */
 };
 
 struct policy_options {
 	bool sw_timer; /* rfc-v3 on the sw timer */
+	uint64_t slack; /* early: the longest wait, TSC cycles */
 };
 
 /**

@@ -26,13 +26,9 @@ void lazytsc_replay_init(struct lazytsc_replay *r, const struct lazytsc_variant 
 void lazytsc_replay_restart(struct lazytsc_replay *r)
 {
 	enable(r);
+	r->held = 0;
 	if (r->source && r->source->restart)
 		r->source->restart(r->source_state);
-}
-
-static u64 guess(const struct lazytsc_replay *r, u64 now, u64 v)
-{
-	return r->source ? r->source->guess(r->source_state, r, now, v) : 0;
 }
 
 /* The area that the host works on: none while the guest has not enabled the feature. */
@@ -43,14 +39,16 @@ static struct lazytsc_area *host_area(struct lazytsc_replay *r)
 
 static void act(struct lazytsc_replay *r, u64 now, const struct lazytsc_decision *d)
 {
-	if (d->inject) {
-		r->counts.injections++;
-		if (host_area(r) && lazytsc_load(&r->area.pending) > d->inject)
-			r->counts.early_injections++;
-		r->variant->host_delivered(&r->host);
+	if (!d->inject)
+		return;
+	r->counts.injections++;
+	if (host_area(r) && lazytsc_load(&r->area.pending) > d->inject)
+		r->counts.early_injections++;
+	if (d->inject > now) {
+		r->waited += d->inject - now;
+		r->held = d->inject;
 	}
-	if (r->source && r->source->decided)
-		r->source->decided(r->source_state, r, now, d);
+	r->variant->host_delivered(&r->host);
 }
 
 static void expire(struct lazytsc_replay *r)
@@ -58,11 +56,14 @@ static void expire(struct lazytsc_replay *r)
 	struct lazytsc_expiry e = {
 		.context = LAZYTSC_VCPU,
 		.now = r->host.timer,
-		.guess = guess(r, r->host.timer, 0),
+		.wait = r->wait,
 	};
-	struct lazytsc_decision d = r->variant->host_expire(&r->host, host_area(r), &e);
+	struct lazytsc_decision d;
 	u64 excess;
 
+	if (r->source)
+		e.guess = r->source->expire(r->source_state, r, &e);
+	d = r->variant->host_expire(&r->host, host_area(r), &e);
 	if (!d.inject)
 		r->counts.silent_expiries++;
 	excess = r->counts.silent_expiries - r->counts.skips;
@@ -85,9 +86,12 @@ void lazytsc_replay_run_until(struct lazytsc_replay *r, u64 now)
 void lazytsc_replay_write(struct lazytsc_replay *r, u64 now, u64 v)
 {
 	struct lazytsc_decision d;
+	u64 guess;
 	bool exits;
 
 	lazytsc_replay_run_until(r, now);
+	if (now < r->held)
+		now = r->held;
 
 	exits = v ? r->variant->guest_set(&r->guest, v) : r->variant->guest_disarm(&r->guest);
 	if (!exits) {
@@ -95,6 +99,7 @@ void lazytsc_replay_write(struct lazytsc_replay *r, u64 now, u64 v)
 		return;
 	}
 	r->counts.msr_write_exits++;
-	d = r->variant->host_write(&r->host, host_area(r), v, now, guess(r, now, v));
+	guess = r->source ? r->source->write(r->source_state, r, v, now) : 0;
+	d = r->variant->host_write(&r->host, host_area(r), v, now, guess);
 	act(r, now, &d);
 }

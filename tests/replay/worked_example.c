@@ -158,7 +158,7 @@ static void gap(void **state)
 }
 
 /* A source that always guesses: each guess is one silent expiry, which `excess` records. */
-static u64 always(void *state, const struct lazytsc_replay *r, u64 now, u64 v)
+static u64 always_write(void *state, const struct lazytsc_replay *r, u64 v, u64 now)
 {
 	(void)r;
 	(void)v;
@@ -166,9 +166,16 @@ static u64 always(void *state, const struct lazytsc_replay *r, u64 now, u64 v)
 	return now + 50;
 }
 
+static u64 always_expire(void *state, const struct lazytsc_replay *r,
+			 const struct lazytsc_expiry *e)
+{
+	return always_write(state, r, 0, e->now);
+}
+
 static void guesses_are_passed(void **state)
 {
-	static const struct lazytsc_guess_source source = { .guess = always };
+	static const struct lazytsc_guess_source source = { .write = always_write,
+							    .expire = always_expire };
 	unsigned int calls = 0;
 	struct lazytsc_replay r;
 

@@ -15,6 +15,9 @@
  * this: every host timer at or before the time of the write has fired. Nothing after the last call
  * happens, so a deadline that is still outstanding at the end is not counted as delivered.
  *
+ * Where the host waits for a deadline the guest is held until then: a write that the trace has in
+ * between is made at the end of the wait.
+ *
  * The same writes are fed to every variant: how a guest would have programmed its timer differently
  * after an early or a missing interrupt is not modelled.
  *
@@ -41,15 +44,10 @@ struct lazytsc_replay;
  * counts) and at its own state, which the caller allocates, one for each struct lazytsc_replay.
  */
 struct lazytsc_guess_source {
-	/*
-	 * The guess to pass with the call that comes, or 0. On a write: @v is the value written and
-	 * the call is host_write(). On an expiry: @v is 0, the timer that fired is r->host.timer,
-	 * and the call is host_expire().
-	 */
-	u64 (*guess)(void *state, const struct lazytsc_replay *r, u64 now, u64 v);
-	/* What that call decided; r->host is the state after it. May be NULL. */
-	void (*decided)(void *state, const struct lazytsc_replay *r, u64 now,
-			const struct lazytsc_decision *d);
+	/* The guess for the host_write() that comes, or 0. */
+	u64 (*write)(void *state, const struct lazytsc_replay *r, u64 v, u64 now);
+	/* The guess for the host_expire() that comes, or 0; the timer that fired is host.timer. */
+	u64 (*expire)(void *state, const struct lazytsc_replay *r, const struct lazytsc_expiry *e);
 	/* Events were lost: forget what belongs to the time before. May be NULL. */
 	void (*restart)(void *state);
 };
@@ -58,6 +56,9 @@ struct lazytsc_replay {
 	const struct lazytsc_variant *variant;
 	const struct lazytsc_guess_source *source; /* NULL: no guesses */
 	void *source_state;
+	u64 wait; /* how long the host may hold the guest to wait for a deadline; 0 after init */
+	u64 held; /* the guest was held until here */
+	u64 waited; /* for how long in all; a restart keeps it */
 	struct lazytsc_replay_counts counts;
 	u64 excess; /* the most by which silent_expiries ever led skips (B12: 0 for the plain rule) */
 	struct lazytsc_guest guest;
