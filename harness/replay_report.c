@@ -119,10 +119,11 @@ static void print_clock(FILE *to, const struct trace_stats *st)
 		fprintf(to, "%.3f +- %.3f kHz", st->tsc_khz, st->tsc_khz_error);
 	else
 		fprintf(to, "%.3f kHz", st->tsc_khz);
-	if (st->bounded_below)
-		fprintf(to, ", at most %.0f cycles too early.\n", st->offset_error);
+	if (st->irqs_seen)
+		fprintf(to, ", by timer interrupts that scatter by %.0f cycles.\n",
+			st->offset_error);
 	else
-		fputs("; without timer interrupts in the trace the error has no bound.\n", to);
+		fputs(", by the closest deadlines: the trace has too few timer interrupts.\n", to);
 }
 
 static void plural(FILE *to, uint64_t n, const char *what, const char *tail)
@@ -198,7 +199,7 @@ static void print_reasons(FILE *to, const struct deadlines *d, const struct coun
 	if (percent(k->value[COL_SKIPS], d->writes) >= SMALL_PERCENT)
 		fprintf(to,
 			"  %" PRIu64 " writes are skipped, but %" PRIu64 " silent expiries take "
-									 "their place.\n",
+			"their place.\n",
 			k->value[COL_SKIPS], k->value[COL_SILENT_EXPIRIES]);
 	if (percent(d->delivered, d->writes) >= SMALL_PERCENT)
 		fputs("  A deadline that is delivered leaves nothing armed: the next write "

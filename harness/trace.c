@@ -350,13 +350,13 @@ static int fit_window(struct trace *t)
 			    rate == 0 ? "; give --tsc-khz" : " at the given --tsc-khz");
 	if (!t->fitted) {
 		st->tsc_khz = t->fit.rate * to_khz;
-		st->bounded_below = true;
+		st->irqs_seen = true;
 	}
 	t->fitted = true;
 	if (t->fit.rate_error * to_khz > st->tsc_khz_error)
 		st->tsc_khz_error = t->fit.rate_error * to_khz;
 	if (t->fit.offset_error < 0)
-		st->bounded_below = false;
+		st->irqs_seen = false;
 	if (t->fit.offset_error > st->offset_error)
 		st->offset_error = t->fit.offset_error;
 	return 0;

@@ -49,10 +49,10 @@ struct trace_stats {
 
 	/* How time stamps were turned into guest TSC. */
 	bool approximate; /* they were; else they are guest TSC */
-	bool bounded_below; /* timer interrupts were seen: offset_error holds */
+	bool irqs_seen; /* timer interrupts gave the offset, and offset_error holds */
 	double tsc_khz; /* given or estimated; 0: not needed. Host with x86-tsc: cycles for 1000 */
-	double tsc_khz_error; /* estimated: the most by which it is wrong, as far as one can tell */
-	double offset_error; /* TSC cycles, the most by which a time is too early */
+	double tsc_khz_error; /* estimated: half the distance of the estimates' quartiles */
+	double offset_error; /* TSC cycles: how far the interrupts scatter */
 };
 
 struct trace;

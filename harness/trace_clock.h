@@ -2,12 +2,12 @@
 /*
  * Guest TSC from another clock's time stamps.
  *
- * Two kinds of lines bound the guest TSC at a time stamp: a deadline that is written lies ahead
- * (TSC <= value), and when the timer interrupt is taken its deadline has passed (TSC >= value).
- * A straight line is fitted to a window of them: its slope is that of the lower hull of the
- * writes (Moon, Skelly, Towsley, "Estimation and removal of clock skew from network delay
- * measurements", INFOCOM 1999), its height that of the interrupts where there are any, else that
- * of the writes.
+ * A straight line is fitted to a window of the trace. Timer interrupts are the better witnesses:
+ * each is taken a short, nearly constant time after the deadline that stood. Where the trace has
+ * none, the deadlines themselves have to do: one that is written lies ahead, the closest ones just
+ * ahead. Both kinds have outliers on either side (a deadline replaced just before its interrupt, a
+ * time stamp taken long after the exit), so slopes are medians of many pairs (Theil and Sen) and
+ * heights are quantiles.
  */
 #ifndef LAZYTSC_TRACE_CLOCK_H
 #define LAZYTSC_TRACE_CLOCK_H
@@ -24,19 +24,20 @@ struct clock_point {
 struct clock_fit {
 	uint64_t ts0, value0; /* guest TSC at ts is value0 + rate * (ts - ts0) + offset */
 	double rate; /* TSC cycles for one unit of the other clock */
-	double rate_error;
+	double rate_error; /* 0: the rate was given */
 	double offset;
-	double offset_error; /* the guest TSC is at most this much later than the fit; < 0: unknown */
+	double offset_error; /* how far interrupts scatter, TSC cycles; < 0: there were too few */
 };
 
 /**
  * clock_fit() - fit a window
- * @writes: deadline writes; sorted in place
+ * @writes: time stamps of deadline writes with the deadline; sorted in place
  * @irqs:   time stamps of interrupts with the deadline that stood before; sorted in place
  * @rate:   TSC cycles for one unit, or 0: estimate
  * @fit:    the result
  *
- * Return: false when there is too little to estimate a rate from, or what comes out is no TSC.
+ * Return: false when there is too little to estimate a rate from, when what comes out is no TSC's
+ * rate, and when memory is short.
  */
 bool clock_fit(struct clock_point *writes, size_t nwrites, struct clock_point *irqs, size_t nirqs,
 	       double rate, struct clock_fit *fit);
