@@ -198,6 +198,34 @@ static bool parse_ts(const struct header *h, struct trace_line *out)
 	return true;
 }
 
+/* What the name that ends at @end says: "CPU 3/KVM" (QEMU), "fc_vcpu 3" (Firecracker); or -1. */
+static int vcpu_of_name(const char *p, const char *end)
+{
+	static const struct {
+		const char *before, *after;
+	} names[] = { { "CPU ", "/KVM" }, { "fc_vcpu ", "" } };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		size_t before = strlen(names[i].before), after = strlen(names[i].after);
+		const char *digits_end, *digits, *q;
+		uint64_t n;
+
+		if ((size_t)(end - p) < before + after ||
+		    memcmp(end - after, names[i].after, after))
+			continue;
+		digits_end = end - after;
+		digits = digits_end;
+		while (digits > p && is_digit(digits[-1]))
+			digits--;
+		q = digits;
+		if ((size_t)(digits - p) >= before &&
+		    !memcmp(digits - before, names[i].before, before) &&
+		    take_decimal(&q, digits_end, &n) && n < TRACE_MAX_CPUS)
+			return (int)n;
+	}
+	return -1;
+}
+
 /* "comm-123 ", "comm-123 (  120) ", "comm 123 ", "comm 123 d... ": @h->before_cpu is its end. */
 static void parse_thread(const char *p, const struct header *h, struct trace_line *out)
 {
@@ -214,13 +242,15 @@ static void parse_thread(const char *p, const struct header *h, struct trace_lin
 			end--;
 		end = skip_spaces_back(p, end > p ? end - 1 : p);
 	}
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0;; i++) {
 		tok = end;
 		while (tok > p && is_digit(tok[-1]))
 			tok--;
 		if (tok < end && tok > p && (is_space(tok[-1]) || tok[-1] == '-'))
 			break;
-		/* Flags. */
+		if (i == 1)
+			return;
+		/* These were flags. */
 		end = skip_spaces_back(p, skip_token_back(p, end));
 	}
 	q = tok;
@@ -228,15 +258,7 @@ static void parse_thread(const char *p, const struct header *h, struct trace_lin
 		return;
 	out->tid = (int64_t)n;
 
-	end = skip_spaces_back(p, tok > p && tok[-1] == '-' ? tok - 1 : tok);
-	q = skip_spaces(p, end);
-	if (TAKE(&q, end, "CPU ")) {
-		if (take_decimal(&q, end, &n) && TAKE(&q, end, "/KVM") && n < TRACE_MAX_CPUS)
-			out->vcpu = (int)n;
-	} else if (TAKE(&q, end, "fc_vcpu ")) {
-		if (take_decimal(&q, end, &n) && q == end && n < TRACE_MAX_CPUS)
-			out->vcpu = (int)n;
-	}
+	out->vcpu = vcpu_of_name(p, skip_spaces_back(p, tok[-1] == '-' ? tok - 1 : tok));
 }
 
 /* The value, and that nothing is stuck to it; then perhaps a word that the write failed. */

@@ -1,0 +1,277 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# What `lazytsc replay` does with what is no good trace: damaged lines are dropped and counted,
+# files that hold nothing to replay give one line and status 2, and the figures of what is left
+# are those of a trace without the damage. Also inputs that are merely unusual: CRLF, high CPU
+# numbers, pipes, gaps, hosts' traces, and a stream of 2 GB in constant memory.
+# Usage: bad_input.sh LAZYTSC [SANITIZER]
+set -u
+lazytsc=$1 sanitizer=${2:-}
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cd "$dir" || exit 1
+failed=0
+
+fail() {
+	echo "FAILED: $*"
+	failed=1
+}
+
+# run STATUS ARGUMENT...: the command ends with this status; its output goes to out and err.
+run() {
+	local want=$1 got
+	shift
+	"$lazytsc" replay "$@" >out 2>err
+	got=$?
+	[ $got = "$want" ] || fail "status $got, expected $want: replay $*: $(cat err)"
+	if [ "$want" = 2 ] && [ "$(wc -l <err)" != 1 ]; then
+		fail "not one line of error: replay $*: $(cat err)"
+	fi
+}
+
+# says FILE TEXT
+says() {
+	grep -qF -- "$2" "$1" || fail "'$2' is not in $1: $(cat "$1")"
+}
+
+# total VARIANT EXITS SKIPS SILENT INJECTIONS FILE: what the total row of a run says
+total() {
+	local got
+	got=$("$lazytsc" replay --csv "$6" 2>/dev/null |
+		awk -F, -v v="$1" '$2 == v && $3 == "total" { print $4, $5, $6, $7 }')
+	[ "$got" = "$2 $3 $4 $5" ] || fail "$6: $1 is '$got', expected '$2 $3 $4 $5'"
+}
+
+# key NAME FILE: a number of the trace's object in JSON
+key() {
+	"$lazytsc" replay --json "$2" 2>/dev/null |
+		sed -n '/"traces"/,$p' | sed -n "s/^ *\"$1\": \([^,]*\),*$/\1/p"
+}
+
+# line CPU TIME VALUE
+line() {
+	printf '          <idle>-0       [%03d] d..1. %d: write_msr: 6e0, value %x\n' "$1" "$2" "$3"
+}
+
+# The worked example: 4 exits become 1, with 1 silent expiry and 1 injection; then a write after it.
+good() {
+	printf '# tracer: nop\n#\n'
+	line 0 1000 100000
+	line 0 2000 120000
+	line 0 3000 140000
+	line 0 4000 160000
+	line 0 200000 300000
+}
+good >good.txt
+total stock 5 0 0 1 good.txt
+total lazy 2 3 1 1 good.txt
+total rfc-v1 2 3 0 2 good.txt
+total rfc-v3 2 3 1 1 good.txt
+
+# Files without anything to replay.
+run 2 missing.txt
+says err 'missing.txt: No such file or directory'
+run 2 "$dir"
+says err 'Is a directory'
+: >empty.txt
+run 2 empty.txt
+says err 'empty.txt: empty file'
+run 2 - </dev/null
+says err '-: empty file'
+gzip -c empty.txt >empty.txt.gz
+run 2 empty.txt.gz
+says err 'empty file'
+head -c 300000 /dev/zero >zero.bin
+run 2 zero.bin
+says err 'no trace event in 1 lines'
+gzip -c "$lazytsc" | tail -c +100 | head -c 200000 >garbage.bin
+run 2 garbage.bin
+says err 'garbage.bin: no trace event'
+head -2 good.txt >header.txt
+run 2 header.txt
+says err 'no trace event in 2 lines'
+grep -v write_msr good.txt >other.txt
+echo '  a-1 [000] d..1. 1552771636389: cpu_idle: state=1 cpu_id=0' >>other.txt
+run 2 other.txt
+says err 'no TSC-deadline write in 3 lines'
+sed 's/6e0, value/830, value/' good.txt >icr.txt
+run 2 icr.txt
+says err 'no TSC-deadline write'
+sed 's/, value.*//' good.txt >cut.txt
+run 2 cut.txt
+says err 'cut.txt:3: damaged deadline write'
+printf '\x17\x08\x44tracing and more of it' >trace.dat
+run 2 trace.dat
+says err 'trace.dat'
+printf 'PERFILE2 and more of it here' >perf.data
+run 2 perf.data
+says err 'perf script'
+for z in gzip xz zstd; do
+	"$z" -c good.txt >good.$z
+	total lazy 2 3 1 1 good.$z
+	head -c 60 good.$z >short.$z
+	run 2 short.$z
+	says err "short.$z: cannot decompress"
+done
+
+# One bad file does not stop the others.
+run 2 --csv good.txt missing.txt good.txt
+says out good.txt,lazy,total,2,3,1,1
+
+# Wrong usage.
+run 1
+run 1 --variants lazy,nonesuch good.txt
+says err "no variant 'nonesuch'"
+run 1 --variants , good.txt
+run 1 --timer blue good.txt
+run 1 --tsc-khz fast good.txt
+run 1 --tsc-khz -5 good.txt
+run 1 --nonesuch good.txt
+run 0 --help
+
+# Damage inside a good trace changes nothing but the counts of what was dropped.
+{
+	good | head -4
+	echo '          <idle>-0       [000] d..1. 25'
+	echo '          <idle>-0       [000] d..1. 2500: write_msr: 6e0, val'
+	echo '          <idle>-0       [000] d..1. 2501: write_msr: 6e0, value 7#8'
+	printf '          <idle>-0       [000] d..1. 2502: write_msr: 6e0, value 7\0a\n'
+	echo '          <idle>-0       [000] d..1. 2600: write_msr: 830, value fd'
+	echo '          <idle>-0       [000] d..1. 2601: cpu_idle: state=1 cpu_id=0'
+	echo '          <idle>-0       [000] d..1. 2602: write_msr: 6e0, value 9 #GP'
+	line 9000 2603 5000
+	line 0 1999 170000 # below its predecessor
+	tail -c 1000 garbage.bin | tr '\n' '\0'
+	echo
+	good | tail -3
+} >damaged.txt
+total stock 5 0 0 1 damaged.txt
+total lazy 2 3 1 1 damaged.txt
+[ "$(key damaged damaged.txt)" = 4 ] || fail "damaged: $(key damaged damaged.txt)"
+[ "$(key out_of_order damaged.txt)" = 1 ] || fail "out_of_order"
+[ "$(key failed damaged.txt)" = 1 ] || fail "failed"
+[ "$(key other_msrs damaged.txt)" = 1 ] || fail "other_msrs"
+[ "$(key other_events damaged.txt)" = 1 ] || fail "other_events"
+[ "$(key unknown_lines damaged.txt)" = 2 ] || fail "unknown_lines"
+[ "$(key lines damaged.txt)" = 17 ] || fail "lines"
+run 0 damaged.txt
+says out 'damaged.txt:6: damaged deadline write, 4 such dropped'
+says out "damaged.txt:13: time stamp below its vCPU's last, 1 such dropped"
+run 0 --csv damaged.txt
+says err 'damaged.txt:6: damaged deadline write, 4 such dropped'
+
+# Equal time stamps stay in the file's order.
+{ line 0 1000 5000; line 0 1000 9000; line 0 1000 4000; line 0 9999 99999; } >equal.txt
+total lazy 3 1 0 1 equal.txt
+[ "$(key out_of_order equal.txt)" = 0 ] || fail "equal time stamps dropped"
+
+# The end of the file in the middle of a line: a value that lost digits is not believed, one that
+# lost only its newline is.
+head -c -1 good.txt >unterminated.txt
+total lazy 2 3 1 1 unterminated.txt
+head -c -3 good.txt >truncated.txt
+total lazy 1 3 0 0 truncated.txt
+[ "$(key damaged truncated.txt)" = 1 ] || fail "truncated value believed"
+
+# Lines end in CRLF.
+sed 's/$/\r/' good.txt >crlf.txt
+total lazy 2 3 1 1 crlf.txt
+
+# A line far longer than any buffer, and one of exactly the buffer's size.
+{
+	good | head -4
+	head -c 1000000 /dev/zero | tr '\0' x
+	echo
+	head -c 262144 /dev/zero | tr '\0' y
+	echo
+	good | tail -3
+} >long.txt
+total lazy 2 3 1 1 long.txt
+[ "$(key unknown_lines long.txt)" = 2 ] || fail "long lines: $(key unknown_lines long.txt)"
+
+# CPU numbers up to 4096, each on its own; 8192 is no CPU.
+for cpu in 0 7 999 1000 4095 4096 8191 8192; do
+	good | sed "s/\[000\]/[$(printf %03d $cpu)]/"
+done >cpus.txt
+total stock 35 0 0 7 cpus.txt
+total lazy 14 21 7 7 cpus.txt
+[ "$(key damaged cpus.txt)" = 5 ] || fail "CPU 8192"
+run 0 --csv cpus.txt
+says out cpus.txt,lazy,4096,2,3,1,1
+
+# Events lost on CPU 0: it starts afresh, CPU 1 does not.
+{
+	good | head -4
+	line 1 1000 100000
+	echo 'CPU:0 [LOST 55 EVENTS]'
+	echo 'CPU:7 [LOST EVENTS]'
+	line 1 2000 120000
+	good | tail -3
+} >gap.txt
+run 0 --csv gap.txt
+says out gap.txt,lazy,0,3,2,1,1
+says out gap.txt,lazy,1,1,1,0,0
+says err '2 gaps (55 events lost)'
+
+# A host's trace: vCPUs by the threads' names, or by kvm_entry; and two VMs at once.
+host() { # THREAD-PID TIME VALUE
+	printf '%s [%03d] d.... %d.%09d: kvm_msr: msr_write 6e0 = 0x%x\n' "$1" 3 \
+		$(($2 / 1000000000)) $(($2 % 1000000000)) "$3"
+}
+for i in $(seq 1 100); do
+	host '  CPU 5/KVM-77' $((i * 4000000 + 1000)) $((i * 12000000 + 11900000))
+	host '  CPU 5/KVM-77' $((i * 4000000 + 2000)) $((i * 12000000 + 12000000))
+done >host.txt
+run 0 --csv host.txt
+says out host.txt,stock,5,200,0,0,
+says out true
+sed 's/CPU 5.KVM/qemu/' host.txt >nameless.txt
+run 2 nameless.txt
+says err '200 deadline writes of a host, none tells its vCPU'
+{ echo '  qemu-77 [003] d.... 1.000000: kvm_entry: vcpu 6, rip 0x5'; cat nameless.txt; } >entry.txt
+run 0 --csv entry.txt
+says out entry.txt,stock,6,200,0,0,
+{ cat host.txt; host '  CPU 5/KVM-78' 900000000 1; } >twovms.txt
+run 2 twovms.txt
+says err 'twovms.txt:201: vCPU 5 is thread 78, was thread 77'
+
+# A guest's lines in a host's trace are another source.
+{ cat host.txt; good | tail -5; } >mixed.txt
+[ "$(key other_source mixed.txt)" = 5 ] || fail "other_source"
+
+# Too little to tell the TSC's rate from.
+head -1 host.txt >rateless.txt
+run 2 rateless.txt
+says err 'cannot tell the TSC'
+
+# A raw clock that is not the TSC.
+for i in $(seq 1 200); do line 0 "$i" $((1000000000000 + i * 10000)); done >counter.txt
+run 0 counter.txt
+says out 'was the clock x86-tsc, not counter?'
+
+# Names: of the trace in CSV and JSON.
+cp good.txt 'a,"b".txt'
+run 0 --csv 'a,"b".txt'
+says out '"a,""b"".txt",lazy,total,2,3,1,1'
+cp good.txt $'\xff.txt'
+run 0 --json $'\xff.txt'
+says out '"?.txt"'
+
+# Nobody reads the output: an error, not a crash.
+"$lazytsc" replay --json good.txt >/dev/full 2>err
+[ $? = 1 ] || fail "/dev/full"
+
+# 2 GB through a pipe: memory does not grow. A limit of address space is the test; sanitizers need
+# more than any limit.
+if [ -z "$sanitizer" ]; then
+	event='          <idle>-0       [000] d..1. 190000: cpu_idle: state=1 cpu_id=0'
+	{ good; yes "$event" | head -n 28000000; line 0 400000 500000; } |
+		(ulimit -v 200000 && "$lazytsc" replay --csv --variants lazy - >out 2>err) ||
+		fail "2 GB: $(cat err)"
+	says out -,lazy,total,3,3,1,2
+else
+	echo "the 2 GB stream: not checked under $sanitizer"
+fi
+
+[ $failed = 0 ] && echo "all as expected"
+exit $failed

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Every form of line that tracers really print is read for what it says, and what is no deadline
+ * write, or only a part of one, is told by its kind. Each line is parsed three times: alone, after
+ * a line of another layout, and after itself, so that remembered columns change nothing.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "trace_line.h"
+
+#define NONE -1
+
+struct form {
+	const char *line;
+	enum trace_line_kind kind;
+	unsigned int cpu;
+	uint64_t ts, value;
+	bool cycles;
+	int64_t tid;
+	int vcpu;
+};
+
+/* Written by the guest: ftrace, trace-cmd report, latency format, perf script, perf-prof. */
+static const struct form guest[] = {
+	{ "             cc1-12279   [000] d.h.. 1550724067217: write_msr: 6e0, value 1690ef7e8f9",
+	  TRACE_LINE_WRITE, 0, 1550724067217, 0x1690ef7e8f9, true, NONE, NONE },
+	{ "             cc1-12444   [001] dNh.. 1550724083375: write_msr: 6e0, value 1690ef7eb81\r",
+	  TRACE_LINE_WRITE, 1, 1550724083375, 0x1690ef7eb81, true, NONE, NONE },
+	{ "          <idle>-0       [001] d.h1. 26650.679279: write_msr: 6e0, value 33374f772fbb",
+	  TRACE_LINE_WRITE, 1, 26650679279000, 0x33374f772fbb, false, NONE, NONE },
+	{ "         <idle>-0       [002] dNh1 23454.902248: write_msr: 6e0, value 4866ce957272",
+	  TRACE_LINE_WRITE, 2, 23454902248000, 0x4866ce957272, false, NONE, NONE },
+	{ "  <idle>-0       1dN.h1.. 2563695123us : write_msr: 6e0, value 21d331afdacc",
+	  TRACE_LINE_WRITE, 1, 2563695123000, 0x21d331afdacc, false, NONE, NONE },
+	{ "  <idle>-0       1dN.h1.. 2563695123us!: write_msr: 6e0, value 21d331afdacc <=== note: "
+	  "a",
+	  TRACE_LINE_WRITE, 1, 2563695123000, 0x21d331afdacc, false, NONE, NONE },
+	{ "    <idle>-0      12dN.3    4us+: write_msr: 6e0, value 1", TRACE_LINE_WRITE, 12, 4000,
+	  1, false, NONE, NONE },
+	{ "    # [001] 3766869.481796: msr:write_msr: 6e0, value 5470f8ef7ff0cc", TRACE_LINE_WRITE,
+	  1, 3766869481796000, 0x5470f8ef7ff0cc, false, NONE, NONE },
+	{ "         swapper     0 [003]   681.185714123:          1 msr:write_msr: 6e0, value ff",
+	  TRACE_LINE_WRITE, 3, 681185714123, 0xff, false, NONE, NONE },
+	{ "2024-04-24 17:01:11.009305     wrmsr   3862 d... [000] 681.185714: msr:write_msr: 6e0, "
+	  "value 1f",
+	  TRACE_LINE_WRITE, 0, 681185714000, 0x1f, false, NONE, NONE },
+	{ "  IPDL Background-4695  [4095] 21403.059859: write_msr:            6e0, value 0",
+	  TRACE_LINE_WRITE, 4095, 21403059859000, 0, false, NONE, NONE },
+	{ "     kworker/1:1H-77      [001] d.h1. 5: write_msr: 6e0, value ffffffffffffffff",
+	  TRACE_LINE_WRITE, 1, 5, UINT64_MAX, true, NONE, NONE },
+	{ "           a 1: b-77      [001] d.h1. 5: write_msr: 6e0, value 6", TRACE_LINE_WRITE, 1,
+	  5, 6, true, NONE, NONE },
+	{ "           <...>-77      (-----) [8191] ... 5: write_msr: 6e0, value 6",
+	  TRACE_LINE_WRITE, 8191, 5, 6, true, NONE, NONE },
+	{ " cc1-12279 [000] d.h.. 1550724017167: local_timer_entry: vector=236",
+	  TRACE_LINE_TIMER_IRQ, 0, 1550724017167, 0, true, NONE, NONE },
+	{ " cc1-12279 [000] d.h.. 1550.724017: irq_vectors:local_timer_entry: vector=236",
+	  TRACE_LINE_TIMER_IRQ, 0, 1550724017000, 0, false, NONE, NONE },
+};
+
+static const struct form host[] = {
+	{ "       CPU 5/KVM-2137779 [010] d.... 798115.331413: kvm_msr: msr_write 6e0 = "
+	  "0x81cba98c958c9",
+	  TRACE_LINE_HOST_WRITE, 10, 798115331413000, 0x81cba98c958c9, false, 2137779, 5 },
+	{ "       CPU 0/KVM 1821753 [015] 4831258.258053: kvm:kvm_msr: msr_write 6e0 = "
+	  "0x10e8aebe830c9e",
+	  TRACE_LINE_HOST_WRITE, 15, 4831258258053000, 0x10e8aebe830c9e, false, 1821753, 0 },
+	{ " fc_vcpu 1 2335220 [069] 12345.679300: kvm:kvm_msr: msr_write 6e0 = 0x1fb1e5ac1f9",
+	  TRACE_LINE_HOST_WRITE, 69, 12345679300000, 0x1fb1e5ac1f9, false, 2335220, 1 },
+	{ "2024-04-24 17:01:10.992690    CPU 0/KVM 149383 .... [019] 681.185687: kvm:kvm_msr: "
+	  "msr_write 6e0 = 0x5",
+	  TRACE_LINE_HOST_WRITE, 19, 681185687000, 5, false, 149383, 0 },
+	{ " qemu-system-x86-8397    (  8390) [002] ..... 1404.389519: kvm_msr:              "
+	  "msr_write "
+	  "6e0 = 0xd01",
+	  TRACE_LINE_HOST_WRITE, 2, 1404389519000, 0xd01, false, 8397, NONE },
+	{ " qemu-system-x86-8397    [002] d....  1404.389517: kvm_exit: vcpu 1 reason MSR_WRITE "
+	  "rip "
+	  "0xffffffff81000149 info1 0x0000000000000000",
+	  TRACE_LINE_VCPU, 2, 0, 0, false, 8397, 1 },
+	{ " qemu-system-x86-8397    [002] d....  1404.389520: kvm_entry: vcpu 1, rip 0xffff",
+	  TRACE_LINE_VCPU, 2, 0, 0, false, 8397, 1 },
+	{ "       fc_vcpu 1  599500 [039] 1377662.550600: kvm:kvm_entry:  vcpu 1 rip "
+	  "0xffffffff81036706",
+	  TRACE_LINE_VCPU, 39, 0, 0, false, 599500, 1 },
+};
+
+#define FORM(kind, line)                                            \
+	{                                                           \
+		line, TRACE_LINE_##kind, 0, 0, 0, false, NONE, NONE \
+	}
+
+static const struct form others[] = {
+	FORM(OTHER_MSR, " a-1 [000] d.. 5: write_msr: 830, value 1000000fb"),
+	FORM(OTHER_MSR, " a-1 [000] d.. 5: write_msr: c0000100, value 7fea2bcbc700"),
+	FORM(OTHER_MSR, " CPU 0/KVM 1821753 [015] 4831258.258093: kvm:kvm_msr: msr_write 830 = "
+			"0x2"),
+	FORM(OTHER_MSR, " CPU 0/KVM 1821753 [015] 4831258.258148: kvm:kvm_msr: msr_read 6e0 = 0x0"),
+	FORM(OTHER_EVENT, " rdmsr 3862 d... [000] 681.185714: msr:read_msr: 6e0, value 0"),
+	FORM(OTHER_EVENT, " <idle>-0 [000] d..1. 1552771636389: cpu_idle: state=1 cpu_id=0"),
+	FORM(OTHER_EVENT, " <idle>-0 [000] d..1. 1.5: tracing_mark_write: write_msr: 6e0, value 5"),
+	FORM(OTHER_EVENT, " <idle>-0 [001] ..s1. 26650.679279: softirq_entry: vec=7 "
+			  "[action=SCHED]"),
+	FORM(OTHER_EVENT, " CPU 0/KVM  699876 [020] 18136.763717:  kvm:kvm_nested_vmexit: CAN'T "
+			  "FIND "
+			  "FIELD \"rip\"<CANT FIND FIELD exit_code>vcpu 0 reason MSR_WRITE rip "
+			  "0xf"),
+	FORM(OTHER_EVENT, " CPU 0/KVM  699876 [020] 18136.763717: kvm:kvm_exit: reason msr rip "
+			  "0x4"),
+	FORM(OTHER_EVENT, " a-1 [000] 5.000001: schedule <-do_idle"),
+	FORM(FAILED, " a-1 [000] d.. 5: write_msr: 6e0, value 5 #GP"),
+	FORM(FAILED, " CPU 0/KVM-7 [010] d.... 7.331413: kvm_msr: msr_write 6e0 = 0x5 (#GP)"),
+	FORM(DAMAGED, " a-1 [000] d.. 5: write_msr: 6e0, value "),
+	FORM(DAMAGED, " a-1 [000] d.. 5: write_msr: 6e0, val"),
+	FORM(DAMAGED, " a-1 [000] d.. 5: write_msr: 6e"),
+	FORM(DAMAGED, " a-1 [000] d.. 5: write_msr:"),
+	FORM(DAMAGED, " a-1 [000] d.. 5: write_msr: 6e0, value 12x4"),
+	FORM(DAMAGED, " a-1 [000] d.. 5: write_msr: 6e0, value 11112222333344445"),
+	FORM(DAMAGED, " a-1 [000] d.. 99999999999999999999: write_msr: 6e0, value 5"),
+	FORM(DAMAGED, " a-1 [000] d.. 99999999999999.1: write_msr: 6e0, value 5"),
+	FORM(DAMAGED, " a-1 [8192] d.. 5: write_msr: 6e0, value 5"),
+	FORM(DAMAGED, " a-1 d.. 5: write_msr: 6e0, value 5"),
+	FORM(DAMAGED, "[000] d.. write_msr: 6e0, value 5"),
+	FORM(DAMAGED, "  kvm_msr:              msr_write 6e0 = 0x60000000001"),
+	FORM(DAMAGED, " a-1 [000] 5.1: kvm_msr: msr_write 6e0 ="),
+	FORM(COMMENT, "# tracer: nop"),
+	FORM(COMMENT, "#              | |         |   |||||     |         |"),
+	FORM(COMMENT, "##### CPU 1 buffer started ####"),
+	FORM(COMMENT, ""),
+	FORM(COMMENT, " \r"),
+	FORM(COMMENT, "cpus=8"),
+	FORM(UNKNOWN, "   0.02%  6e0 = 0x94ba753656c"),
+	FORM(UNKNOWN, "          <idle>-0       [000] d..1. 155277"),
+	FORM(UNKNOWN, "preempt_test  20677.199579:      kvm:kvm_exit: reason PREEMPTION_TIMER"),
+	FORM(UNKNOWN, "CPU:9999999 [LOST 5 EVENTS]"),
+	FORM(UNKNOWN, ": : : 12: 1.: .1: "),
+	FORM(UNKNOWN, "\x7f"
+		      "ELF\x02\x01"),
+	FORM(LOST, "CPU:0 [LOST 12 EVENTS]"),
+};
+
+static void check(struct trace_layout *layout, const struct form *f)
+{
+	struct trace_line l;
+
+	memset(&l, 0x5a, sizeof(l));
+	trace_line_parse(layout, f->line, f->line + strlen(f->line), &l);
+	if (l.kind != f->kind)
+		print_error("%s\n", f->line);
+	assert_int_equal(l.kind, f->kind);
+	if (f->kind == TRACE_LINE_WRITE || f->kind == TRACE_LINE_HOST_WRITE ||
+	    f->kind == TRACE_LINE_TIMER_IRQ) {
+		assert_int_equal(l.cpu, f->cpu);
+		assert_int_equal(l.ts, f->ts);
+		assert_int_equal(l.cycles, f->cycles);
+		if (f->kind != TRACE_LINE_TIMER_IRQ)
+			assert_int_equal(l.value, f->value);
+	}
+	if (f->kind == TRACE_LINE_HOST_WRITE || f->kind == TRACE_LINE_VCPU) {
+		assert_int_equal(l.tid, f->tid);
+		assert_int_equal(l.vcpu, f->vcpu);
+	}
+}
+
+static void check_all(const struct form *forms, size_t n)
+{
+	static const struct form before = { "            nginx-3863    [001] d.h.. 508589380026: "
+					    "write_msr: 6e0, value 766ae6d7ac",
+					    TRACE_LINE_WRITE,
+					    1,
+					    508589380026,
+					    0x766ae6d7ac,
+					    true,
+					    NONE,
+					    NONE };
+
+	for (size_t i = 0; i < n; i++) {
+		struct trace_layout layout = { 0 };
+
+		check(&layout, &forms[i]);
+		check(&layout, &before);
+		check(&layout, &forms[i]);
+		check(&layout, &forms[i]);
+	}
+}
+
+static void guest_forms(void **state)
+{
+	(void)state;
+	check_all(guest, sizeof(guest) / sizeof(guest[0]));
+}
+
+static void host_forms(void **state)
+{
+	(void)state;
+	check_all(host, sizeof(host) / sizeof(host[0]));
+}
+
+static void other_lines(void **state)
+{
+	(void)state;
+	check_all(others, sizeof(others) / sizeof(others[0]));
+}
+
+/* Cut anywhere, with any byte replaced by NUL: something is said, and nothing is read beyond. */
+static void cut_and_damaged(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(guest) / sizeof(guest[0]); i++) {
+		size_t len = strlen(guest[i].line);
+
+		for (size_t n = 0; n < len; n++) {
+			struct trace_layout layout = { 0 };
+			struct trace_line l;
+			/* Exactly as long, so that a sanitizer sees a step beyond it. */
+			char *copy = test_malloc(len);
+
+			memcpy(copy, guest[i].line, len);
+			trace_line_parse(&layout, copy, copy + n, &l);
+			assert_in_range(l.kind, 0, TRACE_LINE_KINDS - 1);
+			copy[n] = '\0';
+			trace_line_parse(&layout, copy, copy + len, &l);
+			assert_in_range(l.kind, 0, TRACE_LINE_KINDS - 1);
+			test_free(copy);
+		}
+	}
+}
+
+static void lost_markers(void **state)
+{
+	static const struct {
+		const char *line;
+		unsigned int cpu;
+		uint64_t n;
+	} forms[] = {
+		{ "CPU:3 [LOST 1234 EVENTS]", 3, 1234 },
+		{ "CPU:0 [LOST EVENTS]", 0, 0 },
+		{ "CPU:11 [77 EVENTS DROPPED]", 11, 77 },
+		{ "CPU:1 [EVENTS DROPPED]", 1, 0 },
+		{ "CPU:1 [LOST 12", 1, 12 },
+		{ " perf 1 [002] 5.000001: PERF_RECORD_LOST lost 9", 2, 9 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		struct trace_layout layout = { 0 };
+		struct trace_line l;
+
+		trace_line_parse(&layout, forms[i].line, forms[i].line + strlen(forms[i].line), &l);
+		assert_int_equal(l.kind, TRACE_LINE_LOST);
+		assert_int_equal(l.cpu, forms[i].cpu);
+		assert_int_equal(l.value, forms[i].n);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(guest_forms),	cmocka_unit_test(host_forms),
+		cmocka_unit_test(other_lines),	cmocka_unit_test(cut_and_damaged),
+		cmocka_unit_test(lost_markers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
