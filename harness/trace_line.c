@@ -55,6 +55,26 @@ static bool take(const char **p, const char *e, const char *word, size_t len)
 
 #define TAKE(p, e, word) take(p, e, word, sizeof(word) - 1)
 
+/* Nothing but up to 16 hexadecimal digits, as at the end of nearly every line? */
+static inline bool only_hex(const char *p, const char *e, uint64_t *value)
+{
+	size_t n = (size_t)(e - p);
+	bool bad = false;
+	uint64_t v = 0;
+
+	if (n == 0 || n > 16)
+		return false;
+	/* The table's values are 1 too large: what they add up to is taken off at the end. */
+	for (size_t i = 0; i < n; i++) {
+		unsigned int d = hex_digit[(unsigned char)p[i]];
+
+		bad |= d == 0;
+		v = (v << 4) + d;
+	}
+	*value = v - (0x1111111111111111 >> (64 - 4 * n));
+	return !bad;
+}
+
 /* Return: how many digits there were; more than @max: none is used. */
 static unsigned int take_hex(const char **p, const char *e, unsigned int max, uint64_t *value)
 {
@@ -92,8 +112,33 @@ static bool take_decimal(const char **p, const char *e, uint64_t *value)
 	return true;
 }
 
+/*
+ * One to eight decimal digits from @p up to @e at once; there must be eight bytes before @e.
+ * False where they are not all digits. For little-endian machines, as x86 is.
+ */
+static inline bool digits_before(const char *p, const char *e, uint64_t *value)
+{
+	const uint64_t zeros = 0x3030303030303030;
+	unsigned int unused = 64 - 8 * (unsigned int)(e - p);
+	uint64_t v;
+
+	memcpy(&v, e - 8, 8);
+	/* The first digit is in the lowest byte; what lies before it becomes '0'. */
+	if (unused)
+		v = v >> unused << unused | zeros >> (64 - unused);
+	if (((v & 0xf0f0f0f0f0f0f0f0) | ((v + 0x0606060606060606) & 0xf0f0f0f0f0f0f0f0) >> 4) !=
+	    (zeros | zeros >> 4))
+		return false;
+	/* Pairs, then fours, then all. */
+	v = ((v & 0x0f0f0f0f0f0f0f0f) * (10 * 256 + 1)) >> 8;
+	v = ((v & 0x00ff00ff00ff00ff) * (100 * 65536 + 1)) >> 16;
+	*value = ((v & 0x0000ffff0000ffff) * (10000 * 4294967296 + 1)) >> 32;
+	return true;
+}
+
 /* Where the parts of "comm-pid [cpu] flags time:" are. */
 struct header {
+	const char *line;
 	const char *before_cpu; /* end of the thread's name and id; NULL: latency format */
 	const char *ts, *ts_end;
 	const char *point; /* the decimal point, or NULL */
@@ -144,6 +189,7 @@ static bool parse_header(const char *p, const char *colon, struct header *h)
 {
 	const char *q = colon;
 
+	h->line = p;
 	h->micro = colon - p > 3 && colon[-2] == 's' && colon[-3] == 'u' &&
 		   memchr(" !+#*@$", colon[-1], 7);
 	if (h->micro)
@@ -157,7 +203,7 @@ static bool parse_header(const char *p, const char *colon, struct header *h)
 	}
 	h->ts = q;
 	if (q == h->ts_end || q == p || h->point == q || h->point == h->ts_end - 1 ||
-	    !is_space(q[-1]))
+	    !(is_space(q[-1]) || q[-1] == ']'))
 		return false;
 
 	q = skip_spaces_back(p, q);
@@ -176,6 +222,15 @@ static bool parse_ts(const struct header *h, struct trace_line *out)
 	uint64_t v, scale = 1000000000;
 
 	out->cycles = !h->micro && !h->point;
+	if (out->cycles && h->ts_end - p > 8 && h->ts_end - p <= 16 && h->ts_end - h->line >= 16) {
+		uint64_t high;
+
+		if (!digits_before(p, h->ts_end - 8, &high) ||
+		    !digits_before(h->ts_end - 8, h->ts_end, &v))
+			return false;
+		out->ts = high * 100000000 + v;
+		return true;
+	}
 	if (!take_decimal(&p, h->point ? h->point : h->ts_end, &v) ||
 	    p != (h->point ? h->point : h->ts_end))
 		return false;
@@ -264,6 +319,10 @@ static void parse_thread(const char *p, const struct header *h, struct trace_lin
 /* The value, and that nothing is stuck to it; then perhaps a word that the write failed. */
 static enum trace_line_kind parse_value(const char *p, const char *e, struct trace_line *out)
 {
+	if (only_hex(p, e, &out->value)) {
+		out->value_digits = (unsigned int)(e - p);
+		return TRACE_LINE_WRITE;
+	}
 	out->value_digits = take_hex(&p, e, 16, &out->value);
 	if (!out->value_digits || (p < e && !is_space(*p)))
 		return TRACE_LINE_DAMAGED;
@@ -314,18 +373,24 @@ static enum trace_line_kind parse_vcpu(const char *p, const char *e, struct trac
 }
 
 /* What follows the time stamp. */
-static void parse_event(const char *line, const char *p, const char *e, const struct header *h,
+static void parse_event(const char *p, const char *e, const struct header *h,
 			struct trace_line *out)
 {
 	const char *q;
 	uint64_t period;
 	int vcpu;
 
+	out->cpu = h->cpu;
+	if (TAKE(&p, e, " write_msr: 6e0, value ")) {
+		out->kind = parse_value(p, e, out);
+		if (!parse_ts(h, out))
+			out->kind = TRACE_LINE_DAMAGED;
+		return;
+	}
 	p = skip_spaces(p, e);
 	q = p;
 	if (take_decimal(&q, e, &period) && q < e && is_space(*q))
 		p = skip_spaces(q, e); /* perf script's period */
-	out->cpu = h->cpu;
 	out->kind = TRACE_LINE_OTHER_EVENT;
 	/* Most events are none of those below: one look tells. */
 	if (p == e || !memchr("wmlikP", *p, 6))
@@ -337,12 +402,12 @@ static void parse_event(const char *line, const char *p, const char *e, const st
 		out->kind = TRACE_LINE_TIMER_IRQ;
 	} else if (TAKE(&p, e, "kvm_msr:") || TAKE(&p, e, "kvm:kvm_msr:")) {
 		out->kind = parse_kvm_msr(p, e, out);
-		parse_thread(line, h, out);
+		parse_thread(h->line, h, out);
 	} else if (TAKE(&p, e, "kvm_entry:") || TAKE(&p, e, "kvm:kvm_entry:") ||
 		   TAKE(&p, e, "kvm_exit:") || TAKE(&p, e, "kvm:kvm_exit:")) {
 		out->kind = parse_vcpu(p, e, out);
 		vcpu = out->vcpu;
-		parse_thread(line, h, out);
+		parse_thread(h->line, h, out);
 		out->vcpu = vcpu;
 		return;
 	} else if (TAKE(&p, e, "PERF_RECORD_LOST lost ")) {
@@ -405,13 +470,17 @@ static bool same_layout(const struct trace_layout *l, const char *p, const char 
 
 	if (!l->ts_end || (size_t)(e - p) < l->ts_end + 2 || p[l->ts_end] != ':' ||
 	    !is_space(p[l->ts_end + 1]) || p[l->cpu_end] != ']' || p[l->cpu] != '[' ||
-	    !is_space(p[l->ts - 1]) || !is_digit(p[l->ts]) || !is_digit(p[l->ts_end - 1]))
+	    !(is_space(p[l->ts - 1]) || p[l->ts - 1] == ']') || !is_digit(p[l->ts]) ||
+	    !is_digit(p[l->ts_end - 1]))
 		return false;
 	q = p + l->cpu + 1;
-	if (!take_decimal(&q, p + l->cpu_end, &cpu) || q != p + l->cpu_end || cpu >= TRACE_MAX_CPUS)
+	if (l->cpu_end - l->cpu == 4 && is_digit(q[0]) && is_digit(q[1]) && is_digit(q[2]))
+		cpu = (uint64_t)(q[0] * 100 + q[1] * 10 + q[2] - '0' * 111);
+	else if (!take_decimal(&q, p + l->cpu_end, &cpu) || *q != ']' || cpu >= TRACE_MAX_CPUS)
 		return false;
 	if (l->point && p[l->point] != '.')
 		return false;
+	h->line = p;
 	h->before_cpu = p + l->cpu;
 	h->ts = p + l->ts;
 	h->ts_end = p + l->ts_end;
@@ -442,7 +511,7 @@ void trace_line_parse(struct trace_layout *layout, const char *p, const char *e,
 	struct header h;
 
 	if (same_layout(layout, p, e, &h)) {
-		parse_event(p, h.ts_end + 1, e, &h, out);
+		parse_event(h.ts_end + 1, e, &h, out);
 		return;
 	}
 	if (p < e && *p == 'C' && parse_lost(p, e, out))
@@ -453,7 +522,7 @@ void trace_line_parse(struct trace_layout *layout, const char *p, const char *e,
 
 		if (blank_follows && c > p && parse_header(p, c, &h)) {
 			learn_layout(layout, p, c, &h);
-			parse_event(p, c + 1, e, &h, out);
+			parse_event(c + 1, e, &h, out);
 			return;
 		}
 	}

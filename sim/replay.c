@@ -72,7 +72,7 @@ static void expire(struct lazytsc_replay *r)
 	act(r, e.now, &d);
 }
 
-void lazytsc_replay_run_until(struct lazytsc_replay *r, u64 now)
+void lazytsc_replay_fire(struct lazytsc_replay *r, u64 now)
 {
 	/* Ends: a timer that is armed again lies beyond the one that fired. */
 	while (r->host.timer && r->host.timer <= now) {

@@ -41,6 +41,8 @@ static const struct form guest[] = {
 	  TRACE_LINE_WRITE, 1, 2563695123000, 0x21d331afdacc, false, NONE, NONE },
 	{ "    <idle>-0      12dN.3    4us+: write_msr: 6e0, value 1", TRACE_LINE_WRITE, 12, 4000,
 	  1, false, NONE, NONE },
+	{ "        simm_try-4142  [000]8246966466492: write_msr:            6e0, value 780261dfb12",
+	  TRACE_LINE_WRITE, 0, 8246966466492, 0x780261dfb12, true, NONE, NONE },
 	{ "    # [001] 3766869.481796: msr:write_msr: 6e0, value 5470f8ef7ff0cc", TRACE_LINE_WRITE,
 	  1, 3766869481796000, 0x5470f8ef7ff0cc, false, NONE, NONE },
 	{ "         swapper     0 [003]   681.185714123:          1 msr:write_msr: 6e0, value ff",

@@ -84,12 +84,19 @@ void lazytsc_replay_init(struct lazytsc_replay *r, const struct lazytsc_variant 
  */
 void lazytsc_replay_restart(struct lazytsc_replay *r);
 
+/* Lets the timer that is due fire, and those that it arms and that are due as well. */
+void lazytsc_replay_fire(struct lazytsc_replay *r, u64 now);
+
 /**
  * lazytsc_replay_run_until() - let every host timer at or before a time fire
  * @r:   the vCPU
  * @now: guest TSC; not below that of the call before
  */
-void lazytsc_replay_run_until(struct lazytsc_replay *r, u64 now);
+static inline void lazytsc_replay_run_until(struct lazytsc_replay *r, u64 now)
+{
+	if (r->host.timer && r->host.timer <= now)
+		lazytsc_replay_fire(r, now);
+}
 
 /**
  * lazytsc_replay_write() - the guest programs its timer
