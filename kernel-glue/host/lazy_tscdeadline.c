@@ -35,7 +35,8 @@ struct section {
 };
 
 static void enter(struct kvm_lapic *apic, struct section *s)
-	__acquires(&apic->lazy.gpc.lock) __acquires(&apic->lazy.lock)
+	__acquires(&apic->vcpu->kvm->srcu) __acquires(&apic->lazy.gpc.lock)
+	__acquires(&apic->lazy.lock)
 {
 	struct gfn_to_pfn_cache *gpc = &apic->lazy.gpc;
 
@@ -47,6 +48,7 @@ static void enter(struct kvm_lapic *apic, struct section *s)
 
 static void leave(struct kvm_lapic *apic, struct section *s)
 	__releases(&apic->lazy.lock) __releases(&apic->lazy.gpc.lock)
+	__releases(&apic->vcpu->kvm->srcu)
 {
 	raw_spin_unlock(&apic->lazy.lock);
 	read_unlock_irqrestore(&apic->lazy.gpc.lock, s->flags);
@@ -80,7 +82,8 @@ static int refresh(struct kvm_lapic *apic)
 
 /* As enter(), in the vCPU's thread. With no page there is no lazy timer either. May sleep. */
 static void enter_thread(struct kvm_lapic *apic, struct section *s)
-	__acquires(&apic->lazy.gpc.lock) __acquires(&apic->lazy.lock)
+	__acquires(&apic->vcpu->kvm->srcu) __acquires(&apic->lazy.gpc.lock)
+	__acquires(&apic->lazy.lock)
 {
 	bool gone = false;
 
