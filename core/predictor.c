@@ -427,8 +427,12 @@ u64 lazytsc_predictor_expire(struct lazytsc_predictor *p, const struct lazytsc_h
 			p->again -= (p->again + (1 << AGAIN_RATE) - 1) >> AGAIN_RATE;
 		guess = guess_after(p, pending, pending > e->now ? pending : e->now);
 	} else {
-		/* If the guest has written since, who knows whether it wanted the guess meanwhile. */
-		if (p->chosen >= 0 && changed)
+		/*
+		 * If the guest has written since, and wants something far off now, who knows whether
+		 * it wanted the guess meanwhile (a tick, restarted and stopped).
+		 */
+		if (p->chosen >= 0 && changed &&
+		    (pending < fired || pending - fired > beats(&p->streams[p->chosen], 1)))
 			p->streams[p->chosen].context = CONTEXT_NONE;
 		for (int i = 0; i < LAZYTSC_STREAMS; i++)
 			pass(p, &p->streams[i], fired + 2 * p->slack + 1);

@@ -20,8 +20,11 @@ static u64 early_expire(void *state, const struct lazytsc_replay *r, const struc
 static void early_restart(void *state)
 {
 	struct lazytsc_predictor *p = state;
+	u32 credit = p->credit;
 
 	start(p, p->slack);
+	/* What was spent is spent, and the last expiry was not accounted for. */
+	p->credit = credit ? credit - 1 : 0;
 }
 
 const struct lazytsc_guess_source lazytsc_early_source = {

@@ -69,7 +69,8 @@ struct lazytsc_predictor {
  *         guest TSC cycles; one microsecond's worth is meant. The predictor's other times are
  *         multiples of it. 0: never guess.
  *
- * Due, with zeroed memory, whenever lazytsc_host_enable() is and after the guest's TSC was set.
+ * Due once, when the vCPU is created. Anew whenever the guest enables the feature would give a guest
+ * its credit anew; and what the predictor remembers of a former TSC or area does no harm.
  */
 void lazytsc_predictor_init(struct lazytsc_predictor *p, u64 slack);
 
