@@ -3,6 +3,7 @@
 #ifndef LAZYTSC_COMMANDS_H
 #define LAZYTSC_COMMANDS_H
 
+int cmd_litmus(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 
 #endif

@@ -10,6 +10,7 @@ static const struct command {
 	int (*run)(int argc, char **argv); /* argv[0] is "lazytsc NAME" */
 	const char *summary;
 } commands[] = {
+	{ "litmus", cmd_litmus, "run litmus tests exhaustively, under SC or x86-TSO" },
 	{ "replay", cmd_replay, "replay a trace under the stock timer and the lazy protocol" },
 	{ NULL, NULL, NULL },
 };

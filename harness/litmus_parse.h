@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Reads litmus tests in herd's format for X86. */
+#ifndef LAZYTSC_LITMUS_PARSE_H
+#define LAZYTSC_LITMUS_PARSE_H
+
+#include <stdio.h>
+
+#include <lazytsc/sim/litmus.h>
+
+/**
+ * litmus_read() - read a test from a file
+ * @path: the file
+ * @err:  where to say what is wrong with it: one line, "FILE:LINE: what"
+ *
+ * Return: the test, to be released with litmus_free(); NULL after an error.
+ */
+struct lazytsc_litmus *litmus_read(const char *path, FILE *err);
+void litmus_free(struct lazytsc_litmus *t);
+
+#endif
