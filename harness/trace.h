@@ -51,7 +51,7 @@ struct trace_stats {
 	bool approximate; /* they were; else they are guest TSC */
 	bool irqs_seen; /* timer interrupts gave the offset, and offset_error holds */
 	double tsc_khz; /* given or estimated; 0: not needed. Host with x86-tsc: cycles for 1000 */
-	double tsc_khz_error; /* estimated: half the distance of the estimates' quartiles */
+	double tsc_khz_error; /* estimated: by how much it may be wrong; 0: given */
 	double offset_error; /* TSC cycles: how far the interrupts scatter */
 };
 

@@ -9,8 +9,14 @@
 #define RATE_MAX 10.0
 /* So many interrupts make them better witnesses than writes. */
 #define IRQS_ENOUGH 16
-/* The interrupts' height that stands for "the deadline is now". */
-#define IRQ_QUANTILE 0.75
+/*
+ * The densest part of a sample, which is believed: many interrupts that end an idle period are
+ * taken after their deadline was replaced on the way out of idle.
+ */
+#define CORE_SHARE 0.25
+/* What lies within so many widths of the core belongs to it; of these, so many are no outliers. */
+#define CORE_REACH    3
+#define CORE_QUANTILE 0.98
 /* The share of writes whose time stamp was taken after their deadline. */
 #define WRITE_QUANTILE 0.001
 /* Without interrupts: the closest deadline of each part of the window gives the slope. */
@@ -45,13 +51,6 @@ static double rel(uint64_t a, uint64_t from)
 	return a >= from ? (double)(a - from) : -(double)(from - a);
 }
 
-/* Sorts. */
-static double quantile(double *x, size_t n, double q)
-{
-	qsort(x, n, sizeof(*x), by_number);
-	return x[(size_t)(q * (double)(n - 1) + 0.5)];
-}
-
 /* Drop disarms and values that are no time near this window's. Return: how many are left. */
 static size_t keep_plausible(struct clock_point *w, size_t n)
 {
@@ -70,14 +69,29 @@ static size_t keep_plausible(struct clock_point *w, size_t n)
 	return kept;
 }
 
+/* The shortest interval that holds CORE_SHARE of the numbers. Sorts. */
+static void densest(double *x, size_t n, double *low, double *high)
+{
+	size_t m = (size_t)(CORE_SHARE * (double)n);
+
+	qsort(x, n, sizeof(*x), by_number);
+	*low = x[0];
+	*high = x[m];
+	for (size_t i = 1; i + m < n; i++) {
+		if (x[i + m] - x[i] < *high - *low) {
+			*low = x[i];
+			*high = x[i + m];
+		}
+	}
+}
+
 /*
- * The median slope of pairs that lie half the window apart. @x: room for n numbers. @error: set to
- * half the distance of their quartiles. Return: 0 when there is none.
+ * The median slope of pairs that lie half the window apart (Theil and Sen). @x: room for n numbers.
+ * @error: set to half the distance of the quartiles. Return: 0 when there is none.
  */
 static double slope(const struct clock_point *p, size_t n, double *x, double *error)
 {
 	size_t half = n / 2, m = 0;
-	double low, high;
 
 	for (size_t i = 0; i + half < n; i++) {
 		const struct clock_point *a = &p[i], *b = &p[i + half];
@@ -87,10 +101,9 @@ static double slope(const struct clock_point *p, size_t n, double *x, double *er
 	}
 	if (!m)
 		return 0;
-	low = quantile(x, m, 0.25);
-	high = quantile(x, m, 0.75);
-	*error = (high - low) / 2;
-	return quantile(x, m, 0.5);
+	qsort(x, m, sizeof(*x), by_number);
+	*error = (x[m - 1 - m / 4] - x[m / 4]) / 2;
+	return x[m / 2];
 }
 
 /* How far a point lies above the line through ts0, value0. */
@@ -99,12 +112,65 @@ static double height(const struct clock_fit *fit, const struct clock_point *p)
 	return rel(p->value, fit->value0) - fit->rate * rel(p->ts, fit->ts0);
 }
 
-static double height_quantile(const struct clock_fit *fit, const struct clock_point *p, size_t n,
-			      double q, double *x)
+static void heights(const struct clock_fit *fit, const struct clock_point *p, size_t n, double *x)
 {
 	for (size_t i = 0; i < n; i++)
 		x[i] = height(fit, &p[i]);
-	return quantile(x, n, q);
+}
+
+/* The line of least squares through the points whose heights lie between @low and @high. */
+static void least_squares(struct clock_fit *fit, const struct clock_point *p, size_t n, double low,
+			  double high)
+{
+	double mt = 0, mh = 0, tt = 0, th = 0, first = INFINITY, last = -INFINITY;
+	size_t m = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		double t = rel(p[i].ts, fit->ts0), h = height(fit, &p[i]);
+		double dt = t - mt, dh = h - mh;
+
+		if (h < low || h > high)
+			continue;
+		/* Running means and sums of squares about them. */
+		m++;
+		mt += dt / (double)m;
+		mh += dh / (double)m;
+		tt += dt * (t - mt);
+		th += dt * (h - mh);
+		first = fmin(first, t);
+		last = fmax(last, t);
+	}
+	if (m < 3 || tt <= 0)
+		return;
+	fit->rate += th / tt;
+	/* A line that leaves the band on one side at its start and on the other at its end. */
+	fit->rate_error = (high - low) / (last - first);
+}
+
+/* By timer interrupts. Unless @given, improves fit->rate. */
+static void fit_irqs(struct clock_fit *fit, const struct clock_point *irqs, size_t n, bool given,
+		     double *x)
+{
+	double low = 0, high = 0, reach;
+	size_t m = 0;
+
+	for (int round = 0; round < REFINEMENTS; round++) {
+		heights(fit, irqs, n, x);
+		densest(x, n, &low, &high);
+		reach = CORE_REACH * (high - low);
+		if (!given)
+			least_squares(fit, irqs, n, low - reach, high + reach);
+	}
+	heights(fit, irqs, n, x);
+	densest(x, n, &low, &high);
+	reach = CORE_REACH * (high - low);
+	for (size_t i = 0; i < n; i++) {
+		if (x[i] >= low - reach && x[i] <= high + reach)
+			x[m++] = x[i];
+	}
+	/* The quickest: nearest to the moment when the deadline passes. */
+	fit->offset = x[(size_t)(CORE_QUANTILE * (double)(m - 1))];
+	fit->offset_error = fit->offset - low;
 }
 
 /* The slope of the closest deadlines. Begins with fit->rate and improves it. */
@@ -140,13 +206,14 @@ static bool fit_all(struct clock_fit *fit, const struct clock_point *writes, siz
 	}
 	if (!(fit->rate >= RATE_MIN && fit->rate <= RATE_MAX))
 		return false;
-	if (nirqs < IRQS_ENOUGH) {
-		fit->offset = height_quantile(fit, writes, nwrites, WRITE_QUANTILE, x);
-		fit->offset_error = -1;
+	if (nirqs >= IRQS_ENOUGH) {
+		fit_irqs(fit, irqs, nirqs, given, x);
 		return true;
 	}
-	fit->offset = height_quantile(fit, irqs, nirqs, IRQ_QUANTILE, x);
-	fit->offset_error = fit->offset - height_quantile(fit, irqs, nirqs, 1 - IRQ_QUANTILE, x);
+	heights(fit, writes, nwrites, x);
+	qsort(x, nwrites, sizeof(*x), by_number);
+	fit->offset = x[(size_t)(WRITE_QUANTILE * (double)nwrites)];
+	fit->offset_error = -1;
 	return true;
 }
 

@@ -6,8 +6,8 @@
  * each is taken a short, nearly constant time after the deadline that stood. Where the trace has
  * none, the deadlines themselves have to do: one that is written lies ahead, the closest ones just
  * ahead. Both kinds have outliers on either side (a deadline replaced just before its interrupt, a
- * time stamp taken long after the exit), so slopes are medians of many pairs (Theil and Sen) and
- * heights are quantiles.
+ * time stamp taken long after the exit): slopes begin as medians of many pairs, and interrupts
+ * count where most of them agree.
  */
 #ifndef LAZYTSC_TRACE_CLOCK_H
 #define LAZYTSC_TRACE_CLOCK_H
@@ -26,7 +26,7 @@ struct clock_fit {
 	double rate; /* TSC cycles for one unit of the other clock */
 	double rate_error; /* 0: the rate was given */
 	double offset;
-	double offset_error; /* how far interrupts scatter, TSC cycles; < 0: there were too few */
+	double offset_error; /* how far most interrupts scatter, TSC cycles; < 0: too few */
 };
 
 /**

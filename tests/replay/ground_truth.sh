@@ -21,7 +21,7 @@ normal() {
 		key = trace " " $3
 		if ($2 == "stock") stock[key] = $4 " " $7
 		if ($2 == "lazy") lazy[key] = $4 " " $5 " " $6 " " $7
-		if ($11 != "false") print key " is approximate"
+		if ($NF != "false") print key " is approximate"
 	}
 	END { for (key in stock) print key, stock[key], lazy[key] }' | sort
 }

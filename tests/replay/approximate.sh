@@ -1,0 +1,64 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Nanosecond clocks: the example traces, whose exact figures are known, with their TSC time stamps
+# turned into seconds of 6 or 9 decimals and moved, as another clock would have printed them. The
+# TSC's rate is found again, and the figures come out near the exact ones: with timer interrupts
+# or without, with --tsc-khz or without. They are marked approximate.
+# Usage: approximate.sh LAZYTSC EXAMPLES-DIRECTORY
+set -eu
+lazytsc=$1 examples=$2
+khz=2596146
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+
+# The total rows as: variant exits skips silent injections
+totals() {
+	awk -F, -v want="$1" '$3 == "total" { if ($NF != want) exit 1; print $2, $4, $5, $6, $7 }'
+}
+
+# near NAME PERCENT EXACT ACTUAL: each figure is that near, relative to the trace's writes
+near() {
+	paste -d ' ' "$3" "$4" | awk -v name="$1" -v percent="$2" '
+		NR == 1 { writes = $2 }
+		{
+			for (i = 2; i <= 5; i++) {
+				off = 100 * ($i - $(i + 5)) / writes
+				if (off < 0) off = -off
+				if (off > worst) worst = off
+			}
+		}
+		END {
+			printf "%-28s off by %.2f %% of the writes, at most %s expected\n", name, worst, percent
+			exit NR != 2 || worst > percent
+		}'
+}
+
+for trace in tcp-rr compile idle; do
+	xz -dc "$examples/$trace.txt.xz" >"$dir/exact.txt"
+	"$lazytsc" replay --csv --variants stock,lazy "$dir/exact.txt" | totals false >"$dir/exact"
+	for digits in 6 9; do
+		awk -v khz=$khz -v digits=$digits '
+			match($0, /\] [^ ]+ [0-9]+: /) {
+				head = substr($0, 1, RSTART + RLENGTH - 1)
+				tail = substr($0, RSTART + RLENGTH)
+				n = match(head, /[0-9]+: $/)
+				t = substr(head, n, RLENGTH - 2) / khz / 1000 - 77
+				printf "%s%.*f: %s\n", substr(head, 1, n - 1), digits, t, tail
+			}' "$dir/exact.txt" >"$dir/ns.txt"
+		grep -v local_timer_entry "$dir/ns.txt" >"$dir/writes.txt"
+
+		"$lazytsc" replay --csv --variants stock,lazy "$dir/ns.txt" | totals true >"$dir/got"
+		near "$trace, $digits" 1 "$dir/exact" "$dir/got"
+		"$lazytsc" replay --csv --variants stock,lazy --tsc-khz $khz "$dir/ns.txt" |
+			totals true >"$dir/got"
+		near "$trace, $digits, rate given" 1 "$dir/exact" "$dir/got"
+		"$lazytsc" replay --csv --variants stock,lazy "$dir/writes.txt" | totals true >"$dir/got"
+		near "$trace, $digits, writes only" 10 "$dir/exact" "$dir/got"
+
+		"$lazytsc" replay --json "$dir/ns.txt" | awk -v khz=$khz '
+			/"approximate": true/ { marked++ }
+			/"tsc_khz":/ { off = ($2 - khz) / khz; if (off < 0) off = -off; found = 1 }
+			END { exit !found || off > 40e-6 || marked < 13 }' ||
+			{ echo "$trace: the rate is not found, or figures are not marked"; exit 1; }
+	done
+done
