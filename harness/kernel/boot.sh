@@ -107,15 +107,26 @@ append="console=ttyS0,115200 tsc=reliable panic=-1 reboot=t quiet"
 
 run_qemu()
 {
-	local accel=(-accel tcg,thread=multi)
+	local accel=(-accel tcg,thread=multi) rc=0
 
 	[ "$icount" = 0 ] || accel=(-accel "tcg,thread=single" -icount "shift=2,sleep=off"
 		-rtc "base=2026-01-01,clock=vm")
+	# Shortly before the time is over, note where every CPU stands: the trace of a hang.
+	mkfifo "$tmp/monitor.in" "$tmp/monitor.out"
+	exec 8<>"$tmp/monitor.in" 9<>"$tmp/monitor.out"
+	cat <&9 >"$tmp/monitor.log" &
+	local reader=$! asker
+	(sleep $((timeout - 2)) && printf 'info registers -a\ninfo lapic 0\ninfo lapic 1\n' >&8) &
+	asker=$!
 	timeout -k 5 "$timeout" qemu-system-x86_64 -M pc "${accel[@]}" -cpu max -smp "$host_cpus" \
-		-m 1024 -nodefaults -no-user-config -display none -monitor none -no-reboot \
+		-m 1024 -nodefaults -no-user-config -display none -no-reboot \
+		-chardev "pipe,id=monitor,path=$tmp/monitor" -mon monitor \
 		-serial "file:$tmp/serial" -parallel "file:$tmp/report" \
 		-kernel "$build/bzImage" -initrd "$tmp/host.gz" -append "$append" \
-		</dev/null >"$tmp/emulator.log" 2>&1
+		</dev/null >"$tmp/emulator.log" 2>&1 || rc=$?
+	kill "$reader" "$asker" 2>/dev/null
+	rm -f "$tmp/monitor.in" "$tmp/monitor.out"
+	return $rc
 }
 
 run_bochs()

@@ -45,32 +45,6 @@ extract()
 	mv "$work/extract" "$1"
 }
 
-# What goes into the tree. The stamp holds its hash: unchanged glue is not imported again.
-glue_hash()
-{
-	(cd "$top" && find kernel-glue core -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum |
-		cut -d' ' -f1)
-}
-
-# Import the glue. An older import is undone by the very files that did it, kept in $work/glue.
-import_glue()
-{
-	local tree=$1 hash
-
-	hash=$(glue_hash)
-	[ "$(cat "$tree/.lazytsc-hash" 2>/dev/null)" = "$hash" ] && return
-	if [ -e "$tree/.lazytsc-hash" ]; then
-		"$work/glue/kernel-glue/import.sh" --undo "$tree" >&2 || extract "$tree"
-		rm -f "$tree/.lazytsc-hash"
-	fi
-	rm -rf "$work/glue"
-	mkdir -p "$work/glue"
-	cp -a "$top/kernel-glue" "$top/core" "$work/glue/"
-	echo partial >"$tree/.lazytsc-hash"
-	"$work/glue/kernel-glue/import.sh" "$tree" >&2 || die "$tree: the import of kernel-glue failed"
-	echo "$hash" >"$tree/.lazytsc-hash"
-}
-
 configure()
 {
 	local tree=$1 out=$1/build
@@ -79,12 +53,12 @@ configure()
 	   ! find "$tree/arch/x86" -name 'Kconfig*' -newer "$out/.config" | grep -q .; then
 		return
 	fi
-	mkdir -p "$out"
-	"${make[@]}" allnoconfig
-	(cd "$out" && "$tree/scripts/kconfig/merge_config.sh" -m .config "$here/kernel.config" \
-		>"$out/merge.log")
-	"${make[@]}" olddefconfig
-	cp "$here/kernel.config" "$out/.lazytsc-fragment"
+	mkdir -p "$out" &&
+		"${make[@]}" allnoconfig &&
+		(cd "$out" && "$tree/scripts/kconfig/merge_config.sh" -m .config "$here/kernel.config" \
+			>"$out/merge.log") &&
+		"${make[@]}" olddefconfig &&
+		cp "$here/kernel.config" "$out/.lazytsc-fragment"
 }
 
 [ $# -eq 1 ] || { usage >&2; exit 1; }
@@ -94,7 +68,8 @@ stock | lazy)
 	tree=$work/$1
 	mkdir -p "$work"
 	[ -e "$tree/Makefile" ] || extract "$tree"
-	[ "$1" = stock ] || import_glue "$tree"
+	[ "$1" = stock ] || "$top/kernel-glue/import.sh" "$tree" >&2 ||
+		die "$tree: the import of kernel-glue failed"
 	;;
 *)
 	[ -e "$1/Kbuild" ] || { echo "build.sh: $1: not a kernel tree" >&2; exit 1; }

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/io.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
@@ -17,15 +16,29 @@
 #define TRACING "/sys/kernel/tracing/"
 #define PAGE	4096
 
-void guest_port(enum vmm_port command, uint32_t arg)
+/* Mapped once, before anything else. */
+static volatile uint32_t *doorbell;
+
+static void map_doorbell(void)
 {
-	outl(arg << 8 | command, VMM_PORT);
+	int fd = open("/dev/mem", O_RDWR | O_SYNC);
+
+	doorbell = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, VMM_DOORBELL);
+	if (doorbell == MAP_FAILED) {
+		perror("guest: /dev/mem");
+		reboot(RB_AUTOBOOT);
+	}
+}
+
+void guest_ring(enum vmm_command command, uint32_t arg)
+{
+	*doorbell = arg << 8 | command;
 }
 
 static void leave(int status)
 {
 	fflush(NULL);
-	guest_port(VMM_EXIT, status);
+	guest_ring(VMM_EXIT, status);
 	reboot(RB_AUTOBOOT);
 	pause();
 }
@@ -80,7 +93,7 @@ void guest_report(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(page, PAGE, fmt, ap);
 	va_end(ap);
-	guest_port(VMM_REPORT, pfn);
+	guest_ring(VMM_REPORT, pfn);
 	munmap(page, PAGE);
 }
 
@@ -207,7 +220,7 @@ static void trace_hand_out(void)
 	while ((n = fread(page, 1, PAGE, f))) {
 		if (n < PAGE)
 			page[n] = 0;
-		guest_port(VMM_TRACE, pfn);
+		guest_ring(VMM_TRACE, pfn);
 	}
 	fclose(f);
 	munmap(page, PAGE);
@@ -283,10 +296,7 @@ int main(int argc, char **argv)
 	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
 	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
 	mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
-	if (iopl(3)) {
-		perror("guest: iopl");
-		reboot(RB_AUTOBOOT);
-	}
+	map_doorbell();
 	read_params(&p, argc, argv);
 	report_clocks();
 	while (w < sizeof(workloads) / sizeof(workloads[0]) &&
@@ -299,9 +309,9 @@ int main(int argc, char **argv)
 		trace_start();
 	interrupts = timer_interrupts();
 	start = guest_now();
-	guest_port(VMM_START, 0);
+	guest_ring(VMM_START, 0);
 	o = workloads[w].run(&p);
-	guest_port(VMM_STOP, 0);
+	guest_ring(VMM_STOP, 0);
 	interrupts = timer_interrupts() - interrupts;
 	if (p.trace) {
 		trace_setting("tracing_on", "0");

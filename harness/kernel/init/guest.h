@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The guest's /init: one workload, measured, reported through the VMM's debug port.
+ * The guest's /init: one workload, measured, reported through the VMM's doorbell.
  *
- *   guest.c      start, parameters, the port, counting interrupts, the trace
+ *   guest.c      start, parameters, the doorbell, counting interrupts, the trace
  *   workloads.c  rewrite storm, request/response, cyclic timers, idle
  *   torture.c    random timers under CPU hotplug, toggling, save and restore; every expiry checked
  */
@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <time.h>
 
-#include "../vmm/port.h"
+#include "../vmm/doorbell.h"
 
 #define NSEC 1000000000LL
 
@@ -40,7 +40,7 @@ struct params {
 
 void guest_die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 void guest_report(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-void guest_port(enum vmm_port command, uint32_t arg);
+void guest_ring(enum vmm_command command, uint32_t arg);
 
 int64_t guest_now(void); /* CLOCK_MONOTONIC, ns */
 void guest_spin(int64_t ns);

@@ -24,7 +24,7 @@
 #define MAX_TIMERS  256
 #define MAX_THREADS 8
 #define SIG_TIMER   SIGRTMIN
-#define TOGGLE	    "/sys/kernel/debug/lazytsc/enable"
+#define TOGGLE	    "/sys/kernel/debug/kvm_lazy_tscdeadline/enabled"
 
 struct timer {
 	bool posix;
@@ -268,7 +268,7 @@ static void save_and_restore(uint64_t *rng)
 {
 	int64_t start = guest_now(), gap;
 
-	guest_port(VMM_RESTORE, below(rng, VMM_RESTORES));
+	guest_ring(VMM_RESTORE, below(rng, VMM_RESTORES));
 	gap = guest_now() - start;
 	if (gap > atomic_load(&longest_stop))
 		atomic_store(&longest_stop, gap);

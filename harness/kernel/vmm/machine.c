@@ -29,7 +29,7 @@ void machine_memory(struct vmm *m)
 {
 	m->ram_size = (size_t)m->opt.mem_mb << 20;
 	m->ram = mmap(NULL, m->ram_size, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (m->ram == MAP_FAILED)
 		vmm_die("%d MiB of guest memory: %m", m->opt.mem_mb);
 }

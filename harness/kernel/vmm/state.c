@@ -30,7 +30,8 @@ struct msrs {
 struct vcpu_state {
 	struct kvm_regs regs;
 	struct kvm_sregs sregs;
-	struct kvm_fpu fpu;
+	struct kvm_xsave xsave; /* not kvm_fpu: it does not say which parts are in use */
+	struct kvm_xcrs xcrs;
 	struct kvm_debugregs debugregs;
 	struct kvm_vcpu_events events;
 	struct kvm_mp_state mp_state;
@@ -161,7 +162,8 @@ static void save_vcpu(struct vmm *m, int fd, struct vcpu_state *s)
 	IOCTL(fd, KVM_GET_MP_STATE, &s->mp_state);
 	IOCTL(fd, KVM_GET_REGS, &s->regs);
 	IOCTL(fd, KVM_GET_SREGS, &s->sregs);
-	IOCTL(fd, KVM_GET_FPU, &s->fpu);
+	IOCTL(fd, KVM_GET_XSAVE, &s->xsave);
+	IOCTL(fd, KVM_GET_XCRS, &s->xcrs);
 	IOCTL(fd, KVM_GET_DEBUGREGS, &s->debugregs);
 	IOCTL(fd, KVM_GET_VCPU_EVENTS, &s->events);
 	IOCTL(fd, KVM_GET_LAPIC, &s->lapic);
@@ -186,7 +188,8 @@ static void restore_vcpu(int fd, struct vcpu_state *s, enum vmm_restore order)
 
 	IOCTL(fd, KVM_SET_SREGS, &s->sregs);
 	IOCTL(fd, KVM_SET_REGS, &s->regs);
-	IOCTL(fd, KVM_SET_FPU, &s->fpu);
+	IOCTL(fd, KVM_SET_XSAVE, &s->xsave);
+	IOCTL(fd, KVM_SET_XCRS, &s->xcrs);
 	IOCTL(fd, KVM_SET_DEBUGREGS, &s->debugregs);
 	tsc_offset(fd, KVM_SET_DEVICE_ATTR, &s->tsc_offset);
 	restore_msrs(fd, s);

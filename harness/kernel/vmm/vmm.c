@@ -44,7 +44,7 @@ static void take_page(struct vmm *m, uint32_t pfn, FILE *out)
 	fwrite(m->ram + gpa, 1, strnlen((char *)m->ram + gpa, 4096), out);
 }
 
-static void debug_port(struct vmm *m, uint32_t word)
+static void doorbell(struct vmm *m, uint32_t word)
 {
 	uint32_t arg = word >> 8;
 
@@ -74,7 +74,7 @@ static void debug_port(struct vmm *m, uint32_t word)
 		pthread_cond_broadcast(&m->cond);
 		break;
 	default:
-		vmm_die("the guest writes 0x%x to port 0x%x", word, VMM_PORT);
+		vmm_die("the guest rings the doorbell with 0x%x", word);
 	}
 }
 
@@ -82,15 +82,28 @@ static void handle_io(struct vmm *m, struct kvm_run *run)
 {
 	uint8_t *data = (uint8_t *)run + run->io.data_offset;
 
-	pthread_mutex_lock(&m->lock);
 	if (run->io.port >= COM1 && run->io.port < COM1 + 8) {
+		pthread_mutex_lock(&m->lock);
 		uart_io(m, run);
-	} else if (run->io.port == VMM_PORT && run->io.direction == KVM_EXIT_IO_OUT &&
-		   run->io.size == 4) {
-		debug_port(m, *(uint32_t *)data);
+		pthread_mutex_unlock(&m->lock);
 	} else if (run->io.direction == KVM_EXIT_IO_IN) {
 		memset(data, 0xff, (size_t)run->io.size * run->io.count);
 	}
+}
+
+static void handle_mmio(struct vmm *m, struct kvm_run *run)
+{
+	uint32_t word;
+
+	if (!run->mmio.is_write) {
+		memset(run->mmio.data, 0xff, sizeof(run->mmio.data));
+		return;
+	}
+	if (run->mmio.phys_addr != VMM_DOORBELL || run->mmio.len != sizeof(word))
+		return;
+	memcpy(&word, run->mmio.data, sizeof(word));
+	pthread_mutex_lock(&m->lock);
+	doorbell(m, word);
 	pthread_mutex_unlock(&m->lock);
 }
 
@@ -144,8 +157,7 @@ static void *run_vcpu(void *arg)
 			handle_io(m, v->run);
 			break;
 		case KVM_EXIT_MMIO:
-			if (!v->run->mmio.is_write)
-				memset(v->run->mmio.data, 0xff, sizeof(v->run->mmio.data));
+			handle_mmio(m, v->run);
 			break;
 		case KVM_EXIT_INTR:
 			break;

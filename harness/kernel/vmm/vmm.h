@@ -6,9 +6,9 @@
  *   state.c     create a VM, save all of its state, restore it into a new one
  *   uart.c      an 8250 for the console
  *   count.c     KVM's binary statistics and the histograms of its tracepoints
- *   vmm.c       command line, vCPU threads, the debug port
+ *   vmm.c       command line, vCPU threads, the doorbell
  *
- * The guest drives it through a 32-bit port (enum vmm_port): measure from here to there, take this
+ * The guest drives it by stores to a 32-bit register (enum vmm_command): measure from here to there, take this
  * page of text, save and restore yourself.
  */
 #ifndef LAZYTSC_KERNEL_VMM_H
@@ -21,7 +21,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "port.h"
+#include "doorbell.h"
 
 #define VMM_MAX_CPUS  4
 #define VMM_MAX_MSRS  512

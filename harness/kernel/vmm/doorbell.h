@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the guest tells its VMM: a 32-bit OUT to VMM_PORT, the command in bits 7:0, the argument in
- * bits 31:8.
+ * What the guest tells its VMM: a 32-bit store to the physical address VMM_DOORBELL, the command in
+ * bits 7:0, the argument in bits 31:8. Not an I/O port: QEMU 7.2 refuses user space its ports after a
+ * restore, because the TR that KVM restores is a busy TSS.
  */
-#ifndef LAZYTSC_KERNEL_PORT_H
-#define LAZYTSC_KERNEL_PORT_H
+#ifndef LAZYTSC_KERNEL_DOORBELL_H
+#define LAZYTSC_KERNEL_DOORBELL_H
 
-#define VMM_PORT 0xf4
+#define VMM_DOORBELL 0xd0000000u
 
-enum vmm_port {
+enum vmm_command {
 	VMM_START = 1, /* the measured part begins */
 	VMM_STOP, /* it ends */
 	VMM_RESTORE, /* save this VM and go on in a new one; argument: enum vmm_restore */
