@@ -128,6 +128,15 @@ void fiber_start(struct fiber *f, void (*run)(void *arg), void *arg)
 #endif
 }
 
+bool fiber_can_save(void)
+{
+#if defined(FIBER_ASAN) || defined(FIBER_TSAN)
+	return false;
+#else
+	return true;
+#endif
+}
+
 bool fiber_resume(struct fiber *f)
 {
 	void *sp = f->sp;

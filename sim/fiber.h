@@ -33,6 +33,12 @@ void fiber_start(struct fiber *f, void (*run)(void *arg), void *arg);
 /* Runs it until it yields or ends. Returns false once it has ended. */
 bool fiber_resume(struct fiber *f);
 
+/*
+ * A stopped fiber's state is its sp and the bytes from there to its top: a copy of them can be put
+ * back. Not under a sanitizer, which keeps state of its own.
+ */
+bool fiber_can_save(void);
+
 /* Called on the fiber: back to its resumer. */
 void fiber_yield(struct fiber *f);
 

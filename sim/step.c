@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <assert.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +28,8 @@ struct cpu {
 	struct lazytsc_state_hash past; /* of all that it has read since its last checkpoint */
 	struct lazytsc_state_hash outer; /* in an interruption: the past of what it broke into */
 	const struct lazytsc_interruption *interruption; /* that runs, or is about to; NULL: none */
-	struct buffered buffer[LAZYTSC_BUFFER_SIZE]; /* a ring */
 	unsigned first, count;
+	struct buffered buffer[LAZYTSC_BUFFER_SIZE]; /* a ring; last: see save */
 };
 
 struct lazytsc_stepper {
@@ -40,6 +41,7 @@ struct lazytsc_stepper {
 	bool failed;
 	char *own, *common;
 	size_t own_stride;
+	u64 *words; /* room to put together what is hashed */
 	struct cpu cpu[];
 };
 
@@ -203,6 +205,15 @@ void lazytsc_stepper_reset(struct lazytsc_stepper *s)
 	}
 }
 
+/* How many words the hash of a state may take. */
+static size_t hashed_words(const struct lazytsc_stepper *s)
+{
+	const struct lazytsc_program *p = s->config.program;
+
+	return s->arena.fields + p->threads * (6 + 2 * (size_t)LAZYTSC_BUFFER_SIZE) +
+	       s->own_stride * p->threads / sizeof(u64) + s->config.common_size / sizeof(u64) + 2;
+}
+
 struct lazytsc_stepper *lazytsc_stepper_new(const struct lazytsc_stepper_config *config)
 {
 	const struct lazytsc_program *p = config->program;
@@ -219,6 +230,8 @@ struct lazytsc_stepper *lazytsc_stepper_new(const struct lazytsc_stepper_config 
 	s->own = calloc(1, s->own_stride * p->threads + 1);
 	s->common = calloc(1, config->common_size + 1);
 	ok = arena_init(&s->arena, p->shared_size) && s->own && s->common;
+	s->words = calloc(hashed_words(s), sizeof(u64));
+	ok = ok && s->words;
 	for (unsigned i = 0; ok && i < p->threads; i++) {
 		ok = fiber_init(&s->cpu[i].fiber);
 		s->cpu[i].self = (struct lazytsc_self){
@@ -246,6 +259,7 @@ void lazytsc_stepper_free(struct lazytsc_stepper *s)
 	arena_fini(&s->arena);
 	free(s->own);
 	free(s->common);
+	free(s->words);
 	free(s);
 }
 
@@ -471,32 +485,30 @@ static u64 without_base(const struct lazytsc_stepper *s, u64 word)
 	return word;
 }
 
-static void hash_bytes(XXH3_state_t *state, const struct lazytsc_stepper *s, const char *bytes,
-		       size_t size)
+/* Appends bytes as words to what will be hashed; the last word is filled up with 0. */
+static u64 *append_bytes(const struct lazytsc_stepper *s, u64 *to, const void *bytes, size_t size)
 {
-	while (size) {
-		u64 words[64] = { 0 };
-		size_t n = size < sizeof(words) ? size : sizeof(words);
+	size_t words = (size + sizeof(u64) - 1) / sizeof(u64);
 
-		memcpy(words, bytes, n);
-		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-			words[i] = without_base(s, words[i]);
-		XXH3_128bits_update(state, words,
-				    (n + sizeof(u64) - 1) / sizeof(u64) * sizeof(u64));
-		bytes += n;
-		size -= n;
-	}
+	if (words)
+		to[words - 1] = 0;
+	memcpy(to, bytes, size);
+	for (size_t i = 0; i < words; i++)
+		if (to[i] >> 32)
+			to[i] = without_base(s, to[i]);
+	return to + words;
+}
+
+static struct lazytsc_state_hash hash_words(const u64 *from, const u64 *to)
+{
+	XXH128_hash_t hash = XXH3_128bits(from, (size_t)(to - from) * sizeof(u64));
+
+	return (struct lazytsc_state_hash){ .low = hash.low64, .high = hash.high64 };
 }
 
 static struct lazytsc_state_hash hash_common(const struct lazytsc_stepper *s)
 {
-	XXH3_state_t state;
-	XXH128_hash_t hash;
-
-	XXH3_128bits_reset(&state);
-	hash_bytes(&state, s, s->common, s->config.common_size);
-	hash = XXH3_128bits_digest(&state);
-	return (struct lazytsc_state_hash){ .low = hash.low64, .high = hash.high64 };
+	return hash_words(s->words, append_bytes(s, s->words, s->common, s->config.common_size));
 }
 
 void lazytsc_stepper_perform(struct lazytsc_stepper *s, struct lazytsc_step step)
@@ -576,33 +588,105 @@ void *lazytsc_stepper_common(const struct lazytsc_stepper *s)
 	return s->common;
 }
 
-static void hash_cpu(XXH3_state_t *state, const struct cpu *c)
+static u64 *append_cpu(u64 *to, const struct cpu *c)
 {
-	u64 words[] = { c->count,     c->past.low,   c->past.high,
-			c->outer.low, c->outer.high, c->interruption != NULL };
-
-	XXH3_128bits_update(state, words, sizeof(words));
+	*to++ = c->count;
+	*to++ = c->past.low;
+	*to++ = c->past.high;
+	*to++ = c->outer.low;
+	*to++ = c->outer.high;
+	*to++ = c->interruption != NULL;
 	for (unsigned i = 0; i < c->count; i++) {
 		const struct buffered *b = &c->buffer[(c->first + i) % LAZYTSC_BUFFER_SIZE];
-		u64 entry[] = { b->index, b->value };
 
-		XXH3_128bits_update(state, entry, sizeof(entry));
+		*to++ = b->index;
+		*to++ = b->value;
 	}
+	return to;
 }
 
 struct lazytsc_state_hash lazytsc_stepper_hash(const struct lazytsc_stepper *s)
 {
-	XXH3_state_t state;
-	XXH128_hash_t hash;
+	u64 *to = s->words;
 
-	XXH3_128bits_reset(&state);
-	XXH3_128bits_update(&state, s->arena.values, s->arena.fields * sizeof(u64));
+	memcpy(to, s->arena.values, s->arena.fields * sizeof(u64));
+	to += s->arena.fields;
 	for (unsigned i = 0; i < s->config.program->threads; i++)
-		hash_cpu(&state, &s->cpu[i]);
-	hash_bytes(&state, s, s->own, s->own_stride * s->config.program->threads);
-	hash_bytes(&state, s, s->common, s->config.common_size);
-	hash = XXH3_128bits_digest(&state);
-	return (struct lazytsc_state_hash){ .low = hash.low64, .high = hash.high64 };
+		to = append_cpu(to, &s->cpu[i]);
+	to = append_bytes(s, to, s->own, s->own_stride * s->config.program->threads);
+	to = append_bytes(s, to, s->common, s->config.common_size);
+	return hash_words(s->words, to);
+}
+
+/*
+ * A saved state: the arena's values, the own blocks, the common memory; then each CPU up to its
+ * buffer, what its buffer holds, and its stack from sp to top. All sizes are multiples of 8 but those
+ * of own and common, which nobody reads as words.
+ */
+static size_t stack_size(const struct cpu *c)
+{
+	return c->fiber.sp ? (size_t)(c->fiber.top - (char *)c->fiber.sp) : 0;
+}
+
+static void put(char **to, const void *from, size_t size)
+{
+	memcpy(*to, from, size);
+	*to += size;
+}
+
+static void get(void *to, const char **from, size_t size)
+{
+	memcpy(to, *from, size);
+	*from += size;
+}
+
+size_t lazytsc_stepper_save(const struct lazytsc_stepper *s, void *to, size_t room)
+{
+	unsigned threads = s->config.program->threads;
+	size_t values = s->arena.fields * sizeof(u64), own = s->own_stride * threads;
+	size_t size = sizeof(s->failed) + values + own + s->config.common_size;
+	char *p = to;
+
+	if (!fiber_can_save())
+		return 0;
+	for (unsigned i = 0; i < threads; i++)
+		size += offsetof(struct cpu, buffer) + s->cpu[i].count * sizeof(struct buffered) +
+			stack_size(&s->cpu[i]);
+	if (size > room)
+		return size;
+	put(&p, &s->failed, sizeof(s->failed));
+	put(&p, s->arena.values, values);
+	put(&p, s->own, own);
+	put(&p, s->common, s->config.common_size);
+	for (unsigned i = 0; i < threads; i++) {
+		const struct cpu *c = &s->cpu[i];
+
+		put(&p, c, offsetof(struct cpu, buffer));
+		for (unsigned j = 0; j < c->count; j++)
+			put(&p, &c->buffer[(c->first + j) % LAZYTSC_BUFFER_SIZE],
+			    sizeof(struct buffered));
+		put(&p, c->fiber.sp ? c->fiber.sp : c->fiber.top, stack_size(c));
+	}
+	return size;
+}
+
+void lazytsc_stepper_restore(struct lazytsc_stepper *s, const void *from)
+{
+	unsigned threads = s->config.program->threads;
+	const char *p = from;
+
+	get(&s->failed, &p, sizeof(s->failed));
+	get(s->arena.values, &p, s->arena.fields * sizeof(u64));
+	get(s->own, &p, s->own_stride * threads);
+	get(s->common, &p, s->config.common_size);
+	for (unsigned i = 0; i < threads; i++) {
+		struct cpu *c = &s->cpu[i];
+
+		get(c, &p, offsetof(struct cpu, buffer));
+		c->first = 0;
+		get(c->buffer, &p, c->count * sizeof(struct buffered));
+		get(c->fiber.sp ? c->fiber.sp : c->fiber.top, &p, stack_size(c));
+	}
 }
 
 void lazytsc_step_print(struct lazytsc_step step, char text[LAZYTSC_STEP_TEXT])

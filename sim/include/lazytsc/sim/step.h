@@ -170,6 +170,20 @@ struct lazytsc_state_hash {
  */
 struct lazytsc_state_hash lazytsc_stepper_hash(const struct lazytsc_stepper *s);
 
+/**
+ * lazytsc_stepper_save() - a copy of the whole state, to come back to
+ * @s:    the stepper
+ * @to:   room for the copy; good for this stepper alone, until it is freed
+ * @room: bytes there
+ *
+ * Return: how many bytes it takes; written only if they fit. 0: not in this build (sanitizers): then
+ * perform the steps again.
+ */
+size_t lazytsc_stepper_save(const struct lazytsc_stepper *s, void *to, size_t room);
+
+/* Back to the state that was saved; lazytsc_stepper_last() is not part of it. */
+void lazytsc_stepper_restore(struct lazytsc_stepper *s, const void *from);
+
 enum { LAZYTSC_STEP_TEXT = 16 };
 
 /* A step as text: "1" an operation of CPU 1, "1d" a drain, "1=2" choice 2, "1!0" interruption 0. */

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The search: every state of a cell of a scenario.
+ *
+ * First depth first, which says whether anything is violated. Each state is visited once; it is
+ * known by a hash (lazytsc_stepper_hash()). Where something is violated, breadth first: the
+ * violation with the fewest steps; of those with so many the one with the fewest context switches;
+ * of those the first in the order of the search. So the same cell gives the same answer always.
+ */
+#ifndef LAZYTSC_SIM_EXPLORE_H
+#define LAZYTSC_SIM_EXPLORE_H
+
+#include <lazytsc/sim/scenario.h>
+
+enum lazytsc_outcome {
+	LAZYTSC_HOLDS, /* every state was visited, and nothing is violated */
+	LAZYTSC_VIOLATED,
+	LAZYTSC_BOUNDED, /* it stopped at a bound before either */
+	LAZYTSC_CYCLE, /* the machine comes back to a state: it may go on for ever */
+	LAZYTSC_NO_MEMORY
+};
+
+struct lazytsc_explored {
+	enum lazytsc_outcome outcome;
+	u64 states; /* different ones, the first included */
+	u64 transitions; /* steps from one state to another */
+	u64 ends; /* states after which nothing can happen */
+	unsigned int longest; /* steps of the longest path */
+
+	/* Of a violation. */
+	struct lazytsc_broken broken; /* by a rule; rule 0: an assertion failed */
+	struct lazytsc_step *path; /* to be freed by lazytsc_explored_fini() */
+	unsigned int steps, switches;
+};
+
+/**
+ * lazytsc_explore() - search a cell
+ * @states: visit no more than these; 0: no bound
+ * @result: what was found; for lazytsc_explored_fini(). The counts are exact where it holds.
+ *
+ * Context: any OS thread; cells can be searched at the same time.
+ */
+void lazytsc_explore(const struct lazytsc_cell *cell, enum lazytsc_model model, u64 states,
+		     struct lazytsc_explored *result);
+void lazytsc_explored_fini(struct lazytsc_explored *result);
+
+#endif

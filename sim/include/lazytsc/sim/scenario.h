@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Scenarios for `lazytsc check`: the protocol's real code in a small machine, everything that can
+ * happen left open.
+ *
+ * The machine has four CPUs of a stepper (<lazytsc/sim/step.h>): the vCPU's (guest, and the host
+ * code after its exits), another one that runs hrtimer callbacks, the clock, and the LAPIC to which
+ * an interrupt takes time. A scenario says what may happen, and how much of it; in which order, with
+ * which deadlines and which guesses is for the search to go through. The monitor of
+ * <lazytsc/sim/properties.h> watches.
+ *
+ * Time is a counter from 0 to the horizon. Deadlines and guesses are any of its values and those
+ * that lie beyond. docs/checking.md argues why that is enough.
+ *
+ * A scenario is searched in cells: one for each way to fix the guest's first operations. Cells are
+ * independent of each other.
+ */
+#ifndef LAZYTSC_SIM_SCENARIO_H
+#define LAZYTSC_SIM_SCENARIO_H
+
+#include <lazytsc/sim/properties.h>
+#include <lazytsc/sim/step.h>
+#include <lazytsc/sim/variant.h>
+
+/* What a guest does. Those marked V take each of the values that the scenario allows. */
+#define LAZYTSC_GUEST_OPS(X)                                                               \
+	X(SET, "set", true) /* V */                                                        \
+	X(DISARM, "disarm", false)                                                         \
+	X(RAW, "raw WRMSR", true) /* V, 0 too: past the protocol, pending is left alone */ \
+	X(RDMSR, "RDMSR", false)                                                           \
+	X(HLT, "HLT", false)                                                               \
+	X(MASK, "mask or unmask LVTT", false)                                              \
+	X(MODE, "leave deadline mode and come back", false)                                \
+	X(FEATURE, "switch the feature off or on", false)                                  \
+	X(RESET, "INIT", false)                                                            \
+	X(PENDING, "scribble over pending", true) /* V */                                  \
+	X(ARMED, "scribble over armed", true) /* V */                                      \
+	X(WORD, "write a bad word to the MSR", false)
+
+enum lazytsc_guest_op {
+#define X(name, text, valued) LAZYTSC_GUEST_##name,
+	LAZYTSC_GUEST_OPS(X)
+#undef X
+		LAZYTSC_GUEST_OPS_COUNT
+};
+
+/* Where expiries are decided. */
+enum {
+	LAZYTSC_WHERE_VCPU = 1 << 0, /* in vCPU context, after an exit at any instruction */
+	LAZYTSC_WHERE_REMOTE = 1 << 1 /* in a callback on another CPU */
+};
+
+/* What a host around the core can do wrong; none of it in a sound one. */
+enum lazytsc_glue_defect {
+	LAZYTSC_GLUE_SOUND,
+	LAZYTSC_GLUE_NO_KICK, /* a posted request waits for an unrelated exit */
+	LAZYTSC_GLUE_NOT_DIRTY, /* the page is not marked dirty */
+	LAZYTSC_GLUE_PINNED, /* nothing is withdrawn on the way to user space */
+	LAZYTSC_GLUE_KEEPS_MSR, /* a reset drops the area, and the MSR still reads enabled */
+	LAZYTSC_GLUE_UNCHECKED /* any word is accepted in the MSR */
+};
+
+struct lazytsc_scenario {
+	const char *name;
+	const char *summary; /* one line */
+	u64 horizon; /* the clock goes from 0 to here */
+	u64 wait; /* in vCPU context: a timer fires this early, and is waited for this long */
+	unsigned int where;
+	unsigned int ops; /* how many the guest performs, one after the other */
+	unsigned int alphabet; /* bits of enum lazytsc_guest_op */
+	bool guesses; /* any guess, or none, at each opportunity */
+	unsigned int trips; /* to user space and back, migration included, at any instruction */
+	unsigned int slots; /* memslot changes, by another CPU */
+	unsigned int wakes; /* from HLT, for something else than the timer */
+	unsigned int prefix; /* cells fix so many of the guest's first operations */
+	bool full; /* for --full only */
+};
+
+/** lazytsc_scenario_at() - the @i-th scenario, counted from 0; NULL: no more */
+const struct lazytsc_scenario *lazytsc_scenario_at(unsigned int i);
+
+/** lazytsc_scenario_find() - the scenario of that name, or NULL */
+const struct lazytsc_scenario *lazytsc_scenario_find(const char *name);
+
+/** lazytsc_scenario_cells() - into how many cells it is divided */
+unsigned int lazytsc_scenario_cells(const struct lazytsc_scenario *s);
+
+/* One guest operation with its value. */
+struct lazytsc_guest_step {
+	enum lazytsc_guest_op op;
+	u64 value;
+};
+
+enum { LAZYTSC_ALPHABET_MAX = 64, LAZYTSC_PREFIX_MAX = 4 };
+
+/* A scenario with everything fixed that is not searched over. */
+struct lazytsc_cell {
+	const struct lazytsc_scenario *scenario;
+	const struct lazytsc_variant *variant;
+	enum lazytsc_glue_defect glue;
+	unsigned int letters;
+	struct lazytsc_guest_step alphabet[LAZYTSC_ALPHABET_MAX];
+	struct lazytsc_guest_step first[LAZYTSC_PREFIX_MAX];
+	struct lazytsc_thread thread[4];
+	struct lazytsc_program program;
+};
+
+/** lazytsc_cell_init() - the @i-th cell of a scenario; @cell must not move while in use */
+void lazytsc_cell_init(struct lazytsc_cell *cell, const struct lazytsc_scenario *s, unsigned int i,
+		       const struct lazytsc_variant *variant, enum lazytsc_glue_defect glue);
+
+/** lazytsc_cell_stepper() - a stepper of the cell; NULL: no memory */
+struct lazytsc_stepper *lazytsc_cell_stepper(const struct lazytsc_cell *cell,
+					     enum lazytsc_model model);
+
+/* What the threads share besides the area. Plain data. */
+struct lazytsc_world {
+	u64 clock; /* guest TSC */
+	u64 timer; /* where the host timer is armed; 0: nowhere */
+	u64 pending; /* as the guest last stored it */
+	u64 loaded; /* what the guest last read from armed */
+	struct lazytsc_host host;
+	struct lazytsc_guest guest;
+	struct lazytsc_monitor mon;
+	uint8_t deciding; /* a host function runs: others wait */
+	uint8_t in_host; /* the vCPU's CPU runs host code, or the thread is in user space */
+	uint8_t posted; /* an injection was decided and is on its way to the LAPIC */
+	uint8_t irr;
+	uint8_t interrupts_on;
+	uint8_t blocked;
+	uint8_t masked;
+	uint8_t other_mode; /* LVTT is not in deadline mode */
+	uint8_t enabled; /* the host has the area */
+	uint8_t slot_gone; /* the area's memslot is being changed */
+	uint8_t user; /* the vCPU thread is in user space */
+	uint8_t trips, slots, wakes; /* used up */
+	uint8_t zero[2];
+};
+
+/**
+ * lazytsc_world_end() - nothing can happen any more: tell the monitor
+ *
+ * Every path comes to such a state, since each step uses up something that is bounded. There the
+ * clock is at the horizon, and a deadline up to it that is still wanted is lost (A7).
+ */
+void lazytsc_world_end(struct lazytsc_world *w, const struct lazytsc_scenario *s);
+
+#endif

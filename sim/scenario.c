@@ -1,0 +1,781 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <assert.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <lazytsc/sim/scenario.h>
+
+#define HUGE_DEADLINE (~(u64)0)
+/* Lateness is no matter of time here: the host may stall for as long as it likes. */
+#define NEVER_LATE ((u64)1 << 60)
+#define AREA_GPA   ((u64)1 << 20)
+#define GPA_END	   ((u64)1 << 30)
+
+enum { CPU_VCPU, CPU_OTHER, CPU_CLOCK, CPU_LAPIC };
+
+/* What a thread works with. */
+struct actor {
+	struct lazytsc_world *w;
+	struct lazytsc_area *area;
+	const struct lazytsc_cell *cell;
+	const struct lazytsc_scenario *s;
+	u64 until; /* for after() */
+};
+
+static struct actor actor(const struct lazytsc_self *self)
+{
+	const struct lazytsc_cell *cell = self->arg;
+
+	return (struct actor){
+		.w = self->common,
+		.area = self->shared,
+		.cell = cell,
+		.s = cell->scenario,
+	};
+}
+
+/* The area as the host can reach it now. */
+static struct lazytsc_area *host_area(const struct actor *a)
+{
+	return a->w->enabled && !a->w->masked && !a->w->slot_gone ? a->area : NULL;
+}
+
+/*
+ * What only counts does not tell two states apart: blank it. How far silent expiries lie below
+ * skips stays, and so does all that a decision or a rule looks at.
+ */
+static void settle(struct lazytsc_world *w)
+{
+	struct lazytsc_monitor *m = &w->mon;
+	u64 both = m->skips < m->silent ? m->skips : m->silent;
+
+	memset(&w->host.stats, 0, sizeof(w->host.stats));
+	w->guest.writes = w->guest.skips = 0;
+	w->loaded = 0;
+	m->skips -= both;
+	m->silent -= both;
+	if (m->limits.credit)
+		m->skips = m->silent = 0;
+	m->sets = m->injections = m->deliveries = m->taken_count = 0;
+	for (unsigned int i = 0; i < LAZYTSC_ARMS; i++)
+		m->arm[i].since = 0;
+	for (unsigned int i = 0; i < LAZYTSC_INFLIGHT; i++)
+		m->inflight[i].since = 0;
+	m->ended.since = m->irr_since = 0;
+	if (!m->in_host)
+		m->now = m->limit = m->trapped = m->trap_pending = 0;
+	if (m->expiry_tsc != w->clock || !m->repeats)
+		m->expiry_tsc = m->repeats = 0;
+}
+
+/*
+ * The host, in vCPU context or on another CPU.
+ */
+
+static bool may_decide(void *arg)
+{
+	const struct actor *a = arg;
+
+	return !a->w->deciding;
+}
+
+static bool after(void *arg)
+{
+	const struct actor *a = arg;
+
+	return a->w->clock >= a->until;
+}
+
+/* A host function is about to be called; what it will find is remembered with the call. */
+static u64 begin_deciding(struct actor *a)
+{
+	struct lazytsc_world *w = a->w;
+
+	assert(!w->deciding);
+	w->deciding = 1;
+	lazytsc_note(w->clock);
+	lazytsc_note(XXH3_64bits(&w->host, sizeof(w->host)));
+	return w->clock;
+}
+
+/* Any guess, or none: what a predictor could say at its worst. */
+static u64 guess(struct actor *a)
+{
+	return a->s->guesses ? lazytsc_choose("the predictor guesses", a->s->horizon + 2) : 0;
+}
+
+static void decided(struct actor *a, const struct lazytsc_decision *d, bool expiry)
+{
+	lazytsc_mon_decision(&a->w->mon, a->w->clock, d, expiry);
+	a->w->timer = d->timer;
+}
+
+static void deliver(struct actor *a)
+{
+	struct lazytsc_world *w = a->w;
+
+	while (w->mon.inflights) {
+		if (w->masked || w->other_mode) {
+			lazytsc_mon_dropped(&w->mon, w->clock);
+		} else {
+			lazytsc_mon_delivered(&w->mon, w->clock);
+			w->irr = 1;
+		}
+	}
+	a->cell->variant->host_delivered(&w->host);
+	w->posted = 0;
+}
+
+/* vCPU context: the guest stays stopped, so what was decided is delivered before it goes on. */
+static void inject(struct actor *a, u64 deadline)
+{
+	if (!deadline)
+		return;
+	if (deadline > a->w->clock) {
+		a->until = deadline;
+		lazytsc_event_if("waits for the deadline", after, a);
+	}
+	deliver(a);
+}
+
+/*
+ * VM entry: the host's stores are in memory before the guest goes on, and before another CPU can
+ * decide. A real host orders them by unlocking, or by arming its timer.
+ */
+static void leave_host(struct actor *a)
+{
+	lazytsc_exit("VM entry");
+	a->w->deciding = 0;
+	a->w->in_host = 0;
+	settle(a->w);
+}
+
+static void trap(struct actor *a, u64 v)
+{
+	struct lazytsc_world *w = a->w;
+	struct lazytsc_decision d;
+	u64 now;
+
+	lazytsc_exit_if("WRMSR(TSC_DEADLINE)", may_decide, a);
+	w->in_host = 1;
+	now = begin_deciding(a);
+	lazytsc_mon_trap(&w->mon, now, v, w->pending);
+	d = a->cell->variant->host_write(&w->host, host_area(a), v, now, v ? guess(a) : 0);
+	decided(a, &d, false);
+	inject(a, d.inject);
+	leave_host(a);
+	lazytsc_mon_enter(&w->mon, w->clock);
+}
+
+static struct lazytsc_decision expire(struct actor *a, enum lazytsc_context context, u64 wait)
+{
+	struct lazytsc_world *w = a->w;
+	u64 now = begin_deciding(a);
+	struct lazytsc_expiry e = {
+		.context = context,
+		.now = now,
+		.wait = wait,
+		.blocked = w->blocked,
+	};
+
+	lazytsc_mon_host_begin(&w->mon, now, now, wait);
+	if (w->host.lazy)
+		e.guess = guess(a);
+	return a->cell->variant->host_expire(&w->host, host_area(a), &e);
+}
+
+static bool vcpu_timer_due(const struct lazytsc_self *self)
+{
+	const struct actor a = actor(self);
+	const struct lazytsc_world *w = a.w;
+
+	return (a.s->where & LAZYTSC_WHERE_VCPU) && w->timer && !w->deciding && !w->in_host &&
+	       (w->timer <= w->clock || w->timer - w->clock <= a.s->wait);
+}
+
+static void vcpu_timer(const struct lazytsc_self *self)
+{
+	struct actor a = actor(self);
+	struct lazytsc_decision d;
+
+	a.w->in_host = 1;
+	d = expire(&a, LAZYTSC_VCPU, a.s->wait);
+	decided(&a, &d, true);
+	inject(&a, d.inject);
+	leave_host(&a);
+}
+
+static bool other_timer_due(void *arg)
+{
+	const struct actor *a = arg;
+	const struct lazytsc_world *w = a->w;
+
+	return (a->s->where & LAZYTSC_WHERE_REMOTE) && w->timer && !w->deciding &&
+	       w->timer <= w->clock;
+}
+
+static void run_other(const struct lazytsc_self *self)
+{
+	struct actor a = actor(self);
+
+	for (;;) {
+		struct lazytsc_decision d;
+
+		lazytsc_checkpoint(0);
+		lazytsc_event_if("hrtimer fires", other_timer_due, &a);
+		d = expire(&a, LAZYTSC_REMOTE, 0);
+		/* Arming a timer, posting an interrupt, unlocking: none without a locked operation. */
+		lazytsc_exit("callback returns");
+		decided(&a, &d, true);
+		a.w->posted |= d.inject != 0;
+		a.w->deciding = 0;
+		settle(a.w);
+	}
+}
+
+static bool slot_may_change(const struct lazytsc_self *self)
+{
+	const struct actor a = actor(self);
+
+	return a.w->slots < a.s->slots && !a.w->deciding;
+}
+
+static void withdraw(struct actor *a, enum lazytsc_withdraw_reason reason)
+{
+	u64 now = begin_deciding(a);
+	struct lazytsc_decision d;
+
+	lazytsc_mon_host_begin(&a->w->mon, now, now, 0);
+	d = a->cell->variant->host_withdraw(&a->w->host, host_area(a), reason);
+	lazytsc_exit("withdrawn");
+	decided(a, &d, false);
+}
+
+static void slot_changes(const struct lazytsc_self *self)
+{
+	struct actor a = actor(self);
+	struct lazytsc_world *w = a.w;
+
+	w->slots++;
+	withdraw(&a, LAZYTSC_WITHDRAW_MEMSLOT);
+	lazytsc_mon_memslot(&w->mon, w->clock);
+	w->slot_gone = 1;
+	w->deciding = 0;
+	settle(w);
+	lazytsc_event_if("memslot is back", may_decide, &a);
+	w->slot_gone = 0;
+}
+
+static bool time_left(void *arg)
+{
+	const struct actor *a = arg;
+
+	return a->w->clock < a->s->horizon;
+}
+
+static void run_clock(const struct lazytsc_self *self)
+{
+	struct actor a = actor(self);
+
+	for (;;) {
+		lazytsc_checkpoint(0);
+		lazytsc_event_if("time passes", time_left, &a);
+		a.w->clock++;
+		a.w->mon.expiry_tsc = a.w->mon.repeats = 0;
+	}
+}
+
+static bool on_its_way(void *arg)
+{
+	const struct actor *a = arg;
+	const struct lazytsc_world *w = a->w;
+
+	if (a->cell->glue == LAZYTSC_GLUE_NO_KICK && !w->in_host && !w->blocked)
+		return false;
+	return w->posted && !w->deciding && !w->user;
+}
+
+static void run_lapic(const struct lazytsc_self *self)
+{
+	struct actor a = actor(self);
+
+	for (;;) {
+		lazytsc_checkpoint(0);
+		lazytsc_event_if("interrupt arrives", on_its_way, &a);
+		deliver(&a);
+		settle(a.w);
+	}
+}
+
+/*
+ * User space.
+ */
+
+static void enable(struct actor *a)
+{
+	a->cell->variant->host_enable(&a->w->host, a->area);
+	a->w->enabled = 1;
+	lazytsc_mon_feature(&a->w->mon, a->w->clock, AREA_GPA | LAZYTSC_MSR_ENABLE, GPA_END,
+			    LAZYTSC_OFFERED);
+}
+
+static void restore(struct actor *a, u64 v)
+{
+	a->w->timer = a->cell->variant->host_restore(&a->w->host, v).timer;
+	lazytsc_mon_restore(&a->w->mon, a->w->clock, v);
+}
+
+enum { TRIP_NOTHING, TRIP_DEADLINE_FIRST, TRIP_AREA_FIRST, TRIP_UNAWARE, TRIPS };
+
+static void migrate(struct actor *a, u64 how)
+{
+	struct lazytsc_world *w = a->w;
+	bool was_enabled = w->enabled;
+	u64 v = a->cell->variant->host_deadline(&w->host, host_area(a));
+
+	lazytsc_note(v);
+	lazytsc_mon_rdmsr(&w->mon, w->clock, v);
+	memset(&w->host, 0, sizeof(w->host));
+	w->timer = 0;
+	w->posted = 0;
+	w->enabled = 0;
+	lazytsc_mon_moved(&w->mon, w->clock);
+	if (how == TRIP_DEADLINE_FIRST)
+		restore(a, v);
+	if (was_enabled && how != TRIP_UNAWARE)
+		enable(a);
+	if (how != TRIP_DEADLINE_FIRST)
+		restore(a, v);
+}
+
+static bool may_leave(const struct lazytsc_self *self)
+{
+	const struct actor a = actor(self);
+
+	return a.w->trips < a.s->trips && !a.w->deciding && !a.w->in_host;
+}
+
+static void trip(const struct lazytsc_self *self)
+{
+	struct actor a = actor(self);
+	struct lazytsc_world *w = a.w;
+	u64 how, now;
+
+	w->trips++;
+	w->in_host = 1;
+	if (a.cell->glue != LAZYTSC_GLUE_PINNED)
+		withdraw(&a, LAZYTSC_WITHDRAW_USERSPACE);
+	if (a.cell->glue != LAZYTSC_GLUE_NOT_DIRTY)
+		lazytsc_mon_dirty(&w->mon, w->clock);
+	w->user = 1;
+	lazytsc_mon_user(&w->mon, w->clock);
+	w->deciding = 0;
+	settle(w);
+
+	how = lazytsc_choose("in user space", TRIPS);
+	if (how != TRIP_NOTHING) {
+		lazytsc_event_if("migrates", may_decide, &a);
+		begin_deciding(&a);
+		migrate(&a, how);
+		lazytsc_exit("back in user space");
+		w->deciding = 0;
+		settle(w);
+	}
+	lazytsc_event_if("leaves user space", may_decide, &a);
+	now = begin_deciding(&a);
+	a.cell->variant->host_resume(&w->host, host_area(&a), now);
+	w->timer = w->host.timer;
+	w->user = 0;
+	leave_host(&a);
+	lazytsc_mon_enter(&w->mon, w->clock);
+}
+
+/*
+ * The guest.
+ */
+
+static bool may_take(const struct lazytsc_self *self)
+{
+	const struct lazytsc_world *w = self->common;
+
+	return w->irr && w->interrupts_on && !w->in_host && !w->blocked;
+}
+
+static void take(const struct lazytsc_self *self)
+{
+	struct lazytsc_world *w = self->common;
+
+	lazytsc_mon_take(&w->mon, w->clock);
+	w->irr = 0;
+	settle(w);
+}
+
+static void set(struct actor *a, u64 t)
+{
+	struct lazytsc_world *w = a->w;
+	const struct lazytsc_variant *v = a->cell->variant;
+	bool write;
+
+	lazytsc_mon_set_begin(&w->mon, w->clock, t);
+	write = t ? v->guest_set(&w->guest, t) : v->guest_disarm(&w->guest);
+	if (write)
+		trap(a, t);
+	else
+		lazytsc_mon_set_skip(&w->mon, w->clock, t, w->loaded);
+}
+
+static void read_msr(struct actor *a)
+{
+	struct lazytsc_world *w = a->w;
+	u64 value;
+
+	lazytsc_exit_if("RDMSR(TSC_DEADLINE)", may_decide, a);
+	w->in_host = 1;
+	begin_deciding(a);
+	value = a->cell->variant->host_deadline(&w->host, host_area(a));
+	lazytsc_mon_rdmsr(&w->mon, w->clock, value);
+	leave_host(a);
+}
+
+static bool wakes(void *arg)
+{
+	const struct actor *a = arg;
+
+	return a->w->irr || a->w->wakes < a->s->wakes;
+}
+
+static void halt(struct actor *a)
+{
+	struct lazytsc_world *w = a->w;
+
+	lazytsc_exit("HLT");
+	w->interrupts_on = 1;
+	w->blocked = 1;
+	lazytsc_mon_halt(&w->mon, w->clock);
+	settle(w);
+	lazytsc_event_if("wakes up", wakes, a);
+	w->wakes += !w->irr;
+	lazytsc_mon_wake(&w->mon, w->clock, !w->irr);
+	w->blocked = 0;
+}
+
+static void mask(struct actor *a)
+{
+	struct lazytsc_world *w = a->w;
+
+	lazytsc_exit_if("write LVTT", may_decide, a);
+	w->in_host = 1;
+	if (w->masked) {
+		w->masked = 0;
+		a->cell->variant->host_resume(&w->host, host_area(a), begin_deciding(a));
+		w->timer = w->host.timer;
+	} else {
+		withdraw(a, LAZYTSC_WITHDRAW_MASK);
+		w->masked = 1;
+	}
+	lazytsc_mon_mask(&w->mon, w->clock, w->masked);
+	leave_host(a);
+}
+
+static void cancel(struct actor *a, enum lazytsc_end end, bool on)
+{
+	struct lazytsc_world *w = a->w;
+	u64 now = begin_deciding(a);
+	struct lazytsc_decision d;
+
+	lazytsc_mon_host_begin(&w->mon, now, now, 0);
+	d = a->cell->variant->host_cancel(&w->host, host_area(a));
+	decided(a, &d, false);
+	w->posted = 0;
+	lazytsc_mon_lapic(&w->mon, w->clock, end, on);
+}
+
+static void change_mode(struct actor *a)
+{
+	for (int on = 0; on <= 1; on++) {
+		lazytsc_exit_if(on ? "LVTT: deadline mode" : "LVTT: one-shot mode", may_decide, a);
+		a->w->in_host = 1;
+		cancel(a, LAZYTSC_END_MODE, on);
+		a->w->other_mode = !on;
+		leave_host(a);
+	}
+}
+
+static void switch_feature(struct actor *a)
+{
+	struct lazytsc_world *w = a->w;
+	const struct lazytsc_variant *v = a->cell->variant;
+	bool on = !w->guest.area;
+
+	if (on)
+		v->guest_enable(&w->guest, a->area, AREA_GPA);
+	else
+		v->guest_disable(&w->guest);
+	lazytsc_exit_if(on ? "WRMSR(LAZYTSC_MSR): on" : "WRMSR(LAZYTSC_MSR): off", may_decide, a);
+	w->in_host = 1;
+	if (on) {
+		begin_deciding(a);
+		enable(a);
+	} else {
+		withdraw(a, LAZYTSC_WITHDRAW_DISABLE);
+		w->enabled = 0;
+		lazytsc_mon_feature(&w->mon, w->clock, 0, GPA_END, LAZYTSC_OFFERED);
+		lazytsc_mon_page_reused(&w->mon, w->clock);
+	}
+	leave_host(a);
+}
+
+static void reset(struct actor *a)
+{
+	struct lazytsc_world *w = a->w;
+	bool was_enabled = w->enabled;
+
+	lazytsc_exit_if("INIT", may_decide, a);
+	w->in_host = 1;
+	cancel(a, LAZYTSC_END_RESET, true);
+	w->irr = 0;
+	w->masked = 0;
+	w->enabled = 0;
+	w->guest.area = NULL;
+	lazytsc_mon_feature(&w->mon, w->clock, 0, GPA_END, LAZYTSC_OFFERED);
+	lazytsc_mon_feature_read(&w->mon, w->clock,
+				 a->cell->glue == LAZYTSC_GLUE_KEEPS_MSR && was_enabled
+					 ? AREA_GPA | LAZYTSC_MSR_ENABLE
+					 : 0);
+	leave_host(a);
+}
+
+static void scribble(struct actor *a, bool armed, u64 v)
+{
+	lazytsc_mon_scribble(&a->w->mon, a->w->clock, armed);
+	if (armed)
+		lazytsc_store(&a->area->armed, v);
+	else
+		lazytsc_store(&a->area->pending, v);
+}
+
+static void bad_word(struct actor *a)
+{
+	static const u64 words[] = {
+		AREA_GPA | 0x20 | LAZYTSC_MSR_ENABLE, /* straddles a page where it comes last */
+		GPA_END | LAZYTSC_MSR_ENABLE,
+	};
+	u64 word = words[lazytsc_choose("which word", 2)];
+
+	lazytsc_exit_if("WRMSR(LAZYTSC_MSR): a bad word", may_decide, a);
+	if (a->cell->variant->host_check_msr(word, GPA_END) == LAZYTSC_MSR_SWITCH_ON ||
+	    a->cell->glue == LAZYTSC_GLUE_UNCHECKED)
+		lazytsc_mon_feature(&a->w->mon, a->w->clock, word, GPA_END, LAZYTSC_OFFERED);
+}
+
+static void perform(struct actor *a, const struct lazytsc_guest_step *g)
+{
+	switch (g->op) {
+	case LAZYTSC_GUEST_SET:
+		set(a, g->value);
+		break;
+	case LAZYTSC_GUEST_DISARM:
+		set(a, 0);
+		break;
+	case LAZYTSC_GUEST_RAW:
+		trap(a, g->value);
+		break;
+	case LAZYTSC_GUEST_RDMSR:
+		read_msr(a);
+		break;
+	case LAZYTSC_GUEST_HLT:
+		halt(a);
+		break;
+	case LAZYTSC_GUEST_MASK:
+		mask(a);
+		break;
+	case LAZYTSC_GUEST_MODE:
+		change_mode(a);
+		break;
+	case LAZYTSC_GUEST_FEATURE:
+		switch_feature(a);
+		break;
+	case LAZYTSC_GUEST_RESET:
+		reset(a);
+		break;
+	case LAZYTSC_GUEST_PENDING:
+		scribble(a, false, g->value);
+		break;
+	case LAZYTSC_GUEST_ARMED:
+		scribble(a, true, g->value);
+		break;
+	case LAZYTSC_GUEST_WORD:
+		bad_word(a);
+		break;
+	case LAZYTSC_GUEST_OPS_COUNT:
+		break;
+	}
+}
+
+static bool never(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+static void run_vcpu(const struct lazytsc_self *self)
+{
+	struct actor a = actor(self);
+
+	for (unsigned int i = 0; i < a.s->ops; i++) {
+		bool fixed = i < a.s->prefix;
+		u64 letter;
+
+		a.w->interrupts_on = 1;
+		settle(a.w);
+		lazytsc_checkpoint(i);
+		letter = lazytsc_choose("guest", fixed ? 1 : a.cell->letters);
+		/* As a kernel's clock event code does. */
+		a.w->interrupts_on = 0;
+		perform(&a, fixed ? &a.cell->first[i] : &a.cell->alphabet[letter]);
+	}
+	a.w->interrupts_on = 1;
+	settle(a.w);
+	lazytsc_checkpoint(a.s->ops);
+	lazytsc_event_if("guest is done", never, NULL);
+}
+
+/*
+ * Cells.
+ */
+
+static const struct lazytsc_interruption interruptions[] = {
+#define BREAKS_IN(cpu_, name_, drains_, ready_, run_)                                              \
+	{                                                                                          \
+		.name = (name_), .file = __FILE__, .func = #run_, .line = __LINE__, .cpu = (cpu_), \
+		.drains = (drains_), .ready = ready_, .run = run_                                  \
+	}
+	BREAKS_IN(CPU_VCPU, "VM exit: timer", true, vcpu_timer_due, vcpu_timer),
+	BREAKS_IN(CPU_VCPU, "guest takes the interrupt", false, may_take, take),
+	BREAKS_IN(CPU_VCPU, "VM exit: to user space", true, may_leave, trip),
+	BREAKS_IN(CPU_OTHER, "memslot is about to change", false, slot_may_change, slot_changes),
+};
+
+/* The monitor learns of accesses when they are executed. */
+static void observe(void *common, void *shared, const struct lazytsc_step_info *step)
+{
+	struct lazytsc_world *w = common;
+	struct lazytsc_area *area = shared;
+	bool guest = step->step.cpu == CPU_VCPU && !w->in_host;
+
+	if (step->step.drain)
+		return;
+	if (guest && step->op == LAZYTSC_OP_STORE && step->field == &area->pending)
+		w->pending = step->value;
+	if (guest && step->op == LAZYTSC_OP_LOAD && step->field == &area->armed)
+		w->loaded = step->result;
+	if (!guest && step->op == LAZYTSC_OP_STORE && step->field == &area->armed)
+		lazytsc_mon_publish(&w->mon, w->clock, step->value);
+}
+
+/* Before the first step: the guest has enabled the feature, and nothing is armed. */
+static void set_up(void *common, void *shared, const void *arg)
+{
+	const struct lazytsc_cell *cell = arg;
+	const struct lazytsc_limits limits = {
+		.late = NEVER_LATE,
+		.rearm = NEVER_LATE,
+		.credit = cell->scenario->guesses ? ~(u64)0 : 0,
+	};
+	struct lazytsc_world *w = common;
+	u64 word;
+
+	lazytsc_mon_init(&w->mon, &limits);
+	word = cell->variant->guest_enable(&w->guest, shared, AREA_GPA);
+	if (cell->variant->host_check_msr(word, GPA_END) != LAZYTSC_MSR_SWITCH_ON)
+		return;
+	cell->variant->host_enable(&w->host, shared);
+	w->enabled = 1;
+	lazytsc_mon_feature(&w->mon, 0, word, GPA_END, LAZYTSC_OFFERED);
+}
+
+static void add_letter(struct lazytsc_cell *cell, enum lazytsc_guest_op op, u64 value)
+{
+	assert(cell->letters < LAZYTSC_ALPHABET_MAX);
+	cell->alphabet[cell->letters++] = (struct lazytsc_guest_step){ op, value };
+}
+
+static void spell(struct lazytsc_cell *cell)
+{
+#define X(name, text, valued) valued,
+	static const bool valued[] = { LAZYTSC_GUEST_OPS(X) };
+#undef X
+	const struct lazytsc_scenario *s = cell->scenario;
+
+	for (enum lazytsc_guest_op op = 0; op < LAZYTSC_GUEST_OPS_COUNT; op++) {
+		if (!(s->alphabet & 1u << op))
+			continue;
+		if (!valued[op]) {
+			add_letter(cell, op, 0);
+			continue;
+		}
+		for (u64 v = op == LAZYTSC_GUEST_SET ? 1 : 0; v <= s->horizon; v++)
+			add_letter(cell, op, v);
+		add_letter(cell, op, HUGE_DEADLINE);
+	}
+}
+
+void lazytsc_cell_init(struct lazytsc_cell *cell, const struct lazytsc_scenario *s, unsigned int i,
+		       const struct lazytsc_variant *variant, enum lazytsc_glue_defect glue)
+{
+	static void (*const runs[])(const struct lazytsc_self *) = { run_vcpu, run_other, run_clock,
+								     run_lapic };
+	static const char *const names[] = { "vCPU", "other", "clock", "LAPIC" };
+
+	memset(cell, 0, sizeof(*cell));
+	cell->scenario = s;
+	cell->variant = variant;
+	cell->glue = glue;
+	spell(cell);
+	for (unsigned int j = s->prefix; j > 0; j--) {
+		cell->first[j - 1] = cell->alphabet[i % cell->letters];
+		i /= cell->letters;
+	}
+	for (unsigned int j = 0; j < 4; j++)
+		cell->thread[j] = (struct lazytsc_thread){ names[j], runs[j], cell };
+	cell->program = (struct lazytsc_program){
+		.name = s->name,
+		.threads = 4,
+		.thread = cell->thread,
+		.shared_size = sizeof(struct lazytsc_area),
+	};
+}
+
+struct lazytsc_stepper *lazytsc_cell_stepper(const struct lazytsc_cell *cell,
+					     enum lazytsc_model model)
+{
+	return lazytsc_stepper_new(&(struct lazytsc_stepper_config){
+		.program = &cell->program,
+		.interruption = interruptions,
+		.interruptions = sizeof(interruptions) / sizeof(interruptions[0]),
+		.model = model,
+		.common_size = sizeof(struct lazytsc_world),
+		.setup = set_up,
+		.arg = cell,
+		.performed = observe,
+		.notes = true,
+	});
+}
+
+void lazytsc_world_end(struct lazytsc_world *w, const struct lazytsc_scenario *s)
+{
+	lazytsc_mon_end(&w->mon, w->clock, s->horizon);
+}
+
+unsigned int lazytsc_scenario_cells(const struct lazytsc_scenario *s)
+{
+	struct lazytsc_cell cell = { .scenario = s };
+	unsigned int cells = 1;
+
+	spell(&cell);
+	for (unsigned int i = 0; i < s->prefix; i++)
+		cells *= cell.letters;
+	return cells;
+}
