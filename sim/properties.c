@@ -158,7 +158,8 @@ void lazytsc_mon_set_begin(struct lazytsc_monitor *m, u64 tsc, u64 t)
 void lazytsc_mon_set_skip(struct lazytsc_monitor *m, u64 tsc, u64 t, u64 armed)
 {
 	guest_runs(m, tsc);
-	if (m->armed_written && !m->op_armed)
+	/* A guest that skips on what it wrote itself has only itself to blame. */
+	if (m->armed_written && armed != m->published)
 		m->wild = 1;
 	else if (armed && !m->op_armed)
 		fail(m, tsc, m->moved ? LAZYTSC_RULE_STALE_ARMED : LAZYTSC_RULE_FOREIGN_ARMED, t,
@@ -216,6 +217,8 @@ void lazytsc_mon_rdmsr(struct lazytsc_monitor *m, u64 tsc, u64 value)
 		return;
 	for (unsigned int i = 0; m->in_set && i <= m->arms; i++)
 		either |= value == 0 || value == m->arm[i].deadline;
+	for (unsigned int i = 0; m->in_set && i < m->inflights; i++)
+		either |= value == m->inflight[i].deadline;
 	if (!expected && m->inflights) {
 		/* The deadline reads as set until its interrupt is in the LAPIC. */
 		const struct lazytsc_inflight *f = &m->inflight[m->inflights - 1];
@@ -595,7 +598,16 @@ void lazytsc_mon_moved(struct lazytsc_monitor *m, u64 tsc)
 void lazytsc_mon_restore(struct lazytsc_monitor *m, u64 tsc, u64 v)
 {
 	tick(m, tsc);
-	if (v != wanted(m)) {
+	if (m->in_set && v != m->arm[0].deadline) {
+		/* The set in progress goes on, and replaces what was restored. */
+		drop_older(m);
+		memset(&m->arm[1], 0, sizeof(m->arm[1]));
+		m->arms = v != 0;
+		if (v)
+			m->arm[1] = (struct lazytsc_arm){ .deadline = v,
+							  .since = later(v, tsc),
+							  .serial = m->serial - 1 };
+	} else if (v != wanted(m)) {
 		push(m, tsc, v);
 		end_older(m, v ? LAZYTSC_END_TRAP : LAZYTSC_END_DISARM);
 	}
