@@ -229,7 +229,10 @@ static void run_other(const struct lazytsc_self *self)
 		/* Arming a timer, posting an interrupt, unlocking: none without a locked operation. */
 		lazytsc_exit("callback returns");
 		decided(&a, &d, true);
-		a.w->posted |= d.inject != 0;
+		if (d.inject && a.w->masked)
+			deliver(&a); /* that is: drop it */
+		else
+			a.w->posted |= d.inject != 0;
 		a.w->deciding = 0;
 		settle(a.w);
 	}
