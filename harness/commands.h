@@ -4,6 +4,7 @@
 #define LAZYTSC_COMMANDS_H
 
 int cmd_litmus(int argc, char **argv);
+int cmd_check(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 
 #endif

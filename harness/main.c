@@ -11,6 +11,7 @@ static const struct command {
 	const char *summary;
 } commands[] = {
 	{ "litmus", cmd_litmus, "run litmus tests exhaustively, under SC or x86-TSO" },
+	{ "check", cmd_check, "search the protocol's states for one that breaks a requirement" },
 	{ "replay", cmd_replay, "replay a trace under the stock timer and the lazy protocol" },
 	{ NULL, NULL, NULL },
 };

@@ -5,7 +5,6 @@
 
 #include <lazytsc/sim/explore.h>
 
-#include "shortest.h"
 #include "stateset.h"
 
 /* A state's number in the set: being visited, or done, with the longest path from it. */
@@ -166,8 +165,8 @@ static enum lazytsc_outcome run(struct sweep *s, u64 states)
 	return LAZYTSC_HOLDS;
 }
 
-void lazytsc_explore(const struct lazytsc_cell *cell, enum lazytsc_model model, u64 states,
-		     struct lazytsc_explored *result)
+void lazytsc_sweep(const struct lazytsc_cell *cell, enum lazytsc_model model, u64 states,
+		   struct lazytsc_explored *result)
 {
 	struct sweep s = {
 		.cell = cell,
@@ -181,8 +180,6 @@ void lazytsc_explore(const struct lazytsc_cell *cell, enum lazytsc_model model, 
 	for (unsigned int i = 0; i < s.levels; i++)
 		free(s.level[i].saved);
 	free(s.level);
-	if (result->outcome == LAZYTSC_VIOLATED && !shortest(cell, s.stepper, result))
-		result->outcome = LAZYTSC_NO_MEMORY;
 	lazytsc_stepper_free(s.stepper);
 }
 

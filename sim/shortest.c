@@ -11,7 +11,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "shortest.h"
+#include <lazytsc/sim/explore.h>
+
 #include "stateset.h"
 
 #define NOBODY UINT32_MAX
@@ -27,7 +28,8 @@ struct search {
 	const struct lazytsc_cell *cell;
 	struct lazytsc_stepper *stepper;
 	bool by_cpu; /* the second pass */
-	unsigned int max_depth; /* of a violation; 0: not known yet */
+	unsigned int max_depth; /* of a violation; 0: no bound */
+	bool bounded; /* there was more, beyond that */
 
 	struct stateset set; /* a state's number: its node + 1 */
 	struct node *node;
@@ -134,8 +136,10 @@ static bool visit(struct search *s, u32 node)
 			found(s, node, true, (struct lazytsc_step){ 0 });
 		return true;
 	}
-	if (s->max_depth && s->depth >= s->max_depth)
+	if (s->max_depth && s->depth >= s->max_depth) {
+		s->bounded = true;
 		return true;
+	}
 	for (size_t i = 0; i < n; i++) {
 		if (i)
 			go_to_node(s);
@@ -164,24 +168,25 @@ static bool deeper(struct search *s)
 	return true;
 }
 
-/* Returns false without memory, or where nothing is violated. */
-static bool run(struct search *s)
+static enum lazytsc_outcome run(struct search *s)
 {
 	s->depth = (unsigned int)-1;
 	lazytsc_stepper_reset(s->stepper);
 	if (!add(s, NOBODY, (struct lazytsc_step){ 0 }))
-		return false;
+		return LAZYTSC_NO_MEMORY;
 	for (u32 node = 0; node < s->nodes; node++) {
 		if (node == s->next_level) {
 			if (s->found && s->depth + 1 > s->max_depth)
 				break;
 			if (!deeper(s))
-				return false;
+				return LAZYTSC_NO_MEMORY;
 		}
 		if (!visit(s, node))
-			return false;
+			return LAZYTSC_NO_MEMORY;
 	}
-	return s->found;
+	if (s->found)
+		return LAZYTSC_VIOLATED;
+	return s->bounded ? LAZYTSC_BOUNDED : LAZYTSC_HOLDS;
 }
 
 static void fini(struct search *s)
@@ -191,30 +196,43 @@ static void fini(struct search *s)
 	free(s->path);
 }
 
-bool shortest(const struct lazytsc_cell *cell, struct lazytsc_stepper *stepper,
-	      struct lazytsc_explored *result)
+static bool keep(const struct search *s, struct lazytsc_explored *result)
 {
-	struct search first = { .cell = cell, .stepper = stepper };
-	bool ok = run(&first);
+	result->broken = s->broken;
+	result->steps = s->max_depth;
+	result->switches = s->found_switches;
+	result->path = calloc(s->max_depth + 1, sizeof(*result->path));
+	if (!result->path)
+		return false;
+	trace(s, s->found_node, result->path, s->max_depth - !s->at_end);
+	if (!s->at_end)
+		result->path[s->max_depth - 1] = s->found_step;
+	return true;
+}
+
+void lazytsc_shortest(const struct lazytsc_cell *cell, enum lazytsc_model model,
+		      unsigned int max_steps, struct lazytsc_explored *result)
+{
 	struct search s = {
 		.cell = cell,
-		.stepper = stepper,
-		.by_cpu = true,
-		.max_depth = first.max_depth,
+		.stepper = lazytsc_cell_stepper(cell, model),
+		.max_depth = max_steps,
 	};
 
-	fini(&first);
-	if (ok && run(&s)) {
-		result->broken = s.broken;
-		result->steps = s.max_depth;
-		result->switches = s.found_switches;
-		result->path = calloc(s.max_depth + 1, sizeof(*result->path));
-	}
-	if (result->path) {
-		trace(&s, s.found_node, result->path, s.max_depth - !s.at_end);
-		if (!s.at_end)
-			result->path[s.max_depth - 1] = s.found_step;
-	}
+	memset(result, 0, sizeof(*result));
+	result->outcome = s.stepper ? run(&s) : LAZYTSC_NO_MEMORY;
 	fini(&s);
-	return result->path != NULL;
+	if (result->outcome == LAZYTSC_VIOLATED) {
+		s = (struct search){
+			.cell = cell,
+			.stepper = s.stepper,
+			.by_cpu = true,
+			.max_depth = s.max_depth,
+		};
+		result->outcome = run(&s);
+		if (result->outcome == LAZYTSC_VIOLATED && !keep(&s, result))
+			result->outcome = LAZYTSC_NO_MEMORY;
+		fini(&s);
+	}
+	lazytsc_stepper_free(s.stepper);
 }

@@ -34,14 +34,33 @@ struct lazytsc_explored {
 };
 
 /**
- * lazytsc_explore() - search a cell
+ * lazytsc_sweep() - visit every state of a cell
  * @states: visit no more than these; 0: no bound
- * @result: what was found; for lazytsc_explored_fini(). The counts are exact where it holds.
+ * @result: what was found; for lazytsc_explored_fini(). The counts are exact where it holds. Where
+ *          it is violated, the path is not given: see lazytsc_shortest().
  *
  * Context: any OS thread; cells can be searched at the same time.
  */
-void lazytsc_explore(const struct lazytsc_cell *cell, enum lazytsc_model model, u64 states,
-		     struct lazytsc_explored *result);
+void lazytsc_sweep(const struct lazytsc_cell *cell, enum lazytsc_model model, u64 states,
+		   struct lazytsc_explored *result);
+
+/**
+ * lazytsc_shortest() - the smallest counterexample of a cell
+ * @max_steps: of no interest where it has more steps; 0: no bound
+ * @result:    filled; LAZYTSC_HOLDS where there is none, LAZYTSC_BOUNDED where there is none with
+ *             so few steps
+ *
+ * Context: as lazytsc_sweep().
+ */
+void lazytsc_shortest(const struct lazytsc_cell *cell, enum lazytsc_model model,
+		      unsigned int max_steps, struct lazytsc_explored *result);
+
 void lazytsc_explored_fini(struct lazytsc_explored *result);
+
+/** lazytsc_violated() - has the step that was performed last broken a rule, or an assertion? */
+bool lazytsc_violated(struct lazytsc_stepper *stepper);
+
+/* More steps than these are never enabled in one state. */
+enum { LAZYTSC_ENABLED_MAX = 128 };
 
 #endif

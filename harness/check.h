@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The parts of `lazytsc check`. */
+#ifndef LAZYTSC_CHECK_H
+#define LAZYTSC_CHECK_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include <lazytsc/sim/explore.h>
+
+/* What is checked: one protocol, on one memory model, around one host. */
+struct check_subject {
+	const struct lazytsc_variant *variant;
+	enum lazytsc_glue_defect glue;
+	enum lazytsc_model model;
+};
+
+/* The result of a scenario, or of a shard of it. */
+struct check_result {
+	const struct lazytsc_scenario *scenario;
+	unsigned int cells; /* searched, of lazytsc_scenario_cells() */
+	enum lazytsc_outcome outcome;
+	u64 states, transitions, ends;
+	unsigned int longest;
+	/* The smallest counterexample. */
+	unsigned int cell;
+	struct lazytsc_explored violation;
+};
+
+/* Which cells, and how. */
+struct check_run {
+	struct check_subject subject;
+	unsigned int shard, shards; /* cells whose number is shard modulo shards; 0 of 1: all */
+	u64 max_states; /* of a cell; 0: no bound */
+	unsigned int threads;
+	bool progress; /* to stderr */
+};
+
+struct check_point;
+
+/*
+ * Searches scenarios; results[i] is of scenarios[i]. The same whatever the number of threads. Cells
+ * that @point (check_point.h) knows are not searched again; others are noted there.
+ * Returns an enum cli_status of 0, or that of a failure that was told on stderr.
+ */
+int check_scenarios(const struct check_run *run, struct check_point *point,
+		    const struct lazytsc_scenario *const *scenarios, size_t n,
+		    struct check_result *results);
+void check_results_fini(struct check_result *results, size_t n);
+
+/* The exit status that results stand for. */
+int check_status(const struct check_result *results, size_t n);
+
+/* What was searched, and what was found. */
+void check_print(FILE *to, const struct check_run *run, const struct check_result *results,
+		 size_t n);
+json_t *check_json(const struct check_run *run, const struct check_result *results, size_t n);
+
+/* A scenario's dimension as text: how many there are, the name of each, and its bound. */
+enum { CHECK_DIMENSIONS = 10, CHECK_TEXT = 256 };
+const char *check_dimension(const struct lazytsc_scenario *s, unsigned int i,
+			    char text[CHECK_TEXT]);
+
+/*
+ * A path, step by step.
+ */
+enum check_lane { CHECK_GUEST, CHECK_HOST, CHECK_OTHER, CHECK_TIME };
+
+struct check_step {
+	enum check_lane lane; /* guest; host on the vCPU's CPU; host on another CPU; clock, LAPIC */
+	struct lazytsc_step_info info;
+	char what[CHECK_TEXT]; /* in words */
+	char then[CHECK_TEXT]; /* what follows from it; may be empty */
+	u64 clock;
+	char armed[24], pending[24]; /* in memory */
+	char buffer[2][CHECK_TEXT]; /* waiting to get there: of the vCPU's CPU, of the other */
+};
+
+struct check_trace {
+	const struct lazytsc_scenario *scenario;
+	struct check_subject subject;
+	unsigned int cell;
+	struct check_step *step;
+	unsigned int steps;
+	bool violated;
+	struct lazytsc_broken broken; /* rule 0: an assertion, and its text: */
+	char failed[CHECK_TEXT];
+	char command[4096]; /* replays it */
+};
+
+/*
+ * Performs a path. Returns false, with a line on stderr, when a step of it cannot be performed or
+ * there is no memory.
+ */
+bool check_trace(struct check_trace *t, const struct check_subject *subject,
+		 const struct lazytsc_scenario *s, unsigned int cell,
+		 const struct lazytsc_step *path, unsigned int steps);
+void check_trace_fini(struct check_trace *t);
+
+void check_trace_print(FILE *to, const struct check_trace *t);
+json_t *check_trace_json(const struct check_trace *t);
+/* An SVG picture. */
+void check_trace_chart(FILE *to, const struct check_trace *t);
+
+#endif

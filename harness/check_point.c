@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "check_point.h"
+#include "cli.h"
+
+struct entry {
+	const struct lazytsc_scenario *scenario;
+	unsigned int cell;
+	struct lazytsc_explored result;
+};
+
+struct check_point {
+	struct entry *entry;
+	size_t entries, room;
+	bool sorted;
+	FILE *file; /* where further ones go */
+	const char *name;
+	bool failed;
+};
+
+static const char *const outcomes[] = {
+	[LAZYTSC_HOLDS] = "holds", [LAZYTSC_VIOLATED] = "violated",   [LAZYTSC_BOUNDED] = "bounded",
+	[LAZYTSC_CYCLE] = "cycle", [LAZYTSC_NO_MEMORY] = "no memory",
+};
+
+/* Which program this is: its own bytes. */
+static void program(char text[17])
+{
+	XXH3_state_t state;
+	char buffer[65536];
+	FILE *f = fopen("/proc/self/exe", "rb");
+	size_t n;
+
+	XXH3_64bits_reset(&state);
+	while (f && (n = fread(buffer, 1, sizeof(buffer), f)))
+		XXH3_64bits_update(&state, buffer, n);
+	if (f)
+		fclose(f);
+	snprintf(text, 17, "%016llx", (unsigned long long)XXH3_64bits_digest(&state));
+}
+
+struct check_point *check_point_new(void)
+{
+	return calloc(1, sizeof(struct check_point));
+}
+
+void check_point_free(struct check_point *point)
+{
+	for (size_t i = 0; point && i < point->entries; i++)
+		lazytsc_explored_fini(&point->entry[i].result);
+	if (point && point->file)
+		fclose(point->file);
+	free(point ? point->entry : NULL);
+	free(point);
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+	int names = strcmp(x->scenario->name, y->scenario->name);
+
+	return names ? names : (x->cell > y->cell) - (x->cell < y->cell);
+}
+
+static struct entry *find(struct check_point *point, const struct lazytsc_scenario *s,
+			  unsigned int cell)
+{
+	const struct entry key = { .scenario = s, .cell = cell };
+
+	if (!point->sorted)
+		qsort(point->entry, point->entries, sizeof(key), compare);
+	point->sorted = true;
+	return point->entries ? bsearch(&key, point->entry, point->entries, sizeof(key), compare)
+			      : NULL;
+}
+
+bool check_point_find(struct check_point *point, const struct lazytsc_scenario *s,
+		      unsigned int cell, struct lazytsc_explored *result)
+{
+	struct entry *e = find(point, s, cell);
+
+	if (!e)
+		return false;
+	*result = e->result;
+	if (e->result.path) {
+		result->path = calloc(e->result.steps + 1, sizeof(*result->path));
+		if (!result->path)
+			return false;
+		memcpy(result->path, e->result.path, e->result.steps * sizeof(*result->path));
+	}
+	return true;
+}
+
+static json_t *path_json(const struct lazytsc_explored *e)
+{
+	char *text = malloc(e->steps * (LAZYTSC_STEP_TEXT + 1) + 1), *p = text;
+	json_t *json;
+
+	if (!text)
+		return NULL;
+	*p = 0;
+	for (unsigned int i = 0; i < e->steps; i++) {
+		if (i)
+			*p++ = ' ';
+		lazytsc_step_print(e->path[i], p);
+		p += strlen(p);
+	}
+	json = json_string(text);
+	free(text);
+	return json;
+}
+
+static json_t *cell_json(const struct lazytsc_scenario *s, unsigned int cell,
+			 const struct lazytsc_explored *e)
+{
+	if (e->outcome == LAZYTSC_VIOLATED)
+		return json_pack("{s:s, s:i, s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:o}", "scenario",
+				 s->name, "cell", cell, "outcome", outcomes[e->outcome], "steps",
+				 e->steps, "switches", e->switches, "rule", e->broken.rule, "tsc",
+				 e->broken.tsc, "a", e->broken.a, "b", e->broken.b, "path",
+				 path_json(e));
+	return json_pack("{s:s, s:i, s:s, s:I, s:I, s:I, s:i}", "scenario", s->name, "cell", cell,
+			 "outcome", outcomes[e->outcome], "states", e->states, "transitions",
+			 e->transitions, "ends", e->ends, "longest", e->longest);
+}
+
+static bool parse_path(const char *text, struct lazytsc_explored *e)
+{
+	e->path = calloc(e->steps + 1, sizeof(*e->path));
+	for (unsigned int i = 0; e->path && i < e->steps; i++) {
+		text = lazytsc_step_parse(text, &e->path[i]);
+		if (!text)
+			return false;
+	}
+	return e->path && *text == 0;
+}
+
+static bool parse_counts(json_t *json, struct lazytsc_explored *e)
+{
+	json_int_t states, transitions, ends;
+	int longest;
+
+	if (json_unpack(json, "{s:I, s:I, s:I, s:i}", "states", &states, "transitions",
+			&transitions, "ends", &ends, "longest", &longest))
+		return false;
+	e->states = (u64)states;
+	e->transitions = (u64)transitions;
+	e->ends = (u64)ends;
+	e->longest = (unsigned int)longest;
+	return states >= 0 && transitions >= 0 && ends >= 0 && longest >= 0;
+}
+
+static bool parse_violation(json_t *json, struct lazytsc_explored *e)
+{
+	json_int_t rule, tsc, a, b;
+	int steps, switches;
+	const char *path;
+
+	if (json_unpack(json, "{s:i, s:i, s:I, s:I, s:I, s:I, s:s}", "steps", &steps, "switches",
+			&switches, "rule", &rule, "tsc", &tsc, "a", &a, "b", &b, "path", &path) ||
+	    steps < 0 || steps > 1 << 20 || switches < 0 || rule < 0 || rule >= LAZYTSC_RULE_COUNT)
+		return false;
+	e->steps = (unsigned int)steps;
+	e->switches = (unsigned int)switches;
+	e->broken = (struct lazytsc_broken){ (u64)tsc, (u64)a, (u64)b, (u64)rule };
+	return parse_path(path, e);
+}
+
+static bool parse_cell(json_t *json, struct entry *entry)
+{
+	const char *name, *outcome;
+	int cell;
+
+	if (json_unpack(json, "{s:s, s:i, s:s}", "scenario", &name, "cell", &cell, "outcome",
+			&outcome))
+		return false;
+	entry->scenario = lazytsc_scenario_find(name);
+	if (!entry->scenario || cell < 0 ||
+	    (unsigned int)cell >= lazytsc_scenario_cells(entry->scenario))
+		return false;
+	entry->cell = (unsigned int)cell;
+	for (unsigned int i = 0; i < sizeof(outcomes) / sizeof(outcomes[0]); i++) {
+		if (strcmp(outcome, outcomes[i]))
+			continue;
+		entry->result.outcome = i;
+		return i == LAZYTSC_VIOLATED ? parse_violation(json, &entry->result)
+					     : parse_counts(json, &entry->result);
+	}
+	return false;
+}
+
+static bool add(struct check_point *point, const struct entry *e)
+{
+	if (point->entries == point->room) {
+		size_t room = point->room ? point->room * 2 : 64;
+		struct entry *entry = realloc(point->entry, room * sizeof(*entry));
+
+		if (!entry)
+			return false;
+		point->entry = entry;
+		point->room = room;
+	}
+	point->entry[point->entries++] = *e;
+	point->sorted = false;
+	return true;
+}
+
+static json_t *header(const struct check_run *run)
+{
+	char text[17];
+
+	program(text);
+	return json_pack("{s:s, s:s, s:i, s:s, s:I}", "program", text, "variant",
+			 run->subject.variant->name, "glue", run->subject.glue, "model",
+			 run->subject.model == LAZYTSC_TSO ? "tso" : "sc", "max states",
+			 run->max_states);
+}
+
+/* The first line: takes the subject from it, or says why not. */
+static const char *parse_header(json_t *json, struct check_run *run)
+{
+	const char *by, *variant, *model;
+	const struct lazytsc_variant *v;
+	json_int_t max_states;
+	char text[17];
+	int glue;
+
+	if (json_unpack(json, "{s:s, s:s, s:i, s:s, s:I}", "program", &by, "variant", &variant,
+			"glue", &glue, "model", &model, "max states", &max_states))
+		return "no header of a checkpoint";
+	program(text);
+	if (strcmp(by, text))
+		return "written by another build of lazytsc";
+	v = lazytsc_variant_find(variant);
+	if (!v)
+		return "no such variant";
+	if (run->subject.variant &&
+	    (run->subject.variant != v || (int)run->subject.glue != glue ||
+	     run->subject.model != (strcmp(model, "sc") ? LAZYTSC_TSO : LAZYTSC_SC) ||
+	     run->max_states != (u64)max_states))
+		return "results of another variant, model or bound";
+	run->subject.variant = v;
+	run->subject.glue = (enum lazytsc_glue_defect)glue;
+	run->subject.model = strcmp(model, "sc") ? LAZYTSC_TSO : LAZYTSC_SC;
+	run->max_states = (u64)max_states;
+	return NULL;
+}
+
+static const char *parse_line(struct check_point *point, struct check_run *run, const char *line,
+			      bool first)
+{
+	json_error_t error;
+	json_t *json = json_loads(line, 0, &error);
+	struct entry e = { 0 };
+	const char *wrong = NULL;
+
+	if (!json)
+		return "not JSON";
+	if (first)
+		wrong = parse_header(json, run);
+	else if (!parse_cell(json, &e))
+		wrong = "no result of a cell";
+	else if (!add(point, &e))
+		wrong = "no memory";
+	if (wrong)
+		lazytsc_explored_fini(&e.result);
+	json_decref(json);
+	return wrong;
+}
+
+int check_point_read(struct check_point *point, struct check_run *run, const char *file,
+		     bool may_miss)
+{
+	FILE *f = fopen(file, "r");
+	char *line = NULL;
+	size_t room = 0, number = 0;
+	ssize_t length;
+	const char *wrong = NULL;
+
+	if (!f && errno == ENOENT && may_miss)
+		return CLI_OK;
+	if (!f) {
+		fprintf(stderr, "lazytsc: %s: %s\n", file, strerror(errno));
+		return CLI_BAD_INPUT;
+	}
+	while (!wrong && (length = getline(&line, &room, f)) > 0) {
+		if (line[length - 1] != '\n')
+			break; /* cut off */
+		wrong = parse_line(point, run, line, number++ == 0);
+	}
+	if (!wrong && !number)
+		wrong = "empty";
+	if (wrong)
+		fprintf(stderr, "lazytsc: %s:%zu: %s\n", file, number, wrong);
+	free(line);
+	fclose(f);
+	return wrong ? CLI_BAD_INPUT : CLI_OK;
+}
+
+static void write_line(struct check_point *point, json_t *json)
+{
+	if (!json || json_dumpf(json, point->file, JSON_COMPACT) ||
+	    fputc('\n', point->file) == EOF || fflush(point->file))
+		point->failed = true;
+	json_decref(json);
+}
+
+/* Whether a file ends in the middle of a line. */
+static bool cut_off(FILE *f)
+{
+	return !fseek(f, -1, SEEK_END) && fgetc(f) != '\n';
+}
+
+int check_point_append_to(struct check_point *point, const struct check_run *run, const char *file)
+{
+	long size;
+
+	point->name = file;
+	point->file = fopen(file, "a+");
+	if (!point->file) {
+		fprintf(stderr, "lazytsc: %s: %s\n", file, strerror(errno));
+		return CLI_BAD_INPUT;
+	}
+	if (cut_off(point->file)) {
+		/* Go back to the last whole line. */
+		size = ftell(point->file);
+		while (size > 0 && !fseek(point->file, size - 1, SEEK_SET) &&
+		       fgetc(point->file) != '\n')
+			size--;
+		if (ftruncate(fileno(point->file), size))
+			point->failed = true;
+	}
+	fseek(point->file, 0, SEEK_END);
+	if (ftell(point->file) == 0)
+		write_line(point, header(run));
+	return CLI_OK;
+}
+
+void check_point_note(struct check_point *point, const struct lazytsc_scenario *s,
+		      unsigned int cell, const struct lazytsc_explored *result)
+{
+	if (point->file)
+		write_line(point, cell_json(s, cell, result));
+}
+
+bool check_point_written(struct check_point *point)
+{
+	if (point->failed)
+		fprintf(stderr, "lazytsc: %s: cannot be written\n", point->name);
+	return !point->failed;
+}

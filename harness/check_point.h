@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What is known of cells, in a file: to resume a search, and to put shards together.
+ *
+ * JSON, one object a line. The first says what is searched and by which program: results of another
+ * program are not mixed in. Each further line is a cell that is done. A last line that was cut off
+ * is ignored.
+ */
+#ifndef LAZYTSC_CHECK_POINT_H
+#define LAZYTSC_CHECK_POINT_H
+
+#include "check.h"
+
+struct check_point;
+
+/* Nothing is known yet. NULL: no memory. */
+struct check_point *check_point_new(void);
+void check_point_free(struct check_point *point);
+
+/*
+ * Reads a file into what is known. Its subject must be that of the files read before, and of *run
+ * where that names one; else *run gets it. Returns an enum cli_status, a failure told on stderr.
+ * A file that does not exist is no failure where `may_miss`.
+ */
+int check_point_read(struct check_point *point, struct check_run *run, const char *file,
+		     bool may_miss);
+
+/* Is the cell known? Then *result is filled. */
+bool check_point_find(struct check_point *point, const struct lazytsc_scenario *s,
+		      unsigned int cell, struct lazytsc_explored *result);
+
+/* Further cells go to the end of this file. Returns an enum cli_status. */
+int check_point_append_to(struct check_point *point, const struct check_run *run, const char *file);
+void check_point_note(struct check_point *point, const struct lazytsc_scenario *s,
+		      unsigned int cell, const struct lazytsc_explored *result);
+
+/* Has all been written? A failure is told on stderr. */
+bool check_point_written(struct check_point *point);
+
+#endif

@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Counterexamples, in words. */
+#include <inttypes.h>
+#include <libsmartcols.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+
+static void append(char text[CHECK_TEXT], const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void append(char text[CHECK_TEXT], const char *fmt, ...)
+{
+	size_t at = strlen(text);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text + at, CHECK_TEXT - at, fmt, ap);
+	va_end(ap);
+}
+
+static const char *number(u64 v, char text[24])
+{
+	if (v == ~(u64)0)
+		snprintf(text, 24, "huge");
+	else
+		snprintf(text, 24, "%" PRIu64, v);
+	return text;
+}
+
+static const char *field_name(const struct lazytsc_area *area, const lazytsc_shared_t *field)
+{
+	return field == &area->armed ? "armed" : field == &area->pending ? "pending" : "reserved";
+}
+
+static void describe_choice(const struct lazytsc_cell *cell, const struct lazytsc_step_info *i,
+			    unsigned int op, char text[CHECK_TEXT])
+{
+#define X(name, words, valued) { words, valued },
+	static const struct {
+		const char *words;
+		bool valued;
+	} ops[] = { LAZYTSC_GUEST_OPS(X) };
+#undef X
+	static const char *const trips[] = { "goes straight back",
+					     "migrates; the deadline is restored first",
+					     "migrates; the area is restored first",
+					     "migrates under a VMM that knows no area" };
+	char n[24];
+
+	if (!strcmp(i->name, "guest")) {
+		const struct lazytsc_guest_step *g =
+			op < cell->scenario->prefix ? &cell->first[op] : &cell->alphabet[i->result];
+
+		append(text, "guest: %s", ops[g->op].words);
+		if (ops[g->op].valued)
+			append(text, " %s", number(g->value, n));
+	} else if (!strcmp(i->name, "in user space")) {
+		append(text, "in user space: %s", trips[i->result]);
+	} else if (i->value > 2) {
+		append(text, i->result ? "%s %s" : "%s nothing", i->name, number(i->result, n));
+	} else {
+		append(text, "%s: %s", i->name, number(i->result, n));
+	}
+}
+
+static void describe(const struct lazytsc_cell *cell, const struct lazytsc_area *area,
+		     const struct lazytsc_step_info *i, unsigned int op, char text[CHECK_TEXT])
+{
+	char n[24];
+
+	switch (i->op) {
+	case LAZYTSC_OP_LOAD:
+		append(text, "load %s: %s", field_name(area, i->field), number(i->result, n));
+		if (i->forwarded)
+			append(text, ", from its own store buffer");
+		break;
+	case LAZYTSC_OP_STORE:
+		append(text, i->step.drain ? "%s = %s reaches memory" : "store %s = %s",
+		       field_name(area, i->field), number(i->value, n));
+		break;
+	case LAZYTSC_OP_MB:
+		append(text, "full barrier");
+		break;
+	case LAZYTSC_OP_CHOOSE:
+		describe_choice(cell, i, op, text);
+		break;
+	default:
+		append(text, "%s", i->name);
+		break;
+	}
+}
+
+/* What has changed besides shared memory, in words. */
+static void describe_change(const struct lazytsc_world *was, const struct lazytsc_world *is,
+			    char text[CHECK_TEXT])
+{
+	char n[24];
+
+	if (is->timer != was->timer || is->host.lazy != was->host.lazy) {
+		if (!is->timer)
+			append(text, "no host timer; ");
+		else
+			append(text, "%s timer at %s; ", is->host.lazy ? "lazy" : "plain",
+			       number(is->timer, n));
+	}
+	if (is->mon.inflights > was->mon.inflights)
+		append(text, "injects for %s; ",
+		       number(is->mon.inflight[is->mon.inflights - 1].deadline, n));
+	if (is->irr && !was->irr)
+		append(text, "interrupt in IRR; ");
+	if (!is->irr && was->irr)
+		append(text, "interrupt taken; ");
+	if (was->mon.in_set && !is->mon.in_set && is->deciding == was->deciding && !is->in_host)
+		append(text, "a skip; ");
+	if (is->blocked != was->blocked)
+		append(text, is->blocked ? "blocked; " : "awake; ");
+	if (strlen(text) >= 2)
+		text[strlen(text) - 2] = 0;
+}
+
+static void show_buffer(const struct lazytsc_stepper *s, unsigned int cpu, char text[CHECK_TEXT])
+{
+	const struct lazytsc_area *area = lazytsc_stepper_shared(s);
+
+	text[0] = 0;
+	for (unsigned int i = 0; i < lazytsc_stepper_buffered(s, cpu); i++) {
+		const lazytsc_shared_t *field;
+		char n[24];
+		u64 value;
+
+		lazytsc_stepper_buffer(s, cpu, i, &field, &value);
+		append(text, "%s%s=%s", i ? " " : "", field_name(area, field), number(value, n));
+	}
+}
+
+static enum check_lane lane(const struct lazytsc_step_info *i, const struct lazytsc_world *was)
+{
+	if (i->step.cpu == 0)
+		return was->in_host ? CHECK_HOST : CHECK_GUEST;
+	return i->step.cpu == 1 ? CHECK_OTHER : CHECK_TIME;
+}
+
+/* Performs one step, and tells it. */
+static void tell(struct check_step *to, const struct lazytsc_cell *cell, struct lazytsc_stepper *s,
+		 struct lazytsc_step step, unsigned int *op)
+{
+	const struct lazytsc_world was = *(struct lazytsc_world *)lazytsc_stepper_common(s);
+	const struct lazytsc_area *area = lazytsc_stepper_shared(s);
+	const struct lazytsc_world *is = lazytsc_stepper_common(s);
+
+	lazytsc_stepper_perform(s, step);
+	to->info = lazytsc_stepper_last(s);
+	to->lane = lane(&to->info, &was);
+	describe(cell, area, &to->info, *op, to->what);
+	if (to->info.op == LAZYTSC_OP_CHOOSE && !strcmp(to->info.name, "guest"))
+		++*op;
+	describe_change(&was, is, to->then);
+	to->clock = is->clock;
+	number(lazytsc_stepper_memory(s, &area->armed), to->armed);
+	number(lazytsc_stepper_memory(s, &area->pending), to->pending);
+	for (unsigned int cpu = 0; cpu < 2; cpu++)
+		show_buffer(s, cpu, to->buffer[cpu]);
+}
+
+static void command(struct check_trace *t, const struct lazytsc_step *path, unsigned int steps)
+{
+	size_t at = (size_t)snprintf(t->command, sizeof(t->command),
+				     "lazytsc check --variant %s%s --scenario %s --cell %u "
+				     "--replay \"",
+				     t->subject.variant->name,
+				     t->subject.model == LAZYTSC_SC ? " --model sc" : "",
+				     t->scenario->name, t->cell);
+
+	for (unsigned int i = 0; i < steps && at < sizeof(t->command); i++) {
+		char text[LAZYTSC_STEP_TEXT];
+
+		lazytsc_step_print(path[i], text);
+		at += (size_t)snprintf(t->command + at, sizeof(t->command) - at, "%s%s",
+				       i ? " " : "", text);
+	}
+	if (at < sizeof(t->command))
+		snprintf(t->command + at, sizeof(t->command) - at, "\"");
+}
+
+static bool perform_all(struct check_trace *t, const struct lazytsc_cell *cell,
+			struct lazytsc_stepper *s, const struct lazytsc_step *path,
+			unsigned int steps)
+{
+	struct lazytsc_world *w = lazytsc_stepper_common(s);
+	unsigned int op = 0;
+
+	for (unsigned int i = 0; i < steps; i++) {
+		if (!lazytsc_stepper_is_enabled(s, path[i])) {
+			char text[LAZYTSC_STEP_TEXT];
+
+			lazytsc_step_print(path[i], text);
+			fprintf(stderr, "lazytsc check: step %u, '%s', is not possible there\n",
+				i + 1, text);
+			return false;
+		}
+		tell(&t->step[i], cell, s, path[i], &op);
+		t->steps = i + 1;
+	}
+	if (lazytsc_stepper_enabled(s, NULL, 0) == 0)
+		lazytsc_world_end(w, t->scenario);
+	t->violated = lazytsc_violated(s);
+	t->broken = w->mon.broken;
+	for (unsigned int cpu = 0; cpu < 2; cpu++) {
+		struct lazytsc_step_info info = lazytsc_stepper_pending(s, cpu);
+
+		if (info.op == LAZYTSC_OP_FAIL)
+			append(t->failed, "%s:%d: assertion failed: %s", info.file, info.line,
+			       info.name);
+	}
+	return true;
+}
+
+bool check_trace(struct check_trace *t, const struct check_subject *subject,
+		 const struct lazytsc_scenario *s, unsigned int cell_number,
+		 const struct lazytsc_step *path, unsigned int steps)
+{
+	struct lazytsc_cell *cell = calloc(1, sizeof(*cell));
+	struct lazytsc_stepper *stepper = NULL;
+	bool ok = false;
+
+	memset(t, 0, sizeof(*t));
+	t->scenario = s;
+	t->subject = *subject;
+	t->cell = cell_number;
+	t->step = calloc(steps + 1, sizeof(*t->step));
+	if (cell && t->step) {
+		lazytsc_cell_init(cell, s, cell_number, subject->variant, subject->glue);
+		stepper = lazytsc_cell_stepper(cell, subject->model);
+	}
+	if (stepper) {
+		command(t, path, steps);
+		ok = perform_all(t, cell, stepper, path, steps);
+	} else {
+		fputs("lazytsc check: no memory\n", stderr);
+	}
+	lazytsc_stepper_free(stepper);
+	free(cell);
+	if (!ok)
+		check_trace_fini(t);
+	return ok;
+}
+
+void check_trace_fini(struct check_trace *t)
+{
+	free(t->step);
+	memset(t, 0, sizeof(*t));
+}
+
+static void verdict(const struct check_trace *t, char text[CHECK_TEXT])
+{
+	text[0] = 0;
+	if (t->broken.rule)
+		lazytsc_broken_text(&t->broken, text, CHECK_TEXT);
+	else
+		append(text, "%s", t->violated ? t->failed : "nothing is violated");
+}
+
+static void cell_text(struct libscols_line *line, size_t column, const char *prefix,
+		      const char *text)
+{
+	char *both;
+
+	if (asprintf(&both, "%s%s", text[0] ? prefix : "", text) >= 0)
+		scols_line_refer_data(line, column, both);
+}
+
+static void add_line(struct libscols_table *tb, const struct check_step *s, unsigned int i)
+{
+	struct libscols_line *line = scols_table_new_line(tb, NULL);
+	char text[CHECK_TEXT];
+
+	snprintf(text, sizeof(text), "%u", i + 1);
+	cell_text(line, 0, "", text);
+	snprintf(text, sizeof(text), "%" PRIu64, s->clock);
+	cell_text(line, 1, "", text);
+	cell_text(line, s->lane == CHECK_GUEST || s->lane == CHECK_HOST ? 2 : 3,
+		  s->lane == CHECK_HOST	  ? "  host: "
+		  : s->lane == CHECK_TIME ? "    -- "
+					  : "",
+		  s->what);
+	snprintf(text, sizeof(text), "%s %s", s->armed, s->pending);
+	cell_text(line, 4, "", text);
+	cell_text(line, 5, "", s->buffer[0]);
+	cell_text(line, 6, "", s->buffer[1]);
+	cell_text(line, 7, "", s->then);
+	snprintf(text, sizeof(text), "%s:%d", s->info.file, s->info.line);
+	cell_text(line, 8, "", text);
+}
+
+void check_trace_print(FILE *to, const struct check_trace *t)
+{
+	static const char *const names[] = { "step",
+					     "TSC",
+					     "vCPU's CPU",
+					     "other CPU",
+					     "armed pending",
+					     "vCPU's buffer",
+					     "other's buffer",
+					     "so",
+					     "at" };
+	struct libscols_table *tb = scols_new_table();
+	char text[CHECK_TEXT];
+
+	verdict(t, text);
+	fprintf(to, "%s: %s\n\n", t->scenario->name, text);
+	if (!tb)
+		return;
+	scols_table_set_termforce(tb, SCOLS_TERMFORCE_NEVER);
+	scols_table_set_column_separator(tb, "  ");
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		scols_table_new_column(tb, names[i], 0, i < 2 ? SCOLS_FL_RIGHT : 0);
+	for (unsigned int i = 0; i < t->steps; i++)
+		add_line(tb, &t->step[i], i);
+	scols_table_set_stream(tb, to);
+	scols_print_table(tb);
+	scols_unref_table(tb);
+	fprintf(to, "\n%s\n", text);
+	fprintf(to, "Again: %s\n", t->command);
+}
+
+json_t *check_trace_json(const struct check_trace *t)
+{
+	static const char *const lanes[] = { "guest", "host", "other", "time" };
+	json_t *o = json_object(), *steps = json_array();
+	char text[CHECK_TEXT];
+
+	verdict(t, text);
+	json_object_set_new(o, "scenario", json_string(t->scenario->name));
+	json_object_set_new(o, "cell", json_integer(t->cell));
+	json_object_set_new(o, "requirement",
+			    t->broken.rule ? json_string(lazytsc_rule_requirement(
+						     (enum lazytsc_rule)t->broken.rule))
+					   : json_null());
+	json_object_set_new(o, "says", json_string(text));
+	json_object_set_new(o, "replay", json_string(t->command));
+	for (unsigned int i = 0; i < t->steps; i++) {
+		const struct check_step *s = &t->step[i];
+
+		json_array_append_new(
+			steps, json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:i}",
+					 "lane", lanes[s->lane], "what", s->what, "then", s->then,
+					 "tsc", (json_int_t)s->clock, "armed", s->armed, "pending",
+					 s->pending, "vcpu_buffer", s->buffer[0], "other_buffer",
+					 s->buffer[1], "file", s->info.file, "line", s->info.line));
+	}
+	json_object_set_new(o, "steps", steps);
+	return o;
+}

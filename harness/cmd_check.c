@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <argp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "check_point.h"
+#include "cli.h"
+#include "commands.h"
+
+#define MAX_SCENARIOS 64
+
+enum {
+	OPT_VARIANT = 256,
+	OPT_MODEL,
+	OPT_FULL,
+	OPT_SHARD,
+	OPT_CHECKPOINT,
+	OPT_MAX_STATES,
+	OPT_JSON,
+	OPT_LIST,
+	OPT_CELL,
+	OPT_REPLAY
+};
+
+struct arguments {
+	struct check_run run;
+	const struct lazytsc_scenario *scenario[MAX_SCENARIOS];
+	size_t scenarios;
+	const char *checkpoint, *replay;
+	unsigned int cell;
+	bool full, json, list;
+};
+
+static const struct argp_option options[] = {
+	{ "scenario", 's', "NAME", 0, "This scenario; may be repeated (default: all; see --list)",
+	  0 },
+	{ "variant", OPT_VARIANT, "NAME", 0, "Which variant of the protocol (default: lazy)", 0 },
+	{ "model", OPT_MODEL, "tso|sc", 0, "The memory model (default: tso, that is x86-TSO)", 0 },
+	{ "full", OPT_FULL, NULL, 0, "The large scenarios too", 0 },
+	{ "shard", OPT_SHARD, "I/N", 0, "The I-th of N parts, 0 <= I < N; see lazytsc merge", 0 },
+	{ "checkpoint", OPT_CHECKPOINT, "FILE", 0,
+	  "Note cells there as they are done, and do not search again those it has", 0 },
+	{ "max-states", OPT_MAX_STATES, "N", 0, "Stop in a cell after N states (status 3)", 0 },
+	{ "jobs", 'j', "N", 0, "Threads (default: one for each CPU)", 0 },
+	{ "json", OPT_JSON, NULL, 0, "Print JSON", 0 },
+	{ "list", OPT_LIST, NULL, 0, "List scenarios and variants", 0 },
+	{ "cell", OPT_CELL, "N", 0, "With --replay: the scenario's cell", 0 },
+	{ "replay", OPT_REPLAY, "STEPS", 0, "Perform these steps, as a counterexample gives them",
+	  0 },
+	{ 0 },
+};
+
+static const char doc[] = "Search the states of the lazy TSC deadline's protocol, guest and host, "
+			  "for one that breaks "
+			  "a requirement.\v"
+			  "The scenarios' bounds are printed; within them the search is "
+			  "exhaustive. Where a "
+			  "requirement is broken, the smallest counterexample is shown step by "
+			  "step.\n\n"
+			  "Exit status: 0 nothing is violated; 1 wrong usage; 2 a checkpoint "
+			  "cannot be read or "
+			  "written; 3 stopped at a bound; 42 a violation was found.";
+
+static unsigned long parse_number(struct argp_state *state, const char *arg, unsigned long least)
+{
+	char *end;
+	unsigned long n = strtoul(arg, &end, 10);
+
+	if (end == arg || *end || *arg == '-' || n < least)
+		argp_error(state, "not a number of at least %lu: '%s'", least, arg);
+	return n;
+}
+
+static void parse_shard(struct argp_state *state, const char *arg, struct check_run *run)
+{
+	int end = 0;
+
+	if (sscanf(arg, "%u/%u%n", &run->shard, &run->shards, &end) != 2 || arg[end] ||
+	    run->shard >= run->shards)
+		argp_error(state, "--shard is I/N with 0 <= I < N, not '%s'", arg);
+}
+
+static void parse_scenario(struct argp_state *state, const char *arg, struct arguments *a)
+{
+	const struct lazytsc_scenario *s = lazytsc_scenario_find(arg);
+
+	if (!s)
+		argp_error(state, "no scenario '%s'; see --list", arg);
+	else if (a->scenarios == MAX_SCENARIOS)
+		argp_error(state, "too many scenarios");
+	else
+		a->scenario[a->scenarios++] = s;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct arguments *a = state->input;
+
+	switch (key) {
+	case 's':
+		parse_scenario(state, arg, a);
+		break;
+	case OPT_VARIANT:
+		a->run.subject.variant = lazytsc_variant_find(arg);
+		if (!a->run.subject.variant)
+			argp_error(state, "no variant '%s'; see --list", arg);
+		break;
+	case OPT_MODEL:
+		if (strcmp(arg, "tso") && strcmp(arg, "sc"))
+			argp_error(state, "--model is tso or sc, not '%s'", arg);
+		a->run.subject.model = strcmp(arg, "sc") ? LAZYTSC_TSO : LAZYTSC_SC;
+		break;
+	case OPT_FULL:
+		a->full = true;
+		break;
+	case OPT_SHARD:
+		parse_shard(state, arg, &a->run);
+		break;
+	case OPT_CHECKPOINT:
+		a->checkpoint = arg;
+		break;
+	case OPT_MAX_STATES:
+		a->run.max_states = parse_number(state, arg, 1);
+		break;
+	case 'j':
+		a->run.threads = (unsigned int)parse_number(state, arg, 1);
+		break;
+	case OPT_JSON:
+		a->json = true;
+		break;
+	case OPT_LIST:
+		a->list = true;
+		break;
+	case OPT_CELL:
+		a->cell = (unsigned int)parse_number(state, arg, 0);
+		break;
+	case OPT_REPLAY:
+		a->replay = arg;
+		break;
+	case ARGP_KEY_ARG:
+		argp_error(state, "what is '%s'?", arg);
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static int list(void)
+{
+	const struct lazytsc_scenario *s;
+	const struct lazytsc_variant *v;
+
+	puts("Scenarios:");
+	for (unsigned int i = 0; (s = lazytsc_scenario_at(i)); i++)
+		printf("  %-14s %s%s\n", s->name, s->full ? "(--full) " : "", s->summary);
+	puts("Variants:");
+	for (unsigned int i = 0; (v = lazytsc_variant_at(i)); i++)
+		printf("  %-14s %s\n", v->name, v->summary);
+	return CLI_OK;
+}
+
+static void print_json(json_t *json)
+{
+	json_dumpf(json, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(json);
+}
+
+static struct lazytsc_step *parse_path(const char *text, unsigned int *steps)
+{
+	struct lazytsc_step *path = calloc(strlen(text) + 1, sizeof(*path));
+
+	*steps = 0;
+	while (path && text && text[strspn(text, " \t\n")]) {
+		text = lazytsc_step_parse(text, &path[*steps]);
+		if (text)
+			++*steps;
+	}
+	if (path && text)
+		return path;
+	fprintf(stderr, "lazytsc check: --replay: step %u is none\n", *steps + 1);
+	free(path);
+	return NULL;
+}
+
+static int replay(const struct arguments *a)
+{
+	struct check_trace t;
+	unsigned int steps;
+	struct lazytsc_step *path;
+	int status = CLI_MISMATCH;
+
+	if (a->scenarios != 1 || a->cell >= lazytsc_scenario_cells(a->scenario[0])) {
+		fputs("lazytsc check: --replay needs one --scenario, and a --cell that it has\n",
+		      stderr);
+		return CLI_MISMATCH;
+	}
+	path = parse_path(a->replay, &steps);
+	if (!path)
+		return CLI_MISMATCH;
+	if (check_trace(&t, &a->run.subject, a->scenario[0], a->cell, path, steps)) {
+		if (a->json)
+			print_json(check_trace_json(&t));
+		else
+			check_trace_print(stdout, &t);
+		status = t.violated ? CLI_VIOLATION : CLI_OK;
+		check_trace_fini(&t);
+	}
+	free(path);
+	return status;
+}
+
+/* The smallest counterexample of all scenarios; NULL: there is none. */
+static const struct check_result *smallest(const struct check_result *results, size_t n)
+{
+	const struct check_result *best = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct lazytsc_explored *v = &results[i].violation;
+
+		if (results[i].outcome != LAZYTSC_VIOLATED)
+			continue;
+		if (!best || v->steps < best->violation.steps ||
+		    (v->steps == best->violation.steps && v->switches < best->violation.switches))
+			best = &results[i];
+	}
+	return best;
+}
+
+static void report(const struct arguments *a, const struct check_result *results)
+{
+	const struct check_result *worst = smallest(results, a->scenarios);
+	json_t *json = a->json ? check_json(&a->run, results, a->scenarios) : NULL;
+	struct check_trace t;
+
+	if (!a->json)
+		check_print(stdout, &a->run, results, a->scenarios);
+	if (worst && check_trace(&t, &a->run.subject, worst->scenario, worst->cell,
+				 worst->violation.path, worst->violation.steps)) {
+		if (a->json) {
+			json_object_set_new(json, "counterexample", check_trace_json(&t));
+		} else {
+			putchar('\n');
+			check_trace_print(stdout, &t);
+		}
+		check_trace_fini(&t);
+	}
+	if (a->json)
+		print_json(json);
+	else if (!worst && !a->full)
+		puts("More of the same kind with larger bounds: --full.");
+}
+
+static int run(struct arguments *a)
+{
+	struct check_result results[MAX_SCENARIOS];
+	struct check_point *point = check_point_new();
+	int status = point ? CLI_OK : CLI_BOUNDED;
+
+	if (a->checkpoint && point) {
+		status = check_point_read(point, &a->run, a->checkpoint, true);
+		if (status == CLI_OK)
+			status = check_point_append_to(point, &a->run, a->checkpoint);
+	}
+	if (status == CLI_OK)
+		status = check_scenarios(&a->run, point, a->scenario, a->scenarios, results);
+	if (status == CLI_OK) {
+		report(a, results);
+		status = check_status(results, a->scenarios);
+		check_results_fini(results, a->scenarios);
+	}
+	check_point_free(point);
+	return status;
+}
+
+static void choose_scenarios(struct arguments *a)
+{
+	const struct lazytsc_scenario *s;
+
+	for (unsigned int i = 0; (s = lazytsc_scenario_at(i)) && a->scenarios < MAX_SCENARIOS; i++)
+		if (a->full || !s->full)
+			a->scenario[a->scenarios++] = s;
+}
+
+int cmd_check(int argc, char **argv)
+{
+	static const struct argp argp = { options, parse, NULL, doc, NULL, NULL, NULL };
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	struct arguments a = {
+		.run = { .subject = { .variant = &lazytsc_variant_lazy, .model = LAZYTSC_TSO },
+			 .shards = 1,
+			 .threads = cpus > 0 ? (unsigned int)cpus : 1,
+			 .progress = isatty(STDERR_FILENO) },
+	};
+
+	argp_err_exit_status = CLI_MISMATCH;
+	argp_parse(&argp, argc, argv, 0, NULL, &a);
+	if (a.list)
+		return list();
+	if (a.replay)
+		return replay(&a);
+	if (!a.scenarios)
+		choose_scenarios(&a);
+	return run(&a);
+}
