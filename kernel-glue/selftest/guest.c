@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The self-test's guest: a program without a kernel, in 64-bit mode with everything mapped one
+ * to one. It programs its timer as the core's guest side says, and does what the host asks for.
+ */
+#include <lazytsc/guest.h>
+
+#include "selftest.h"
+
+#define MSR_APIC_BASE	 0x1b
+#define MSR_TSC_DEADLINE 0x6e0
+#define MSR_X2APIC_EOI	 0x80b
+#define MSR_X2APIC_SVR	 0x80f
+#define MSR_X2APIC_LVTT	 0x832
+#define X2APIC_ENABLE	 (3ULL << 10)
+#define SVR_ENABLE	 0x1ff
+#define LVTT_DEADLINE	 (2U << 17)
+#define TIMER_VECTOR	 0x20
+#define GP_VECTOR	 13
+
+static volatile struct shared *const shared = (struct shared *)SHARED_ADDR;
+static struct lazytsc_guest lazy;
+
+struct gate {
+	unsigned short low, selector, flags, middle;
+	u32 high, zero;
+} __attribute__((packed));
+
+static struct gate idt[TIMER_VECTOR + 1];
+
+struct frame {
+	u64 rip, cs, rflags, rsp, ss;
+};
+
+static u64 rdtsc(void)
+{
+	u32 lo, hi;
+
+	asm volatile("rdtsc" : "=a"(lo), "=d"(hi));
+	return (u64)hi << 32 | lo;
+}
+
+static void wrmsr(u32 msr, u64 v)
+{
+	asm volatile("wrmsr" : : "c"(msr), "a"((u32)v), "d"((u32)(v >> 32)) : "memory");
+}
+
+static u64 rdmsr(u32 msr)
+{
+	u32 lo = 0, hi = 0;
+
+	asm volatile("rdmsr" : "+a"(lo), "+d"(hi) : "c"(msr) : "memory");
+	return (u64)hi << 32 | lo;
+}
+
+__attribute__((interrupt)) static void timer_interrupt(struct frame *f)
+{
+	(void)f;
+	shared->interrupts++;
+	shared->irq_tsc = rdtsc();
+	wrmsr(MSR_X2APIC_EOI, 0);
+}
+
+/* RDMSR and WRMSR are two bytes. */
+__attribute__((interrupt)) static void gp_fault(struct frame *f, u64 code)
+{
+	(void)code;
+	shared->faults++;
+	f->rip += 2;
+}
+
+static void set_gate(int vector, u64 handler)
+{
+	idt[vector] = (struct gate){
+		.low = handler,
+		.selector = CODE_SEL,
+		.flags = 0x8e00,
+		.middle = handler >> 16,
+		.high = handler >> 32,
+	};
+}
+
+static void start(void)
+{
+	struct {
+		unsigned short limit;
+		u64 base;
+	} __attribute__((packed)) idtr = { sizeof(idt) - 1, (u64)idt };
+
+	set_gate(TIMER_VECTOR, (u64)timer_interrupt);
+	set_gate(GP_VECTOR, (u64)gp_fault);
+	asm volatile("lidt %0" : : "m"(idtr));
+	wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | X2APIC_ENABLE);
+	wrmsr(MSR_X2APIC_SVR, SVR_ENABLE);
+	wrmsr(MSR_X2APIC_LVTT, LVTT_DEADLINE | TIMER_VECTOR);
+	asm volatile("sti");
+}
+
+/* Interrupts off from the store to the MSR write, as the core wants it. */
+static void set_deadline(u64 t)
+{
+	asm volatile("cli");
+	if (lazytsc_guest_set(&lazy, t))
+		wrmsr(MSR_TSC_DEADLINE, t);
+	asm volatile("sti");
+}
+
+static void set_all(void)
+{
+	u64 now = rdtsc(), writes = lazy.writes, t = 0;
+
+	for (int i = 0; i < 8 && shared->arg[i]; i++) {
+		t = now + shared->arg[i];
+		set_deadline(t);
+	}
+	shared->result[0] = lazy.writes - writes;
+	shared->result[1] = t;
+}
+
+static void spin_until(u64 t)
+{
+	while (rdtsc() < t)
+		asm volatile("pause");
+}
+
+static void wait_halted(void)
+{
+	u64 before = shared->interrupts, woken = 0;
+
+	for (;;) {
+		asm volatile("cli" : : : "memory");
+		if (shared->interrupts != before)
+			break;
+		asm volatile("sti; hlt" : : : "memory");
+		woken++;
+	}
+	asm volatile("sti");
+	shared->result[0] = woken;
+	shared->result[1] = shared->interrupts;
+	shared->result[2] = shared->irq_tsc;
+}
+
+static void hostile(u64 until)
+{
+	volatile u64 *area = (volatile u64 *)lazy.area;
+	u64 x = 1;
+
+	while (rdtsc() < until) {
+		x = x * 6364136223846793005ULL + 1442695040888963407ULL;
+		area[0] = x & 1 ? x : rdtsc() + (x >> 44);
+		area[1] = x & 2 ? x : rdtsc() + (x >> 44);
+		if ((x >> 8) % 64 == 0)
+			wrmsr(MSR_TSC_DEADLINE, rdtsc() + (x >> 44));
+	}
+	area[0] = 0;
+	area[1] = 0;
+	wrmsr(MSR_TSC_DEADLINE, 0);
+}
+
+static void execute(void)
+{
+	u64 before = shared->faults;
+
+	switch ((enum command)shared->command) {
+	case CMD_START:
+		start();
+		break;
+	case CMD_WRMSR:
+		wrmsr(shared->arg[0], shared->arg[1]);
+		shared->result[0] = shared->faults - before;
+		break;
+	case CMD_RDMSR:
+		shared->result[1] = rdmsr(shared->arg[0]);
+		shared->result[0] = shared->faults - before;
+		break;
+	case CMD_ENABLE: {
+		u64 gpa = shared->arg[0];
+
+		wrmsr(LAZYTSC_MSR, lazytsc_guest_enable(&lazy, (struct lazytsc_area *)gpa, gpa));
+		shared->result[0] = shared->faults - before;
+		break;
+	}
+	case CMD_SET:
+		set_all();
+		break;
+	case CMD_WAIT:
+		spin_until(rdtsc() + shared->arg[0]);
+		shared->result[0] = shared->interrupts;
+		shared->result[1] = shared->irq_tsc;
+		break;
+	case CMD_HLT:
+		wait_halted();
+		break;
+	case CMD_PENDING:
+		lazytsc_store(&lazy.area->pending, shared->arg[0]);
+		break;
+	case CMD_HOSTILE:
+		hostile(rdtsc() + shared->arg[0]);
+		break;
+	}
+}
+
+void entry(void);
+void entry(void)
+{
+	for (;;) {
+		asm volatile("outb %%al, %0" : : "i"(DONE_PORT) : "memory");
+		execute();
+	}
+}

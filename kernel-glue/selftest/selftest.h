@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the self-test's two halves share: the program in the host, and its guest.
+ *
+ * The host writes a command and its arguments, runs the vCPU until the guest's next OUT, and reads
+ * the results. Between the two there is no return to user space.
+ */
+#ifndef LAZYTSC_SELFTEST_H
+#define LAZYTSC_SELFTEST_H
+
+#include <lazytsc/abi.h>
+
+/* Guest physical addresses; all of them mapped one to one. */
+#define PML4_ADDR   0x1000 /* then one PDPT and one page directory */
+#define GDT_ADDR    0x4000
+#define SHARED_ADDR 0x5000
+#define STACK_ADDR  0x10000 /* grows down */
+#define CODE_ADDR   0x10000
+#define RAM_SIZE    0x200000
+#define AREA_ADDR   0x10000000 /* a memslot of its own */
+#define AREA_SIZE   0x1000
+#define NO_ADDR	    0x20000000 /* no memory there */
+
+#define DONE_PORT 0x10
+#define CODE_SEL  0x08
+#define DATA_SEL  0x10
+
+enum command {
+	CMD_START, /* x2APIC on, timer in TSC-deadline mode */
+	CMD_WRMSR, /* arg: msr, value. result: faults */
+	CMD_RDMSR, /* arg: msr. result: faults, value */
+	CMD_ENABLE, /* arg: gpa. result: faults */
+	CMD_SET, /* arg: delays, 0 ends. Sets each one. result: MSR writes, deadline set last */
+	CMD_WAIT, /* arg: delay. Spins. result: interrupts, TSC of the last one */
+	CMD_HLT, /* Waits for one interrupt with HLT. result: times woken, interrupts, its TSC */
+	CMD_PENDING, /* arg: value. Stores it in pending, with no MSR write */
+	CMD_HOSTILE, /* arg: delay. Stores nonsense in both fields until then, from a fixed seed */
+};
+
+/* Deadlines in arguments are TSC cycles from now; results are TSC values. */
+struct shared {
+	u64 command;
+	u64 arg[8];
+	u64 result[3];
+	u64 interrupts;
+	u64 irq_tsc;
+	u64 faults;
+};
+
+#endif
