@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""What `lazytsc replay` prints: JSON, CSV and table say the same; totals are sums; each key and
+option is documented; the same input gives the same bytes; the verdict and the examples' README are
+right; rfc-v3 counts as lazy on the hv timer and as rfc-v1 on the sw timer.
+
+Usage: output.py LAZYTSC SOURCE-DIRECTORY
+"""
+import csv
+import io
+import json
+import re
+import subprocess
+import sys
+
+lazytsc, source = sys.argv[1:3]
+traces = [f"{source}/harness/examples/{t}.txt.xz" for t in ("compile", "idle", "tcp-rr")]
+COUNTS = [
+    "msr_write_exits", "skips", "silent_expiries", "injections", "early_injections", "host_entries",
+]
+
+
+def run(*args):
+    return subprocess.run([lazytsc, "replay", *args], check=True, capture_output=True).stdout.decode()
+
+
+def read(path):
+    with open(f"{source}/{path}", encoding="utf-8") as f:
+        return f.read()
+
+
+def rows_of(*args):
+    out = json.loads(run("--json", *args))
+    assert out["version"] == 1, out["version"]
+    return out
+
+
+plain = rows_of("--variants", "stock,lazy,rfc-v1,rfc-v3", *traces)
+rows = plain["rows"]
+assert len(rows) == 3 * 4 * 3, len(rows)
+at = {(r["trace"], r["variant"], r["vcpu"]): r for r in rows}
+for trace in traces:
+    for variant in ("stock", "lazy", "rfc-v1", "rfc-v3"):
+        total = at[trace, variant, "total"]
+        parts = [at[trace, variant, 0], at[trace, variant, 1]]
+        for key in COUNTS:
+            assert isinstance(total[key], int)
+            assert total[key] == sum(p[key] for p in parts), (trace, variant, key)
+        for r in [total, *parts]:
+            stock = at[trace, "stock", r["vcpu"]]["host_entries"]
+            assert r["host_entries"] == r["msr_write_exits"] + r["silent_expiries"]
+            assert abs(r["host_entries_change_pct"] - 100 * (r["host_entries"] / stock - 1)) <= 0.0051
+            assert "approximate" not in r
+    for vcpu in (0, 1, "total"):
+        for key in COUNTS:
+            assert at[trace, "rfc-v3", vcpu][key] == at[trace, "lazy", vcpu][key]
+
+# The sw timer: as V1, under the same name.
+sw = rows_of("--timer", "sw", "--variants", "rfc-v1,rfc-v3", *traces)
+assert (plain["timer"], sw["timer"]) == ("hv", "sw")
+for r in sw["rows"]:
+    for key in COUNTS:
+        assert r[key] == at[r["trace"], "rfc-v1", r["vcpu"]][key], r
+
+# A figure that does not exist is null. The change against stock needs no stock among the variants.
+for r in rows_of("--variants", "bound", traces[0])["rows"]:
+    assert r["skips"] is None and isinstance(r["host_entries"], int)
+    assert r["host_entries_change_pct"] <= 0
+
+# CSV: the same rows.
+out = list(csv.DictReader(io.StringIO(run("--csv", "--variants", "stock,lazy,rfc-v1,rfc-v3,bound", *traces))))
+assert len(out) == 3 * 5 * 3
+for line in out:
+    if line["variant"] == "bound":
+        assert line["skips"] == ""
+        continue
+    vcpu = line["vcpu"] if line["vcpu"] == "total" else int(line["vcpu"])
+    r = at[line["trace"], line["variant"], vcpu]
+    for key in COUNTS:
+        assert int(line[key]) == r[key]
+    assert float(line["host_entries_change_pct"]) == r["host_entries_change_pct"]
+    assert line["approximate"] == "false"
+
+# The table: the same figures in the same order, then the verdict.
+for trace in traces:
+    text = run("--variants", "stock,lazy,rfc-v1,rfc-v3", trace)
+    heading = next(l for l in text.splitlines() if l.startswith("vcpu"))
+    names = re.split(r"  +", heading.strip())
+    table = [re.split(r"  +", l.strip()) for l in text.splitlines() if re.match(r"(\d+|total) +\w", l)]
+    assert len(table) == 12, text
+    for line in table:
+        cells = dict(zip(names, line))
+        vcpu = cells["vcpu"] if cells["vcpu"] == "total" else int(cells["vcpu"])
+        r = at[trace, cells["variant"], vcpu]
+        for key in COUNTS:
+            assert int(cells[key]) == r[key], (key, line)
+        assert float(cells["change %"]) == r["host_entries_change_pct"]
+    assert ("benefit is small" in text) == ("compile" in trace), text
+assert "leaves nothing armed" in run(traces[0])
+
+# What became of the deadlines adds up; so do the histograms.
+for t in rows_of("--hist", *traces)["traces"]:
+    over = t["overwritten_later"] + t["overwritten_earlier"] + t["overwritten_same"] + t["disarmed"]
+    assert t["writes"] - t["delivered"] - over in range(0, 3), t
+    assert sum(b["count"] for b in t["before_expiry"]) == over
+    assert sum(b["count"] for b in t["moved_later"]) == t["overwritten_later"]
+    assert sum(b["count"] for b in t["moved_earlier"]) == t["overwritten_earlier"]
+    assert t["writes"] == at[t["trace"], "stock", "total"]["msr_write_exits"]
+    assert t["delivered"] == at[t["trace"], "stock", "total"]["injections"]
+assert "moved later" in run("--hist", "--tsc-khz", "2596146", traces[1])
+
+# Same input, same bytes.
+for args in ([], ["--json", "--hist"], ["--csv"]):
+    assert run(*args, *traces) == run(*args, *traces)
+
+# Documented: each key, each option.
+doc, man = read("docs/replay.md"), read("docs/man/lazytsc-replay.1")
+keys = set(rows[0]) | {k for t in rows_of("--hist", traces[0])["traces"] for k in t} | set(plain)
+for key in keys:
+    assert re.search(rf"\b{key}\b", doc), f"{key} is not in docs/replay.md"
+for column in set(rows[0]) - {"trace", "variant", "vcpu"}:
+    assert column in man, f"{column} is not in the man page"
+for option in set(re.findall(r"--([a-z][a-z-]+)", run("--help"))) - {"help", "usage", "version"}:
+    assert f"Fl -{option}" in man, f"--{option} is not in the man page"
+    assert f"--{option}" in doc, f"--{option} is not in docs/replay.md"
+
+# The examples' README.
+readme = read("harness/examples/README.md")
+for trace in traces:
+    name = trace.rsplit("/", 1)[1]
+    writes = at[trace, "stock", "total"]["msr_write_exits"]
+    line = next(l for l in readme.splitlines() if l.startswith(f"| {name}"))
+    assert f" {writes:,} " in line, (line, writes)
+pct = at[traces[2], "lazy", "total"]["host_entries_change_pct"]
+assert f"{-pct:.0f} % fewer host entries" in readme, pct
+print("all as documented")
