@@ -6,14 +6,13 @@
 /* Times, as multiples of the slack (a microsecond). */
 #define SHORTEST_PERIOD 32
 #define CLOSE		64 /* a timer so soon after a delivery may have been merged into it */
-#define TOO_SOON	8 /* the handler of a delivery takes longer */
 
 /* TSC cycles, about an hour: with its fraction, and a sum of two, it stays within 64 bits. */
 #define LONGEST_PERIOD (1ULL << 43)
 
 /* Worth, halves, ages, chances: see docs/early.md for what each was measured to earn. */
-#define WORTH_NEW   4
-#define WORTH_MAX   64
+#define WORTH_NEW   2
+#define WORTH_MAX   8
 #define HALVES_HIT  3
 #define HALVES_MAX  12
 #define AGE_MAX	    256
@@ -65,14 +64,6 @@ static u64 in_beats(const struct lazytsc_stream *s, u64 d)
 	return (smaller(d, LONGEST_PERIOD) * (1 << FRACTION) + s->period / 2) / s->period;
 }
 
-/* A stream that has not been seen for long may have drifted. */
-static u64 tolerance(const struct lazytsc_predictor *p, const struct lazytsc_stream *s, u64 t)
-{
-	u64 unseen = in_beats(s, t > s->last ? t - s->last : 0);
-
-	return p->slack + smaller(unseen, AGE_MAX) * p->slack / AGE_MAX;
-}
-
 static void raise_chance(struct lazytsc_stream *s)
 {
 	u8 *c;
@@ -93,6 +84,13 @@ static void lower_chance(struct lazytsc_stream *s)
 	*c -= (*c + (1 << CHANCE_RATE) - 1) >> CHANCE_RATE;
 }
 
+static void advance(struct lazytsc_stream *s, u64 n)
+{
+	s->next += beats(s, n);
+	s->context = CONTEXT_NONE;
+	s->seen = false;
+}
+
 /* Go on to the first beat that is not over at t. One that has come and gone unseen was unwanted. */
 static void pass(const struct lazytsc_predictor *p, struct lazytsc_stream *s, u64 t)
 {
@@ -109,9 +107,7 @@ static void pass(const struct lazytsc_predictor *p, struct lazytsc_stream *s, u6
 	}
 	n = (late << FRACTION) / s->period + 1;
 	lower_chance(s);
-	s->next += beats(s, n);
-	s->context = CONTEXT_NONE;
-	s->seen = false;
+	advance(s, n);
 }
 
 /* A deadline on the current beat: correct phase, period and error by it. */
@@ -132,9 +128,7 @@ static void learn(const struct lazytsc_predictor *p, struct lazytsc_stream *s, u
 	if (s->period >> FRACTION < SHORTEST_PERIOD * p->slack ||
 	    s->period >> FRACTION > LONGEST_PERIOD / 2)
 		s->period = (SHORTEST_PERIOD * p->slack) << FRACTION;
-	if (unseen > AGE_MAX)
-		unseen = AGE_MAX;
-	s->next += (u64)(error * (unseen + 4) / (unseen + 64));
+	s->next += (u64)(error * (unseen + 1) / (unseen + 16));
 	s->error -= s->error >> ERROR_RATE;
 	s->error += (u32)(magnitude(error) << FRACTION) >> ERROR_RATE;
 	s->age = (u32)smaller(s->age + (u64)unseen, AGE_MAX);
@@ -246,7 +240,7 @@ static void observe(struct lazytsc_predictor *p, u64 deadline, bool due)
 		if (!s->period)
 			continue;
 		off = off_beat(s, deadline, &cur);
-		if (off > tolerance(p, s, deadline) || off >= least)
+		if (off > p->slack || off >= least)
 			continue;
 		least = off;
 		found = s;
@@ -255,6 +249,8 @@ static void observe(struct lazytsc_predictor *p, u64 deadline, bool due)
 	if (found) {
 		if (current)
 			learn(p, found, deadline);
+		if (current && due)
+			advance(found, 1);
 		return;
 	}
 	for (int i = 0; i < LAZYTSC_STREAMS; i++) {
@@ -294,8 +290,6 @@ static u64 before(const struct lazytsc_predictor *p, int stream, u64 beat)
 /* Where the beats that are ahead stand, and in which context. */
 static void look_ahead(struct lazytsc_predictor *p, u64 now, u64 *ahead, u8 kind)
 {
-	u64 from = now + TOO_SOON * p->slack;
-
 	for (int i = 0; i < LAZYTSC_STREAMS; i++) {
 		struct lazytsc_stream *s = &p->streams[i];
 
@@ -305,8 +299,8 @@ static void look_ahead(struct lazytsc_predictor *p, u64 now, u64 *ahead, u8 kind
 		ahead[i] = s->next;
 		if (s->seen)
 			ahead[i] += beats(s, 1);
-		if (distance(from, ahead[i]) > 0)
-			ahead[i] += beats(s, ((from - ahead[i]) << FRACTION) / s->period + 1);
+		if (distance(now, ahead[i]) > 0)
+			ahead[i] += beats(s, ((now - ahead[i]) << FRACTION) / s->period + 1);
 		if (ahead[i] == s->next)
 			s->context = kind | (s->next - p->delivered < CLOSE * p->slack);
 	}
