@@ -83,7 +83,7 @@ static const struct guest guests[] = {
 	  .period = { 4 * MS },
 	  .jitter = 200,
 	  .rewrites = 3,
-	  .most = 600 },
+	  .most = 1010 },
 };
 
 /* The guest runs once; what it writes is fed to both hosts. */
