@@ -54,7 +54,7 @@ static const char doc[] =
 	"count what each would have cost.\v"
 	"TRACE is the text of ftrace, trace-cmd report or perf script with msr:write_msr events "
 	"of a guest (or kvm:kvm_msr events of its host), plain or compressed with gzip, xz or "
-	"zstd; - is standard input.\n\n"
+	"zstd; - is standard input. A trace.dat of trace-cmd is read through trace-cmd.\n\n"
 	"Exit status: 0 done; 1 wrong usage; 2 a trace cannot be read or holds no deadline write "
 	"(the others are still replayed); 42 lazy broke its promise never to cost a host entry.";
 

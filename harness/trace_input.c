@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -109,22 +110,71 @@ static int open_archive(struct trace_input *in)
 	}
 }
 
+/* Read a file of trace-cmd's through trace-cmd: time stamps in full, no plugins. */
+static int open_trace_cmd(struct trace_input *in)
+{
+	int fds[2];
+
+	if (in->fd == STDIN_FILENO) {
+		snprintf(in->error, sizeof(in->error),
+			 "%s: a trace-cmd file, which cannot be read from a pipe", in->name);
+		return -1;
+	}
+	if (pipe2(fds, O_CLOEXEC) || (in->child = fork()) < 0) {
+		snprintf(in->error, sizeof(in->error), "%s: trace-cmd: %s", in->name,
+			 strerror(errno));
+		return -1;
+	}
+	if (in->child == 0) {
+		/* What it has to complain of is said in one line here. */
+		dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
+		dup2(fds[1], STDOUT_FILENO);
+		execlp("trace-cmd", "trace-cmd", "report", "-N", "-t", "-i", in->name, NULL);
+		_exit(127);
+	}
+	close(fds[1]);
+	close(in->fd);
+	in->fd = fds[0];
+	in->size = 0;
+	in->bytes = 0;
+	in->peeked = 0;
+	return 0;
+}
+
+/* trace-cmd has written all: did it succeed? */
+static int reap_trace_cmd(struct trace_input *in)
+{
+	int status = 0;
+
+	while (waitpid(in->child, &status, 0) < 0 && errno == EINTR)
+		;
+	in->child = 0;
+	if (status == 0)
+		return 0;
+	snprintf(in->error, sizeof(in->error), "%s: a trace-cmd file, %s", in->name,
+		 WIFEXITED(status) && WEXITSTATUS(status) == 127 ? "and trace-cmd, which reads it, "
+								   "is not installed"
+								 : "and `trace-cmd report` failed "
+								   "on it");
+	return -1;
+}
+
 /* Look at the file's first bytes: compressed, text, or another tool's binary format. */
 static int detect(struct trace_input *in)
 {
 	static const struct {
 		const char *magic;
 		size_t len;
-		const char *refuse; /* NULL: compressed */
+		int (*open)(struct trace_input *in); /* NULL: refuse */
+		const char *refuse;
 	} formats[] = {
-		{ "\x1f\x8b", 2, NULL },
+		{ "\x1f\x8b", 2, open_archive, NULL },
 		{ "\xfd"
 		  "7zXZ",
-		  6, NULL },
-		{ "\x28\xb5\x2f\xfd", 4, NULL },
-		{ "\x17\x08\x44tracing", 10,
-		  "a trace-cmd file; convert it with `trace-cmd report`" },
-		{ "PERFILE2", 8, "a perf.data file; convert it with `perf script`" },
+		  6, open_archive, NULL },
+		{ "\x28\xb5\x2f\xfd", 4, open_archive, NULL },
+		{ "\x17\x08\x44tracing", 10, open_trace_cmd, NULL },
+		{ "PERFILE2", 8, NULL, "a perf.data file; convert it with `perf script`" },
 	};
 
 	while (in->peeked < 16) {
@@ -140,8 +190,8 @@ static int detect(struct trace_input *in)
 		if (in->peeked < formats[i].len ||
 		    memcmp(in->raw, formats[i].magic, formats[i].len))
 			continue;
-		if (!formats[i].refuse)
-			return open_archive(in);
+		if (formats[i].open)
+			return formats[i].open(in);
 		snprintf(in->error, sizeof(in->error), "%s: %s", in->name, formats[i].refuse);
 		return -1;
 	}
@@ -182,6 +232,9 @@ void trace_input_close(struct trace_input *in)
 		archive_read_free(in->archive);
 	if (in->fd > STDIN_FILENO)
 		close(in->fd);
+	/* The closed pipe has ended it, if it was still at work. */
+	if (in->child > 0)
+		waitpid(in->child, NULL, 0);
 	free(in);
 }
 
@@ -209,6 +262,8 @@ int trace_input_fill(struct trace_input *in)
 	in->eof = n == 0;
 	in->end += n;
 	progress(in);
+	if (in->eof && in->child && reap_trace_cmd(in))
+		return -1;
 	return n > 0;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Lines of a text file, a pipe, or a .gz, .xz or .zst file (told by their first bytes, so pipes
- * can be compressed too), through one buffer of fixed size.
+ * can be compressed too), through one buffer of fixed size. A file of trace-cmd's is read by
+ * `trace-cmd report`.
  */
 #ifndef LAZYTSC_TRACE_INPUT_H
 #define LAZYTSC_TRACE_INPUT_H
@@ -10,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/types.h>
 
 /* A line that is longer than this is handed out cut, and marked so. */
 #define TRACE_INPUT_BUFFER (256 * 1024)
@@ -20,6 +22,7 @@ struct trace_input {
 	bool skip_rest; /* of a line that was too long */
 	int fd;
 	struct archive *archive; /* NULL: not compressed */
+	pid_t child; /* trace-cmd, which writes to fd; 0: none */
 	size_t peeked; /* bytes at the buffer's start that the decompressor has not seen yet */
 	uint64_t bytes; /* read from the file */
 	uint64_t size; /* of the file; 0: not known */

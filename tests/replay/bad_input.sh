@@ -17,11 +17,12 @@ fail() {
 	failed=1
 }
 
-# run STATUS ARGUMENT...: the command ends with this status; its output goes to out and err.
+# run STATUS ARGUMENT...: the command ends with this status; its output goes to out and err. $path,
+# where set, is the command's PATH.
 run() {
 	local want=$1 got
 	shift
-	"$lazytsc" replay "$@" >out 2>err
+	PATH=${path:-$PATH} "$lazytsc" replay "$@" >out 2>err
 	got=$?
 	[ $got = "$want" ] || fail "status $got, expected $want: replay $*: $(cat err)"
 	if [ "$want" = 2 ] && [ "$(wc -l <err)" != 1 ]; then
@@ -100,9 +101,20 @@ says err 'no TSC-deadline write'
 sed 's/, value.*//' good.txt >cut.txt
 run 2 cut.txt
 says err 'cut.txt:3: damaged deadline write'
+# A file of trace-cmd's: what trace-cmd prints is read, its failure and its absence are told.
 printf '\x17\x08\x44tracing and more of it' >trace.dat
-run 2 trace.dat
-says err 'trace.dat'
+mkdir bin
+path=$dir/bin run 2 trace.dat
+says err 'trace.dat: a trace-cmd file, and trace-cmd, which reads it, is not installed'
+printf '#!/bin/sh\necho "$*" >args; /bin/cat good.txt\n' >bin/trace-cmd
+chmod +x bin/trace-cmd
+PATH=$dir/bin:$PATH total lazy 2 3 1 1 trace.dat
+says args '-i trace.dat'
+printf '#!/bin/sh\n/bin/cat good.txt; echo what >&2; exit 3\n' >bin/trace-cmd
+path=$dir/bin:$PATH run 2 trace.dat
+says err 'report` failed on it'
+run 2 - <trace.dat
+says err 'cannot be read from a pipe'
 printf 'PERFILE2 and more of it here' >perf.data
 run 2 perf.data
 says err 'perf script'
