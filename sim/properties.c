@@ -177,7 +177,11 @@ void lazytsc_mon_set_skip(struct lazytsc_monitor *m, u64 tsc, u64 t, u64 armed)
 
 void lazytsc_mon_trap(struct lazytsc_monitor *m, u64 tsc, u64 v, u64 pending)
 {
-	guest_runs(m, tsc);
+	tick(m, tsc);
+	m->repeats = 0;
+	/* Decided after the guest had left for this write, and not due: it must be dropped now. */
+	for (unsigned int i = 0; i < m->inflights; i++)
+		m->inflight[i].replaced = m->inflight[i].early && tsc < m->inflight[i].deadline;
 	/* A raced silent expiry is not charged: the stock timer would have delivered there. */
 	m->silent_open = 0;
 	if (!m->in_set || m->arm[0].deadline != v)
@@ -442,6 +446,8 @@ void lazytsc_mon_delivered(struct lazytsc_monitor *m, u64 tsc)
 		fail(m, tsc, LAZYTSC_RULE_MASKED, f.deadline, tsc);
 	if (m->lapic_off)
 		unwanted(m, tsc, f.deadline);
+	if (f.replaced)
+		fail(m, tsc, LAZYTSC_RULE_FIRED_AFTER_REWRITE, f.deadline, wanted(m));
 	if (f.serial <= m->taken && !m->wild)
 		fail(m, tsc, LAZYTSC_RULE_TWICE, f.deadline, wanted(m));
 	if (!m->irr) {
@@ -461,7 +467,7 @@ void lazytsc_mon_dropped(struct lazytsc_monitor *m, u64 tsc)
 	if (!m->inflights)
 		return;
 	f = pop(m);
-	if (!f.masked && !m->masked && !m->lapic_off && f.serial == m->serial)
+	if (!f.masked && !m->masked && !m->lapic_off && !m->host_trap && f.serial == m->serial)
 		fail(m, tsc, LAZYTSC_RULE_DROPPED, f.deadline, tsc);
 	expect(m);
 }
@@ -525,12 +531,18 @@ static void count_from(struct lazytsc_monitor *m, u64 tsc)
 	expect(m);
 }
 
+/* The thread has come back from user space. */
+static void back(struct lazytsc_monitor *m, u64 tsc)
+{
+	if (!m->user)
+		return;
+	m->user = 0;
+	count_from(m, tsc);
+}
+
 void lazytsc_mon_enter(struct lazytsc_monitor *m, u64 tsc)
 {
-	if (m->user) {
-		m->user = 0;
-		count_from(m, tsc);
-	}
+	back(m, tsc);
 	guest_runs(m, tsc);
 	if (m->stale_timer && m->timer)
 		fail(m, tsc, LAZYTSC_RULE_STALE_TIMER, m->timer, tsc);
@@ -538,6 +550,7 @@ void lazytsc_mon_enter(struct lazytsc_monitor *m, u64 tsc)
 
 void lazytsc_mon_halt(struct lazytsc_monitor *m, u64 tsc)
 {
+	back(m, tsc);
 	guest_runs(m, tsc);
 	m->blocked = 1;
 	expect(m);

@@ -127,7 +127,8 @@ struct lazytsc_inflight {
 	u32 serial;
 	uint8_t masked; /* decided while LVTT was masked: must not be delivered */
 	uint8_t early; /* decided ahead of its deadline: the guest must stay stopped */
-	uint8_t zero[2];
+	uint8_t replaced; /* by a WRMSR ahead of its deadline: must be dropped */
+	uint8_t zero;
 };
 
 /* The bounds that the monitor holds the host to. */
@@ -230,7 +231,8 @@ void lazytsc_mon_set_skip(struct lazytsc_monitor *m, u64 tsc, u64 t, u64 armed);
  * lazytsc_mon_trap() - a WRMSR(0x6e0) exited; the host's decision on it begins
  * @v:       the value written: from here on it alone is wanted
  * @pending: what pending holds; anything when the feature is off. Differs from @v: a raw write.
- * Ends in lazytsc_mon_decision(). Checks the end of a wait (A6).
+ * Ends in lazytsc_mon_decision(). An injection that was decided and not delivered is replaced by it
+ * and may be dropped; one that is not due yet must be.
  */
 void lazytsc_mon_trap(struct lazytsc_monitor *m, u64 tsc, u64 v, u64 pending);
 
@@ -292,7 +294,10 @@ void lazytsc_mon_timer(struct lazytsc_monitor *m, u64 tsc, u64 wanted, u64 fires
 /** lazytsc_mon_delivered() - the oldest injection decided is in IRR. Checks A6, A10, A17, B6, B15. */
 void lazytsc_mon_delivered(struct lazytsc_monitor *m, u64 tsc);
 
-/** lazytsc_mon_dropped() - it was dropped: right only where LVTT is masked or writes are ignored */
+/**
+ * lazytsc_mon_dropped() - it was dropped
+ * Right where LVTT is masked, where writes are ignored, and where a newer set replaced it.
+ */
 void lazytsc_mon_dropped(struct lazytsc_monitor *m, u64 tsc);
 
 /** lazytsc_mon_irr() - the timer vector's IRR bit was seen as @set (A16) */

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The machine: configuration, vCPUs, phases, counts. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "vcpu.h"
+
+/* The liveness phase: how far ahead a deadline may lie and still has to come. */
+#define SETTLE_NS 1000000000000ULL
+
+struct lazytsc_costs lazytsc_costs_default(void)
+{
+	return (struct lazytsc_costs){
+#define X(name, ns, meaning, source) .name = ns,
+		LAZYTSC_COSTS(X)
+#undef X
+	};
+}
+
+struct lazytsc_machine_config lazytsc_machine_config_default(void)
+{
+	return (struct lazytsc_machine_config){
+		.seed = 1,
+		.vcpus = 1,
+		.variant = &lazytsc_variant_lazy,
+		.program = lazytsc_program_at(0),
+		.guest = lazytsc_guest_options_default(),
+		.costs = lazytsc_costs_default(),
+		.guest_khz = 2600000,
+		.host_khz = { 2600000, 2600000 },
+		.tsc = 1000000000,
+		.host_tsc = 1000000000,
+		.advance_ns = 1000,
+		.late_ns = 0,
+		.downtime_ns = 10000000,
+	};
+}
+
+static const char *const timer_names[] = { "hv", "sw", "remote", "posted", "mixed" };
+static const char *const exit_names[] = { "MSR_WRITE", "PREEMPTION_TIMER", "EXTERNAL_INTERRUPT",
+					  "HLT", "OTHER" };
+
+const char *lazytsc_timer_name(enum lazytsc_timer_kind kind)
+{
+	return timer_names[kind];
+}
+
+const char *lazytsc_exit_name(enum lazytsc_exit e)
+{
+	return exit_names[e];
+}
+
+const char *lazytsc_step_who(enum lazytsc_step_kind kind)
+{
+	static const char *const who[] = {
+#define X(name, who, what) who,
+		LAZYTSC_STEPS(X)
+#undef X
+	};
+
+	return who[kind];
+}
+
+const char *lazytsc_step_what(enum lazytsc_step_kind kind)
+{
+	static const char *const what[] = {
+#define X(name, who, what) what,
+		LAZYTSC_STEPS(X)
+#undef X
+	};
+
+	return what[kind];
+}
+
+static u64 time_units(const struct lazytsc_machine_config *c, u64 ns)
+{
+	unsigned __int128 t = (unsigned __int128)ns * c->host_khz[0] / 1000000;
+
+	return t > NEVER ? NEVER : (u64)t;
+}
+
+static u64 nanoseconds(const struct lazytsc_machine_config *c, u64 time)
+{
+	return (u64)((unsigned __int128)time * 1000000 / c->host_khz[0]);
+}
+
+static u64 guest_cycles(const struct lazytsc_machine_config *c, u64 ns)
+{
+	return (u64)((unsigned __int128)ns * c->guest_khz / 1000000);
+}
+
+static void derive(struct lazytsc_machine *m)
+{
+	const struct lazytsc_machine_config *c = &m->config;
+	struct derived *d = &m->d;
+	u64 sum = c->advance_ns + c->late_ns;
+
+#define X(name, ns, meaning, source) d->cost.name = time_units(c, c->costs.name);
+	LAZYTSC_COSTS(X)
+#undef X
+#define X(name, meaning) \
+	d->trouble[LAZYTSC_TROUBLE_##name] = time_units(c, c->trouble_ns[LAZYTSC_TROUBLE_##name]);
+	LAZYTSC_TROUBLES(X)
+#undef X
+	d->advance = time_units(c, c->advance_ns);
+	d->late = time_units(c, c->late_ns);
+	d->downtime = time_units(c, c->downtime_ns);
+	d->wait = guest_cycles(c, c->advance_ns);
+	d->ns_per_cycle = (u64)(((unsigned __int128)1000000 << 48) / c->guest_khz);
+
+	/* Late is what no queue of exits explains: each kind of cost, four times over. */
+	sum += c->costs.exit_write + c->costs.exit_timer + c->costs.exit_irq + c->costs.exit_other +
+	       c->costs.block + c->costs.wake + c->costs.callback + c->costs.ipi;
+	d->limits.late = guest_cycles(c, 4 * sum);
+	d->limits.rearm = guest_cycles(c, 2 * sum);
+	d->limits.credit = c->credit;
+}
+
+static void init_vcpu(struct lazytsc_machine *m, unsigned int i)
+{
+	const struct lazytsc_machine_config *c = &m->config;
+	struct vcpu *v = &m->vcpu[i];
+
+	v->m = m;
+	v->program = c->program;
+	v->policy = c->policy ? m->policies + i * c->policy->size : NULL;
+	v->clock.host_base = c->host_tsc;
+	v->clock.host_mul = RATIO_1;
+	v->clock.ratio = (u64)(((unsigned __int128)c->guest_khz << 48) / c->host_khz[0]);
+	v->clock.offset = c->tsc - mul48(c->host_tsc, v->clock.ratio);
+	v->tsc = clock_guest(&v->clock, 0);
+	v->random = lazytsc_random_stream(c->seed, 2 * (u64)i + 1);
+	v->migrations = lazytsc_random_stream(c->seed, 0);
+	v->ps.options = &m->config.guest;
+	v->ps.random = lazytsc_random_stream(c->seed, 2 * (u64)i + 2);
+	v->ps.khz = c->guest_khz;
+	v->ps.start = v->tsc;
+	v->ps.vcpu = i;
+	for (unsigned int s = 0; s < AT_COUNT; s++)
+		v->at[s] = NEVER;
+	lazytsc_mon_init(&v->mon, &m->d.limits);
+	trouble_plan(v);
+	vcpu_start(v);
+}
+
+static bool usable(const struct lazytsc_machine_config *c)
+{
+	u64 low = c->host_khz[0], high = c->host_khz[1];
+
+	if (low > high) {
+		low = c->host_khz[1];
+		high = c->host_khz[0];
+	}
+	return c->vcpus && c->variant && c->program && low && high / low < 16 && c->guest_khz &&
+	       c->guest_khz / low < 16 && high / c->guest_khz < 16 && high < (u64)1 << 40;
+}
+
+struct lazytsc_machine *lazytsc_machine_new(const struct lazytsc_machine_config *config)
+{
+	struct lazytsc_machine *m;
+	size_t size = sizeof(*m) + config->vcpus * sizeof(m->vcpu[0]);
+
+	if (!usable(config))
+		return NULL;
+	m = aligned_alloc(LAZYTSC_AREA_SIZE,
+			  (size + LAZYTSC_AREA_SIZE - 1) / LAZYTSC_AREA_SIZE * LAZYTSC_AREA_SIZE);
+	if (!m)
+		return NULL;
+	memset(m, 0, size);
+	m->config = *config;
+	derive(m);
+	if (config->policy && config->policy->size) {
+		m->policies = calloc(config->vcpus, config->policy->size);
+		if (!m->policies) {
+			free(m);
+			return NULL;
+		}
+	}
+	for (unsigned int i = 0; i < config->vcpus; i++)
+		init_vcpu(m, i);
+	return m;
+}
+
+void lazytsc_machine_free(struct lazytsc_machine *m)
+{
+	if (m)
+		free(m->policies);
+	free(m);
+}
+
+bool lazytsc_machine_run_vcpu(struct lazytsc_machine *m, unsigned int i, u64 ns)
+{
+	vcpu_run(&m->vcpu[i], time_units(&m->config, ns));
+	return !m->vcpu[i].mon.broken.rule;
+}
+
+bool lazytsc_machine_run(struct lazytsc_machine *m, u64 ns)
+{
+	bool good = true;
+
+	for (unsigned int i = 0; i < m->config.vcpus; i++)
+		good &= lazytsc_machine_run_vcpu(m, i, ns);
+	return good;
+}
+
+bool lazytsc_machine_settle_vcpu(struct lazytsc_machine *m, unsigned int i)
+{
+	struct vcpu *v = &m->vcpu[i];
+	u64 end = v->now + time_units(&m->config, SETTLE_NS);
+
+	v->settling = 1;
+	v->at[AT_TROUBLE] = NEVER;
+	if (v->self == SELF_OP || v->state == BLOCKED || v->state == USER || v->state == GUEST) {
+		v->op.kind = LAZYTSC_OP_NOTHING;
+		if (v->self == SELF_OP)
+			v->at[AT_SELF] = NEVER;
+	}
+	vcpu_run(v, end);
+	v->now = end;
+	v->tsc = clock_guest(&v->clock, end);
+	lazytsc_mon_end(&v->mon, v->tsc, v->tsc - m->d.limits.late);
+	return !v->mon.broken.rule;
+}
+
+bool lazytsc_machine_settle(struct lazytsc_machine *m)
+{
+	bool good = true;
+
+	for (unsigned int i = 0; i < m->config.vcpus; i++)
+		good &= lazytsc_machine_settle_vcpu(m, i);
+	return good;
+}
+
+const struct lazytsc_broken *lazytsc_machine_broken(const struct lazytsc_machine *m, unsigned int i)
+{
+	return m->vcpu[i].mon.broken.rule ? &m->vcpu[i].mon.broken : NULL;
+}
+
+struct lazytsc_machine_stats lazytsc_machine_stats(const struct lazytsc_machine *m, unsigned int i)
+{
+	const struct vcpu *v = &m->vcpu[i];
+	struct lazytsc_machine_stats s = v->stats;
+	struct lazytsc_machine_stats live = { .host = v->hostside.stats };
+
+	s.host_ns = nanoseconds(&m->config, v->host_time);
+	s.other_ns = nanoseconds(&m->config, v->other_time);
+	lazytsc_machine_add(&s, &live);
+	return s;
+}
+
+void lazytsc_machine_add(struct lazytsc_machine_stats *sum, const struct lazytsc_machine_stats *s)
+{
+	if (s->interrupts && (!sum->interrupts || s->late_min < sum->late_min))
+		sum->late_min = s->late_min;
+	if (s->late_max > sum->late_max)
+		sum->late_max = s->late_max;
+	sum->sets += s->sets;
+	sum->writes += s->writes;
+	sum->skips += s->skips;
+	sum->host.traps += s->host.traps;
+	sum->host.injections += s->host.injections;
+	sum->host.silent_running += s->host.silent_running;
+	sum->host.silent_blocked += s->host.silent_blocked;
+	for (unsigned int i = 0; i < LAZYTSC_WITHDRAW_REASONS; i++)
+		sum->host.withdrawals[i] += s->host.withdrawals[i];
+	sum->remote_expiries += s->remote_expiries;
+	sum->deliveries += s->deliveries;
+	sum->interrupts += s->interrupts;
+	for (unsigned int i = 0; i < LAZYTSC_EXITS; i++)
+		sum->exits[i] += s->exits[i];
+	sum->wakes += s->wakes;
+	sum->migrations += s->migrations;
+	sum->host_ns += s->host_ns;
+	sum->other_ns += s->other_ns;
+	sum->guest_ns += s->guest_ns;
+	sum->late_sum += s->late_sum;
+	for (unsigned int i = 0; i <= LAZYTSC_LATENESS_US; i++)
+		sum->late_us[i] += s->late_us[i];
+	sum->events += s->events;
+}
+
+size_t lazytsc_machine_last_steps(const struct lazytsc_machine *m, unsigned int i,
+				  struct lazytsc_step *steps, size_t room)
+{
+	const struct vcpu *v = &m->vcpu[i];
+	u64 n = v->steps < STEPS ? v->steps : STEPS;
+
+	if (n > room)
+		n = room;
+	for (u64 s = 0; s < n; s++) {
+		steps[s] = v->step[(v->steps - n + s) % STEPS];
+		steps[s].ns = nanoseconds(&m->config, steps[s].ns);
+		steps[s].vcpu = i;
+	}
+	return n;
+}

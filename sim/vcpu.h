@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The inside of a simulated vCPU, shared by machine.c, vcpu.c, lapic.c, hosttimer.c, trouble.c. */
+#ifndef LAZYTSC_SIM_VCPU_H
+#define LAZYTSC_SIM_VCPU_H
+
+#include <lazytsc/sim/machine.h>
+
+#define NEVER	(~(u64)0)
+#define RATIO_1 ((u64)1 << 48)
+
+/*
+ * The clocks. Time, the unit of everything below, is that of the first host's TSC, counted from the
+ * start. The vCPU's host has a TSC of its own, and the guest's is derived from it as VMX does:
+ * offset + host TSC * ratio.
+ */
+struct clock {
+	u64 t0; /* time at which host_base was read */
+	u64 host_base;
+	u64 host_mul; /* host cycles for each unit of time, 48 fractional bits */
+	u64 offset;
+	u64 ratio; /* guest cycles for each host cycle, 48 fractional bits */
+};
+
+static inline u64 mul48(u64 a, u64 ratio)
+{
+	if (ratio == RATIO_1)
+		return a;
+	return (u64)(((unsigned __int128)a * ratio) >> 48);
+}
+
+/* Rounds up, so that a timer is never early by rounding; saturates. */
+static inline u64 div48(u64 a, u64 ratio)
+{
+	unsigned __int128 q;
+
+	if (ratio == RATIO_1)
+		return a;
+	q = (((unsigned __int128)a << 48) + ratio - 1) / ratio;
+	return q > NEVER ? NEVER : (u64)q;
+}
+
+static inline u64 add_sat(u64 a, u64 b)
+{
+	return a > ~b ? NEVER : a + b;
+}
+
+static inline u64 clock_guest(const struct clock *c, u64 time)
+{
+	return c->offset + mul48(c->host_base + mul48(time - c->t0, c->host_mul), c->ratio);
+}
+
+/* What the vCPU's thread does next. */
+enum self {
+	SELF_OP, /* in guest mode: the program's operation */
+	SELF_HANDLER, /* in guest mode: the timer's interrupt handler ends */
+	SELF_TRAP, /* an exit has reached the host: carry the operation out */
+	SELF_EXPIRE, /* an exit for the host timer */
+	SELF_ENTER, /* about to enter guest mode */
+	SELF_BLOCK, /* HLT has exited: block */
+	SELF_WOKEN, /* blocked no longer */
+	SELF_USER_BACK, /* the thread comes back from user space */
+	SELF_NONE
+};
+
+enum state {
+	GUEST, /* in guest mode */
+	EXITED, /* the host is at work for it */
+	BLOCKED,
+	USER /* its thread is in user space */
+};
+
+/* What can happen next; the index is no order: of events at the same time one is drawn. */
+enum source {
+	AT_SELF,
+	AT_TIMER, /* the host timer fires */
+	AT_ARRIVAL, /* a kick or a posted interrupt arrives */
+	AT_DEVICE, /* another device wakes the guest from HLT */
+	AT_TROUBLE,
+	AT_COUNT
+};
+
+#define STEPS 64
+
+struct vcpu {
+	u64 at[AT_COUNT];
+	u64 now; /* time */
+	u64 tsc; /* the guest's TSC at that time */
+	const struct lazytsc_machine *m;
+	struct clock clock;
+
+	/* The thread. */
+	uint8_t self; /* enum self */
+	uint8_t state; /* enum state */
+	uint8_t halted; /* the guest is in HLT, whatever its thread does */
+	uint8_t in_wrmsr; /* a hooked set wants its WRMSR, which has not exited yet */
+	uint8_t was_user; /* the promise is to be published again */
+	uint8_t host; /* on which host: 0, 1 */
+	uint8_t settling; /* the guest does nothing any more */
+	uint8_t done; /* the program has ended */
+	uint8_t device; /* another device ended the HLT that the thread is not in */
+	uint8_t moving; /* saved, and not restored yet */
+	uint8_t mixed; /* LAZYTSC_TIMER_MIXED: the kind of the moment */
+	uint8_t reserved[5];
+
+	/* The guest. */
+	const struct lazytsc_program *program;
+	struct lazytsc_op op;
+	struct lazytsc_program_state ps;
+	struct lazytsc_guest guest;
+
+	/* The LAPIC. */
+	uint8_t irr, isr;
+	uint8_t masked;
+	uint8_t mode_off, apic_off; /* not in deadline mode; hardware-disabled */
+	uint8_t reserved2[3];
+	u64 irr_deadline;
+	u64 set_tsc; /* of the last set: before it nothing is late */
+
+	/* The host. */
+	struct lazytsc_host hostside;
+	struct lazytsc_area *host_area; /* NULL: off, or out of reach */
+	u64 word; /* LAZYTSC_MSR as the host keeps it */
+	u64 inject; /* an injection decided, not delivered; 0: none */
+	u64 hw_deadline; /* guest TSC for which the host timer is set; 0: stopped */
+	uint8_t hw_kind; /* enum lazytsc_timer_kind, never MIXED */
+	uint8_t hw_expired; /* the hv timer ran out outside guest mode: exits at once on entry */
+	uint8_t slot_gone; /* the memslot is being changed */
+	uint8_t dirty; /* the page, since the last pass of a migration */
+	uint8_t precopied; /* a migration's first pass is over */
+	uint8_t reserved3[3];
+	u64 saved; /* the deadline that a migration carries */
+	u64 trouble_at[LAZYTSC_TROUBLE_COUNT];
+	struct lazytsc_random random; /* the machine's own; the program has another */
+	struct lazytsc_random migrations; /* the same numbers for every vCPU */
+	void *policy; /* state of the guess policy */
+
+	struct lazytsc_area area;
+	struct lazytsc_area precopy; /* what the first pass of a migration copied */
+	struct lazytsc_monitor mon;
+	struct lazytsc_machine_stats stats;
+	u64 host_time, other_time; /* as host_ns and other_ns, in units of time */
+	u64 steps;
+	struct lazytsc_step step[STEPS];
+};
+
+/* Costs and configuration in units of time. */
+struct derived {
+	struct lazytsc_costs cost;
+	u64 advance, late;
+	u64 trouble[LAZYTSC_TROUBLE_COUNT];
+	u64 downtime;
+	u64 wait; /* the advance, in guest cycles */
+	u64 ns_per_cycle; /* of the guest's TSC, 48 fractional bits */
+	struct lazytsc_limits limits;
+};
+
+struct lazytsc_machine {
+	struct lazytsc_machine_config config;
+	struct derived d;
+	char *policies;
+	struct vcpu vcpu[];
+};
+
+/* The guest's physical address of every area here, and the end of its address space. */
+#define AREA_GPA 0x1000
+#define GPA_END	 ((u64)1 << 46)
+
+static inline bool defect(const struct vcpu *v, enum lazytsc_defect d)
+{
+	return __builtin_expect(v->m->config.defects >> d & 1, 0);
+}
+
+static inline const struct lazytsc_variant *variant(const struct vcpu *v)
+{
+	return v->m->config.variant;
+}
+
+/* A delay of @guest guest cycles, as time. */
+static inline u64 delay(const struct vcpu *v, u64 guest)
+{
+	return div48(div48(guest, v->clock.ratio), v->clock.host_mul);
+}
+
+/* When the guest's TSC reads @tsc, or now where it has passed. */
+static inline u64 time_of(const struct vcpu *v, u64 tsc)
+{
+	return tsc <= v->tsc ? v->now : add_sat(v->now, delay(v, tsc - v->tsc));
+}
+
+static inline u64 roll(struct vcpu *v, u64 n)
+{
+	return lazytsc_random_below(&v->random, n);
+}
+
+static inline void self(struct vcpu *v, enum self what, u64 at)
+{
+	v->self = what;
+	v->at[AT_SELF] = at;
+}
+
+/* vcpu.c */
+void vcpu_step(struct vcpu *v, enum lazytsc_step_kind kind, u64 value);
+void vcpu_start(struct vcpu *v);
+void vcpu_run(struct vcpu *v, u64 until);
+void vcpu_exit(struct vcpu *v, enum lazytsc_exit why, enum self then);
+void vcpu_publish(struct vcpu *v, u64 before);
+void vcpu_program(struct vcpu *v, enum lazytsc_reason reason);
+
+/* hosttimer.c */
+void timer_act(struct vcpu *v, const struct lazytsc_decision *d, bool expiry);
+void timer_set(struct vcpu *v, u64 deadline, bool anew);
+void timer_follow(struct vcpu *v);
+void timer_fires(struct vcpu *v);
+void timer_expire(struct vcpu *v, enum lazytsc_context context);
+void timer_withdraw(struct vcpu *v, enum lazytsc_withdraw_reason reason);
+void timer_cancel(struct vcpu *v);
+
+/* lapic.c */
+void lapic_write_deadline(struct vcpu *v, u64 value);
+void lapic_deliver(struct vcpu *v);
+void lapic_take(struct vcpu *v);
+void lapic_read(struct vcpu *v);
+void lapic_mask(struct vcpu *v, bool masked);
+void lapic_mode(struct vcpu *v, bool deadline_mode);
+void lapic_enable(struct vcpu *v, bool enabled);
+void lapic_reset(struct vcpu *v);
+void feature_word(struct vcpu *v, u64 word);
+
+/* trouble.c */
+void trouble_plan(struct vcpu *v);
+void trouble_strikes(struct vcpu *v);
+void trouble_user_back(struct vcpu *v);
+
+#endif
