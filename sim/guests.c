@@ -54,7 +54,7 @@ static u64 below(struct lazytsc_program_state *s, u64 n)
 	return lazytsc_random_below(&s->random, n);
 }
 
-static void put(struct lazytsc_op *op, enum lazytsc_op_kind kind, u64 at, u64 value)
+static void put(struct lazytsc_guest_op *op, enum lazytsc_guest_op_kind kind, u64 at, u64 value)
 {
 	op->kind = kind;
 	op->at = at;
@@ -72,12 +72,12 @@ static u64 next_tick(const struct lazytsc_program_state *s, u64 now)
 
 /* A busy guest with a periodic tick: each tick's handler programs the next. */
 static void tick_next(struct lazytsc_program_state *s, enum lazytsc_reason reason, u64 now,
-		      struct lazytsc_op *op)
+		      struct lazytsc_guest_op *op)
 {
 	if (reason == LAZYTSC_NEXT)
-		put(op, LAZYTSC_OP_NOTHING, now, 0);
+		put(op, LAZYTSC_GUEST_NOTHING, now, 0);
 	else
-		put(op, LAZYTSC_OP_SET, now, next_tick(s, now));
+		put(op, LAZYTSC_GUEST_SET, now, next_tick(s, now));
 }
 
 /*
@@ -86,7 +86,7 @@ static void tick_next(struct lazytsc_program_state *s, enum lazytsc_reason reaso
  * of them ever expires.
  */
 static void nohz_rr_next(struct lazytsc_program_state *s, enum lazytsc_reason reason, u64 now,
-			 struct lazytsc_op *op)
+			 struct lazytsc_guest_op *op)
 {
 	enum { BUSY, STOP_TICK, GO_IDLE, IDLE };
 	u64 *phase = &s->w[0], *busy_until = &s->w[1], *timer = &s->w[2], *request = &s->w[3];
@@ -94,29 +94,29 @@ static void nohz_rr_next(struct lazytsc_program_state *s, enum lazytsc_reason re
 	if (reason == LAZYTSC_START || reason == LAZYTSC_WOKEN) {
 		*phase = BUSY;
 		*busy_until = now + cycles(s, s->options->service_ns);
-		put(op, LAZYTSC_OP_SET, now, next_tick(s, now));
+		put(op, LAZYTSC_GUEST_SET, now, next_tick(s, now));
 	} else if (reason == LAZYTSC_TIMER && *phase != IDLE) {
 		*phase = BUSY;
-		put(op, LAZYTSC_OP_SET, now, next_tick(s, now));
+		put(op, LAZYTSC_GUEST_SET, now, next_tick(s, now));
 	} else if (reason == LAZYTSC_TIMER || *phase == STOP_TICK) {
 		if (*timer <= now)
 			*timer = now + around(s, s->options->idle_ns);
 		if (*phase == STOP_TICK)
 			*request = now + around(s, s->options->request_ns);
 		*phase = GO_IDLE;
-		put(op, LAZYTSC_OP_SET, now, *timer);
+		put(op, LAZYTSC_GUEST_SET, now, *timer);
 	} else if (*phase == BUSY) {
 		*phase = STOP_TICK;
-		put(op, LAZYTSC_OP_PAUSE, *busy_until, 0);
+		put(op, LAZYTSC_GUEST_PAUSE, *busy_until, 0);
 	} else {
 		*phase = IDLE;
-		put(op, LAZYTSC_OP_HALT, now, *request > now ? *request : now + 1);
+		put(op, LAZYTSC_GUEST_HALT, now, *request > now ? *request : now + 1);
 	}
 }
 
 /* Several cyclic timers, one clock event device: cyclictest with as many threads. */
 static void cyclic_next(struct lazytsc_program_state *s, enum lazytsc_reason reason, u64 now,
-			struct lazytsc_op *op)
+			struct lazytsc_guest_op *op)
 {
 	u64 n = s->options->timers < 8 ? s->options->timers : 8;
 	u64 first = ~(u64)0;
@@ -132,24 +132,24 @@ static void cyclic_next(struct lazytsc_program_state *s, enum lazytsc_reason rea
 			first = s->w[i];
 	}
 	if (reason == LAZYTSC_NEXT || !n)
-		put(op, LAZYTSC_OP_NOTHING, now, 0);
+		put(op, LAZYTSC_GUEST_NOTHING, now, 0);
 	else
-		put(op, LAZYTSC_OP_SET, now, first);
+		put(op, LAZYTSC_GUEST_SET, now, first);
 }
 
 /* Bursts of rewrites a microsecond apart, some earlier and some later than before. */
 static void storm_next(struct lazytsc_program_state *s, enum lazytsc_reason reason, u64 now,
-		       struct lazytsc_op *op)
+		       struct lazytsc_guest_op *op)
 {
 	u64 *left = &s->w[0];
 
 	if (reason != LAZYTSC_NEXT || *left == 0) {
 		*left = 1 + below(s, 8);
-		put(op, LAZYTSC_OP_PAUSE, now + around(s, s->options->gap_ns), 0);
+		put(op, LAZYTSC_GUEST_PAUSE, now + around(s, s->options->gap_ns), 0);
 		return;
 	}
 	--*left;
-	put(op, LAZYTSC_OP_SET, now + cycles(s, 1000), now + around(s, s->options->mean_ns));
+	put(op, LAZYTSC_GUEST_SET, now + cycles(s, 1000), now + around(s, s->options->mean_ns));
 }
 
 /* A deadline as tests like them: mostly ahead; now and then past, equal, tiny or huge. */
@@ -170,36 +170,36 @@ static u64 any_deadline(struct lazytsc_program_state *s, u64 now)
 }
 
 /* What was switched off is switched on again before anything else of its kind. */
-static bool repair(struct lazytsc_program_state *s, u64 at, struct lazytsc_op *op)
+static bool repair(struct lazytsc_program_state *s, u64 at, struct lazytsc_guest_op *op)
 {
-	enum lazytsc_op_kind off = s->w[0];
+	enum lazytsc_guest_op_kind off = s->w[0];
 
 	if (!off || below(s, 4))
 		return false;
 	s->w[0] = 0;
-	put(op, off, at, off != LAZYTSC_OP_MASK);
+	put(op, off, at, off != LAZYTSC_GUEST_MASK);
 	return true;
 }
 
-static void switch_off(struct lazytsc_program_state *s, u64 at, struct lazytsc_op *op)
+static void switch_off(struct lazytsc_program_state *s, u64 at, struct lazytsc_guest_op *op)
 {
 	static const uint8_t kinds[] = {
-		LAZYTSC_OP_MASK,    LAZYTSC_OP_MODE,	LAZYTSC_OP_APIC,
-		LAZYTSC_OP_FEATURE, LAZYTSC_OP_OFFLINE,
+		LAZYTSC_GUEST_MASK,    LAZYTSC_GUEST_MODE,    LAZYTSC_GUEST_APIC,
+		LAZYTSC_GUEST_FEATURE, LAZYTSC_GUEST_OFFLINE,
 	};
-	enum lazytsc_op_kind kind = kinds[below(s, sizeof(kinds))];
+	enum lazytsc_guest_op_kind kind = kinds[below(s, sizeof(kinds))];
 
 	if (s->w[0]) {
-		put(op, LAZYTSC_OP_RDMSR, at, 0);
+		put(op, LAZYTSC_GUEST_RDMSR, at, 0);
 		return;
 	}
-	s->w[0] = kind == LAZYTSC_OP_OFFLINE ? LAZYTSC_OP_FEATURE : kind;
-	put(op, kind, at, kind == LAZYTSC_OP_MASK);
+	s->w[0] = kind == LAZYTSC_GUEST_OFFLINE ? LAZYTSC_GUEST_FEATURE : kind;
+	put(op, kind, at, kind == LAZYTSC_GUEST_MASK);
 }
 
 /* Everything that a guest may do, in any order. */
 static void random_next(struct lazytsc_program_state *s, enum lazytsc_reason reason, u64 now,
-			struct lazytsc_op *op)
+			struct lazytsc_guest_op *op)
 {
 	u64 at = now + around(s, s->options->gap_ns);
 
@@ -209,45 +209,45 @@ static void random_next(struct lazytsc_program_state *s, enum lazytsc_reason rea
 		return;
 	switch (below(s, 32)) {
 	case 0 ... 1:
-		put(op, LAZYTSC_OP_DISARM, at, 0);
+		put(op, LAZYTSC_GUEST_DISARM, at, 0);
 		break;
 	case 2:
-		put(op, LAZYTSC_OP_RAW, at, below(s, 4) ? any_deadline(s, at) : 0);
+		put(op, LAZYTSC_GUEST_RAW, at, below(s, 4) ? any_deadline(s, at) : 0);
 		break;
 	case 3 ... 5:
-		put(op, LAZYTSC_OP_RDMSR, at, 0);
+		put(op, LAZYTSC_GUEST_RDMSR, at, 0);
 		break;
 	case 6 ... 9:
-		put(op, LAZYTSC_OP_HALT, at, at + around(s, s->options->mean_ns));
+		put(op, LAZYTSC_GUEST_HALT, at, at + around(s, s->options->mean_ns));
 		break;
 	case 10:
 		switch_off(s, at, op);
 		break;
 	default:
-		put(op, LAZYTSC_OP_SET, at, any_deadline(s, at));
+		put(op, LAZYTSC_GUEST_SET, at, any_deadline(s, at));
 		break;
 	}
 }
 
 /* Enables the feature and then forgets it at times: firmware, a kexec'd kernel. */
 static void raw_next(struct lazytsc_program_state *s, enum lazytsc_reason reason, u64 now,
-		     struct lazytsc_op *op)
+		     struct lazytsc_guest_op *op)
 {
 	u64 at = now + around(s, s->options->gap_ns);
 
 	(void)reason;
 	switch (below(s, 8)) {
 	case 0:
-		put(op, LAZYTSC_OP_RDMSR, at, 0);
+		put(op, LAZYTSC_GUEST_RDMSR, at, 0);
 		break;
 	case 1:
-		put(op, LAZYTSC_OP_HALT, at, at + around(s, s->options->mean_ns));
+		put(op, LAZYTSC_GUEST_HALT, at, at + around(s, s->options->mean_ns));
 		break;
 	case 2:
-		put(op, LAZYTSC_OP_SET, at, at + 2 * around(s, s->options->mean_ns));
+		put(op, LAZYTSC_GUEST_SET, at, at + 2 * around(s, s->options->mean_ns));
 		break;
 	default:
-		put(op, LAZYTSC_OP_RAW, at, below(s, 8) ? any_deadline(s, at) : 0);
+		put(op, LAZYTSC_GUEST_RAW, at, below(s, 8) ? any_deadline(s, at) : 0);
 		break;
 	}
 }
@@ -269,30 +269,30 @@ static u64 bad_word(struct lazytsc_program_state *s)
 
 /* Writes to its page what it likes, and words that no host may accept. */
 static void hostile_next(struct lazytsc_program_state *s, enum lazytsc_reason reason, u64 now,
-			 struct lazytsc_op *op)
+			 struct lazytsc_guest_op *op)
 {
 	u64 at = now + around(s, s->options->gap_ns);
 
 	(void)reason;
 	switch (below(s, 8)) {
 	case 0:
-		put(op, LAZYTSC_OP_SCRIBBLE_ARMED, at, below(s, 2) ? 0 : any_deadline(s, at));
+		put(op, LAZYTSC_GUEST_SCRIBBLE_ARMED, at, below(s, 2) ? 0 : any_deadline(s, at));
 		break;
 	case 1:
 	case 2:
-		put(op, LAZYTSC_OP_SCRIBBLE_PENDING, at, any_deadline(s, at));
+		put(op, LAZYTSC_GUEST_SCRIBBLE_PENDING, at, any_deadline(s, at));
 		break;
 	case 3:
-		put(op, LAZYTSC_OP_WORD, at, bad_word(s));
+		put(op, LAZYTSC_GUEST_WORD, at, bad_word(s));
 		break;
 	case 4:
-		put(op, LAZYTSC_OP_RAW, at, any_deadline(s, at));
+		put(op, LAZYTSC_GUEST_RAW, at, any_deadline(s, at));
 		break;
 	case 5:
-		put(op, LAZYTSC_OP_HALT, at, at + around(s, s->options->mean_ns));
+		put(op, LAZYTSC_GUEST_HALT, at, at + around(s, s->options->mean_ns));
 		break;
 	default:
-		put(op, LAZYTSC_OP_SET, at, at + around(s, s->options->mean_ns));
+		put(op, LAZYTSC_GUEST_SET, at, at + around(s, s->options->mean_ns));
 		break;
 	}
 }
@@ -303,7 +303,7 @@ static void hostile_next(struct lazytsc_program_state *s, enum lazytsc_reason re
  * followed that deadline there. All others come when they came.
  */
 static void trace_next(struct lazytsc_program_state *s, enum lazytsc_reason reason, u64 now,
-		       struct lazytsc_op *op)
+		       struct lazytsc_guest_op *op)
 {
 	const struct lazytsc_trace_write *w;
 	u64 *i = &s->w[0], *waits = &s->w[1], *shift = &s->w[2], held;
@@ -313,22 +313,22 @@ static void trace_next(struct lazytsc_program_state *s, enum lazytsc_reason reas
 	if (reason == LAZYTSC_TIMER)
 		*waits = 0;
 	if (*i == s->options->trace_length) {
-		put(op, LAZYTSC_OP_DONE, now, 0);
+		put(op, LAZYTSC_GUEST_DONE, now, 0);
 		return;
 	}
 	w = &s->options->trace[*i];
 	held = *i ? w[-1].value : 0;
 	if (held && held <= w->tsc && *waits) {
 		/* Its interrupt has not been taken yet. */
-		put(op, LAZYTSC_OP_NOTHING, now, 0);
+		put(op, LAZYTSC_GUEST_NOTHING, now, 0);
 		return;
 	}
-	put(op, w->value ? LAZYTSC_OP_SET : LAZYTSC_OP_DISARM, w->tsc + *shift,
+	put(op, w->value ? LAZYTSC_GUEST_SET : LAZYTSC_GUEST_DISARM, w->tsc + *shift,
 	    w->value ? w->value + *shift : 0);
 	if (held && held <= w->tsc && now > held + *shift)
 		op->at = now + (w->tsc - held);
 	if (op->at > now) {
-		op->kind = LAZYTSC_OP_PAUSE;
+		op->kind = LAZYTSC_GUEST_PAUSE;
 		return;
 	}
 	*waits = w->value != 0;

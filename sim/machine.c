@@ -50,7 +50,7 @@ const char *lazytsc_exit_name(enum lazytsc_exit e)
 	return exit_names[e];
 }
 
-const char *lazytsc_step_who(enum lazytsc_step_kind kind)
+const char *lazytsc_machine_step_who(enum lazytsc_step_kind kind)
 {
 	static const char *const who[] = {
 #define X(name, who, what) who,
@@ -61,7 +61,7 @@ const char *lazytsc_step_who(enum lazytsc_step_kind kind)
 	return who[kind];
 }
 
-const char *lazytsc_step_what(enum lazytsc_step_kind kind)
+const char *lazytsc_machine_step_what(enum lazytsc_step_kind kind)
 {
 	static const char *const what[] = {
 #define X(name, who, what) what,
@@ -211,7 +211,7 @@ bool lazytsc_machine_settle_vcpu(struct lazytsc_machine *m, unsigned int i)
 	v->settling = 1;
 	v->at[AT_TROUBLE] = NEVER;
 	if (v->self == SELF_OP || v->state == BLOCKED || v->state == USER || v->state == GUEST) {
-		v->op.kind = LAZYTSC_OP_NOTHING;
+		v->op.kind = LAZYTSC_GUEST_NOTHING;
 		if (v->self == SELF_OP)
 			v->at[AT_SELF] = NEVER;
 	}
@@ -280,7 +280,7 @@ void lazytsc_machine_add(struct lazytsc_machine_stats *sum, const struct lazytsc
 }
 
 size_t lazytsc_machine_last_steps(const struct lazytsc_machine *m, unsigned int i,
-				  struct lazytsc_step *steps, size_t room)
+				  struct lazytsc_machine_step *steps, size_t room)
 {
 	const struct vcpu *v = &m->vcpu[i];
 	u64 n = v->steps < STEPS ? v->steps : STEPS;

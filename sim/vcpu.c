@@ -6,7 +6,7 @@
 
 void vcpu_step(struct vcpu *v, enum lazytsc_step_kind kind, u64 value)
 {
-	struct lazytsc_step *s = &v->step[v->steps++ % STEPS];
+	struct lazytsc_machine_step *s = &v->step[v->steps++ % STEPS];
 
 	s->ns = v->now; /* units of time; converted when it is shown */
 	s->tsc = v->tsc;
@@ -16,7 +16,7 @@ void vcpu_step(struct vcpu *v, enum lazytsc_step_kind kind, u64 value)
 	s->timer = v->hostside.timer;
 	s->kind = kind;
 	if (v->m->config.observe) {
-		struct lazytsc_step seen = *s;
+		struct lazytsc_machine_step seen = *s;
 
 		seen.ns = (u64)((unsigned __int128)s->ns * 1000000 / v->m->config.host_khz[0]);
 		seen.vcpu = v - v->m->vcpu;
@@ -38,12 +38,12 @@ void vcpu_publish(struct vcpu *v, u64 before)
 void vcpu_program(struct vcpu *v, enum lazytsc_reason reason)
 {
 	if (v->settling) {
-		v->op.kind = LAZYTSC_OP_NOTHING;
+		v->op.kind = LAZYTSC_GUEST_NOTHING;
 	} else {
 		v->program->next(&v->ps, reason, v->tsc, &v->op);
-		v->done = v->op.kind == LAZYTSC_OP_DONE;
+		v->done = v->op.kind == LAZYTSC_GUEST_DONE;
 	}
-	if (v->op.kind == LAZYTSC_OP_NOTHING || v->op.kind == LAZYTSC_OP_DONE)
+	if (v->op.kind == LAZYTSC_GUEST_NOTHING || v->op.kind == LAZYTSC_GUEST_DONE)
 		self(v, SELF_OP, NEVER);
 	else
 		self(v, SELF_OP, time_of(v, v->op.at));
@@ -84,7 +84,7 @@ static void go_on(struct vcpu *v)
 	} else if (v->halted) {
 		v->halted = 0;
 		vcpu_program(v, LAZYTSC_WOKEN);
-	} else if (v->op.kind == LAZYTSC_OP_NOTHING || v->op.kind == LAZYTSC_OP_DONE) {
+	} else if (v->op.kind == LAZYTSC_GUEST_NOTHING || v->op.kind == LAZYTSC_GUEST_DONE) {
 		self(v, SELF_OP, NEVER);
 	} else {
 		self(v, SELF_OP, time_of(v, v->op.at));
@@ -178,7 +178,7 @@ static void woken(struct vcpu *v)
 /* A set or a disarm through the guest's hook. */
 static void hooked(struct vcpu *v)
 {
-	u64 t = v->op.kind == LAZYTSC_OP_SET ? v->op.value : 0;
+	u64 t = v->op.kind == LAZYTSC_GUEST_SET ? v->op.value : 0;
 	bool write;
 
 	lazytsc_mon_set_begin(&v->mon, v->tsc, t);
@@ -215,29 +215,29 @@ static void scribble(struct vcpu *v, bool armed)
 static void operate(struct vcpu *v)
 {
 	switch (v->op.kind) {
-	case LAZYTSC_OP_PAUSE:
+	case LAZYTSC_GUEST_PAUSE:
 		vcpu_program(v, LAZYTSC_NEXT);
 		break;
-	case LAZYTSC_OP_SET:
-	case LAZYTSC_OP_DISARM:
+	case LAZYTSC_GUEST_SET:
+	case LAZYTSC_GUEST_DISARM:
 		hooked(v);
 		break;
-	case LAZYTSC_OP_RAW:
+	case LAZYTSC_GUEST_RAW:
 		v->stats.events++;
 		v->stats.sets += v->op.value != 0;
 		vcpu_step(v, LAZYTSC_STEP_RAW, v->op.value);
 		vcpu_exit(v, LAZYTSC_EXIT_WRITE, SELF_TRAP);
 		break;
-	case LAZYTSC_OP_HALT:
+	case LAZYTSC_GUEST_HALT:
 		v->halted = 1;
 		v->at[AT_DEVICE] = v->op.value ? time_of(v, v->op.value) : NEVER;
 		vcpu_step(v, LAZYTSC_STEP_HALT, v->op.value);
 		vcpu_exit(v, LAZYTSC_EXIT_HLT, SELF_BLOCK);
 		break;
-	case LAZYTSC_OP_SCRIBBLE_ARMED:
+	case LAZYTSC_GUEST_SCRIBBLE_ARMED:
 		scribble(v, true);
 		break;
-	case LAZYTSC_OP_SCRIBBLE_PENDING:
+	case LAZYTSC_GUEST_SCRIBBLE_PENDING:
 		scribble(v, false);
 		break;
 	default:
@@ -275,28 +275,28 @@ static void offline(struct vcpu *v)
 static void trap(struct vcpu *v)
 {
 	switch (v->op.kind) {
-	case LAZYTSC_OP_SET:
-	case LAZYTSC_OP_DISARM:
-	case LAZYTSC_OP_RAW:
+	case LAZYTSC_GUEST_SET:
+	case LAZYTSC_GUEST_DISARM:
+	case LAZYTSC_GUEST_RAW:
 		v->in_wrmsr = 0;
 		lapic_write_deadline(v, v->op.value);
 		break;
-	case LAZYTSC_OP_RDMSR:
+	case LAZYTSC_GUEST_RDMSR:
 		lapic_read(v);
 		break;
-	case LAZYTSC_OP_MASK:
+	case LAZYTSC_GUEST_MASK:
 		lapic_mask(v, v->op.value);
 		break;
-	case LAZYTSC_OP_MODE:
+	case LAZYTSC_GUEST_MODE:
 		lapic_mode(v, v->op.value);
 		break;
-	case LAZYTSC_OP_APIC:
+	case LAZYTSC_GUEST_APIC:
 		lapic_enable(v, v->op.value);
 		break;
-	case LAZYTSC_OP_FEATURE:
+	case LAZYTSC_GUEST_FEATURE:
 		feature(v, v->op.value);
 		break;
-	case LAZYTSC_OP_OFFLINE:
+	case LAZYTSC_GUEST_OFFLINE:
 		offline(v);
 		break;
 	default:

@@ -104,7 +104,7 @@ struct vcpu {
 
 	/* The guest. */
 	const struct lazytsc_program *program;
-	struct lazytsc_op op;
+	struct lazytsc_guest_op op;
 	struct lazytsc_program_state ps;
 	struct lazytsc_guest guest;
 
@@ -140,7 +140,7 @@ struct vcpu {
 	struct lazytsc_machine_stats stats;
 	u64 host_time, other_time; /* as host_ns and other_ns, in units of time */
 	u64 steps;
-	struct lazytsc_step step[STEPS];
+	struct lazytsc_machine_step step[STEPS];
 };
 
 /* Costs and configuration in units of time. */

@@ -28,28 +28,28 @@ u64 lazytsc_random_below(struct lazytsc_random *r, u64 n);
 /** lazytsc_random_stream() - the generator for stream @i of @seed: independent of all others */
 struct lazytsc_random lazytsc_random_stream(u64 seed, u64 i);
 
-enum lazytsc_op_kind {
-	LAZYTSC_OP_NOTHING, /* nothing until an interrupt */
-	LAZYTSC_OP_PAUSE, /* nothing until `at`; then ask again */
-	LAZYTSC_OP_SET, /* program `value` through the guest's hook */
-	LAZYTSC_OP_DISARM, /* the same for no deadline */
-	LAZYTSC_OP_RAW, /* WRMSR(0x6e0, value) past the hook */
-	LAZYTSC_OP_RDMSR, /* RDMSR(0x6e0), TMCCT and LAZYTSC_MSR */
-	LAZYTSC_OP_HALT, /* HLT; another device wakes it at `value`, 0: none does */
-	LAZYTSC_OP_MASK, /* LVTT masked when `value`, else not */
-	LAZYTSC_OP_MODE, /* deadline mode when `value`, else periodic mode */
-	LAZYTSC_OP_APIC, /* the APIC hardware-enabled when `value`, else disabled */
-	LAZYTSC_OP_FEATURE, /* the feature switched on when `value`, else off */
-	LAZYTSC_OP_OFFLINE, /* clear the MSR, give the page away; FEATURE comes back from it */
-	LAZYTSC_OP_WORD, /* `value` written to LAZYTSC_MSR as it is */
-	LAZYTSC_OP_SCRIBBLE_ARMED, /* `value` stored to armed */
-	LAZYTSC_OP_SCRIBBLE_PENDING, /* `value` stored to pending, with no regard for the rules */
-	LAZYTSC_OP_DONE, /* the program has ended: as NOTHING, and the run may end */
-	LAZYTSC_OP_COUNT
+enum lazytsc_guest_op_kind {
+	LAZYTSC_GUEST_NOTHING, /* nothing until an interrupt */
+	LAZYTSC_GUEST_PAUSE, /* nothing until `at`; then ask again */
+	LAZYTSC_GUEST_SET, /* program `value` through the guest's hook */
+	LAZYTSC_GUEST_DISARM, /* the same for no deadline */
+	LAZYTSC_GUEST_RAW, /* WRMSR(0x6e0, value) past the hook */
+	LAZYTSC_GUEST_RDMSR, /* RDMSR(0x6e0), TMCCT and LAZYTSC_MSR */
+	LAZYTSC_GUEST_HALT, /* HLT; another device wakes it at `value`, 0: none does */
+	LAZYTSC_GUEST_MASK, /* LVTT masked when `value`, else not */
+	LAZYTSC_GUEST_MODE, /* deadline mode when `value`, else periodic mode */
+	LAZYTSC_GUEST_APIC, /* the APIC hardware-enabled when `value`, else disabled */
+	LAZYTSC_GUEST_FEATURE, /* the feature switched on when `value`, else off */
+	LAZYTSC_GUEST_OFFLINE, /* clear the MSR, give the page away; FEATURE comes back from it */
+	LAZYTSC_GUEST_WORD, /* `value` written to LAZYTSC_MSR as it is */
+	LAZYTSC_GUEST_SCRIBBLE_ARMED, /* `value` stored to armed */
+	LAZYTSC_GUEST_SCRIBBLE_PENDING, /* `value` stored to pending, with no regard for the rules */
+	LAZYTSC_GUEST_DONE, /* the program has ended: as NOTHING, and the run may end */
+	LAZYTSC_GUEST_COUNT
 };
 
-struct lazytsc_op {
-	enum lazytsc_op_kind kind;
+struct lazytsc_guest_op {
+	enum lazytsc_guest_op_kind kind;
 	u64 at; /* when; a time in the past is now */
 	u64 value;
 };
@@ -99,7 +99,7 @@ struct lazytsc_program {
 	const char *summary;
 	/* What the guest does next; @now is the guest TSC. */
 	void (*next)(struct lazytsc_program_state *s, enum lazytsc_reason reason, u64 now,
-		     struct lazytsc_op *op);
+		     struct lazytsc_guest_op *op);
 };
 
 /** lazytsc_program_at() - the @i-th guest program, counted from 0; NULL: no more */

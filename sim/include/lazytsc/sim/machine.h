@@ -188,7 +188,7 @@ enum lazytsc_step_kind {
 		LAZYTSC_STEP_KINDS
 };
 
-struct lazytsc_step {
+struct lazytsc_machine_step {
 	u64 ns; /* since the machine started */
 	u64 tsc; /* guest TSC */
 	u64 value;
@@ -198,9 +198,9 @@ struct lazytsc_step {
 	u32 kind; /* enum lazytsc_step_kind */
 };
 
-/** lazytsc_step_who(), lazytsc_step_what() - the columns of the table above */
-const char *lazytsc_step_who(enum lazytsc_step_kind kind);
-const char *lazytsc_step_what(enum lazytsc_step_kind kind);
+/** lazytsc_machine_step_who(), lazytsc_machine_step_what() - the columns of the table above */
+const char *lazytsc_machine_step_who(enum lazytsc_step_kind kind);
+const char *lazytsc_machine_step_what(enum lazytsc_step_kind kind);
 
 struct lazytsc_machine_config {
 	u64 seed; /* decides everything that is left to chance */
@@ -224,7 +224,7 @@ struct lazytsc_machine_config {
 	u64 credit; /* silent expiries beyond the skips that the policy may cost (B12) */
 	u64 defects; /* bits of enum lazytsc_defect */
 	/* Called for each step when not NULL; from the thread that runs the vCPU. */
-	void (*observe)(void *arg, const struct lazytsc_step *step);
+	void (*observe)(void *arg, const struct lazytsc_machine_step *step);
 	void *observe_arg;
 };
 
@@ -323,6 +323,6 @@ void lazytsc_machine_add(struct lazytsc_machine_stats *sum,
  * Return: how many there are
  */
 size_t lazytsc_machine_last_steps(const struct lazytsc_machine *m, unsigned int i,
-				  struct lazytsc_step *steps, size_t room);
+				  struct lazytsc_machine_step *steps, size_t room);
 
 #endif
