@@ -15,11 +15,11 @@
 enum {
 	TASKS = 512, /* divide until there are so many, with more than one worker */
 	TICK_MS = 20, /* how often limits are looked at */
-	TICKS_PER_PROGRESS = 25,
 	MAX_JOBS = 256
 };
 
-#define STACK_SIZE ((size_t)512 << 20) /* for MAX_RECURSION in search.c; untouched pages are free */
+#define PROGRESS_SECONDS 0.5
+#define STACK_SIZE	 ((size_t)512 << 20) /* for MAX_RECURSION in search.c; untouched pages are free */
 
 enum task_state { TASK_OPEN, TASK_FOUND, TASK_MERGED };
 
@@ -153,7 +153,7 @@ static enum lazytsc_bound watch(struct checker *c)
 {
 	enum lazytsc_bound bound = LAZYTSC_COMPLETE;
 	const double start = now();
-	unsigned ticks = 0;
+	double told = 0, seconds;
 
 	while (c->running) {
 		struct timespec until;
@@ -164,10 +164,13 @@ static enum lazytsc_bound watch(struct checker *c)
 		until.tv_nsec %= 1000000000L;
 		if (!pthread_cond_timedwait(&c->ended, &c->lock, &until))
 			continue;
-		if (c->check->progress && ++ticks % TICKS_PER_PROGRESS == 0)
-			report_progress(c, now() - start);
+		seconds = now() - start;
+		if (c->check->progress && seconds - told >= PROGRESS_SECONDS) {
+			report_progress(c, seconds);
+			told = seconds;
+		}
 		if (bound == LAZYTSC_COMPLETE && !c->stop) {
-			bound = met_limit(c, now() - start);
+			bound = met_limit(c, seconds);
 			atomic_store(&c->stop, bound != LAZYTSC_COMPLETE);
 		}
 	}
