@@ -22,7 +22,7 @@
 #ifdef __SANITIZE_THREAD__
 #define BURSTS 500
 #else
-#define BURSTS 20000
+#define BURSTS 5000
 #endif
 
 struct machine {
