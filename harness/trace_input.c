@@ -32,6 +32,7 @@ static void progress(struct trace_input *in)
 	if (now < in->progress_due_ns)
 		return;
 	in->progress_due_ns = now + PROGRESS_EVERY_NS;
+	in->progress_shown = true;
 	if (in->size)
 		fprintf(stderr, "\r%s: %.0f %%", in->name,
 			100.0 * (double)in->bytes / (double)in->size);
@@ -228,6 +229,8 @@ void trace_input_close(struct trace_input *in)
 {
 	if (!in)
 		return;
+	if (in->progress_shown)
+		fputs("\r\033[K", stderr);
 	if (in->archive)
 		archive_read_free(in->archive);
 	if (in->fd > STDIN_FILENO)

@@ -27,6 +27,7 @@ struct trace_input {
 	uint64_t bytes; /* read from the file */
 	uint64_t size; /* of the file; 0: not known */
 	uint64_t progress_due_ns; /* when the next progress line is due; 0: never */
+	bool progress_shown;
 	const char *name; /* for messages */
 	char error[256];
 	char raw[64 * 1024]; /* compressed input */
