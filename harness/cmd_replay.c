@@ -144,24 +144,6 @@ static int find_policies(const struct arguments *a, struct policy *policies, str
 	return 0;
 }
 
-/* B12: silent expiries never lead skips. */
-static bool promise_broken(const char *name, const struct replay *r)
-{
-	bool broken = false;
-
-	for (size_t p = 0; p < r->npolicies; p++) {
-		if (r->total[p].excess <= r->policies[p].max_excess)
-			continue;
-		fprintf(stderr,
-			"%s: %s: silent expiries led skips by %llu, at most %llu is promised "
-			"(B12)\n",
-			name, r->policies[p].name, (unsigned long long)r->total[p].excess,
-			(unsigned long long)r->policies[p].max_excess);
-		broken = true;
-	}
-	return broken;
-}
-
 static int replay_one(const struct arguments *a, const char *name, struct replay *r,
 		      struct report_options *o, json_t *root, bool first)
 {
@@ -189,7 +171,7 @@ static int replay_one(const struct arguments *a, const char *name, struct replay
 		report_warnings(stderr, name, r);
 		break;
 	}
-	if (promise_broken(name, r))
+	if (report_broken_promises(stderr, name, r))
 		ret = CLI_VIOLATION;
 	replay_free(r);
 	return ret;

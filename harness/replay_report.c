@@ -170,11 +170,11 @@ void report_warnings(FILE *to, const char *name, const struct replay *r)
 			"%s:%" PRIu64 ": time stamp below its vCPU's last, %" PRIu64 " such "
 			"dropped\n",
 			name, st->first_out_of_order, st->out_of_order);
-	if (st->gaps)
-		fprintf(to,
-			"%s: %" PRIu64 " gaps (%" PRIu64 " events lost): each vCPU starts afresh "
-			"there\n",
-			name, st->gaps, st->lost_events);
+	if (st->gaps) {
+		fprintf(to, "%s: ", name);
+		plural(to, st->gaps, "gap", " (");
+		plural(to, st->lost_events, "event", " lost): a vCPU starts afresh there\n");
+	}
 	if (st->kinds[TRACE_LINE_FAILED])
 		fprintf(to, "%s: %" PRIu64 " deadline writes that failed with #GP, dropped\n", name,
 			st->kinds[TRACE_LINE_FAILED]);
@@ -207,6 +207,25 @@ static void print_reasons(FILE *to, const struct deadlines *d, const struct coun
 		      to);
 	if (percent(d->earlier, d->writes) >= SMALL_PERCENT)
 		fputs("  A deadline before the one that is armed must exit.\n", to);
+}
+
+bool report_broken_promises(FILE *to, const char *name, const struct replay *r)
+{
+	bool broken = false;
+
+	for (size_t p = 0; p < r->npolicies; p++) {
+		if (r->total[p].excess <= r->policies[p].max_excess)
+			continue;
+		fprintf(to,
+			"%s: %s: silent expiries led skips by %" PRIu64 ", at most %" PRIu64 " is "
+			"promi"
+			"sed "
+			"(B12)"
+			"\n",
+			name, r->policies[p].name, r->total[p].excess, r->policies[p].max_excess);
+		broken = true;
+	}
+	return broken;
 }
 
 /* Say how large the benefit of lazy is, and why. */

@@ -29,6 +29,9 @@ void report_csv(FILE *to, const char *name, const struct replay *r, const struct
 /** report_warnings() - what a reader of rows alone would miss; one line each */
 void report_warnings(FILE *to, const char *name, const struct replay *r);
 
+/** report_broken_promises() - B12: says which policy's silent expiries led skips too far, if any */
+bool report_broken_promises(FILE *to, const char *name, const struct replay *r);
+
 /** report_json_new(), report_json_add(), report_json_print() - all traces in one object */
 json_t *report_json_new(const struct report_options *o);
 void report_json_add(json_t *root, const char *name, const struct replay *r,
