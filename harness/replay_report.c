@@ -68,37 +68,58 @@ static void print_table(struct libscols_table *tb, FILE *to)
 	scols_unref_table(tb);
 }
 
+/* The table leaves waited_cycles out where nothing waits. */
+static bool has_column(const struct replay *r, const struct report_options *o, size_t c)
+{
+	if (c != COL_WAITED)
+		return true;
+	for (size_t p = 0; p < o->shown; p++) {
+		if (r->total[p].value[c])
+			return true;
+	}
+	return false;
+}
+
+static void print_row(struct libscols_line *line, const struct replay *r, size_t i, size_t p,
+		      const size_t *columns, size_t n)
+{
+	const struct counts *k = row(r, i, p);
+	double pct;
+
+	if (i < r->nvcpus)
+		cell(line, 0, "%u", r->vcpus[i].id);
+	else
+		cell(line, 0, "total");
+	cell(line, 1, "%s", r->policies[p].name);
+	for (size_t c = 0; c < n; c++) {
+		if (k->known[columns[c]])
+			cell(line, 2 + c, "%" PRIu64, k->value[columns[c]]);
+		else
+			cell(line, 2 + c, "-");
+	}
+	if (change(k, row(r, i, r->stock), &pct))
+		cell(line, 2 + n, "%+.2f", pct);
+	else
+		cell(line, 2 + n, "-");
+}
+
 static void print_counts(FILE *to, const struct replay *r, const struct report_options *o)
 {
 	const char *names[COLUMNS + 3] = { "vcpu", "variant" };
+	size_t columns[COLUMNS], n = 0;
 	struct libscols_table *tb;
 
-	for (size_t c = 0; c < COLUMNS; c++)
-		names[2 + c] = column_names[c];
-	names[2 + COLUMNS] = "change %";
-	tb = new_table(names, COLUMNS + 3, 2);
-	for (size_t i = 0; tb && i <= r->nvcpus; i++) {
-		for (size_t p = 0; p < o->shown; p++) {
-			const struct counts *k = row(r, i, p);
-			struct libscols_line *line = scols_table_new_line(tb, NULL);
-			double pct;
-
-			if (i < r->nvcpus)
-				cell(line, 0, "%u", r->vcpus[i].id);
-			else
-				cell(line, 0, "total");
-			cell(line, 1, "%s", r->policies[p].name);
-			for (size_t c = 0; c < COLUMNS; c++) {
-				if (k->known[c])
-					cell(line, 2 + c, "%" PRIu64, k->value[c]);
-				else
-					cell(line, 2 + c, "-");
-			}
-			if (change(k, row(r, i, r->stock), &pct))
-				cell(line, 2 + COLUMNS, "%+.2f", pct);
-			else
-				cell(line, 2 + COLUMNS, "-");
+	for (size_t c = 0; c < COLUMNS; c++) {
+		if (has_column(r, o, c)) {
+			names[2 + n] = column_names[c];
+			columns[n++] = c;
 		}
+	}
+	names[2 + n] = "change %";
+	tb = new_table(names, n + 3, 2);
+	for (size_t i = 0; tb && i <= r->nvcpus; i++) {
+		for (size_t p = 0; p < o->shown; p++)
+			print_row(scols_table_new_line(tb, NULL), r, i, p, columns, n);
 	}
 	if (tb)
 		print_table(tb, to);
