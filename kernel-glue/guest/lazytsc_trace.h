@@ -8,8 +8,8 @@
 #include <linux/tracepoint.h>
 
 /*
- * A deadline that was not written to the MSR. It reads as msr:write_msr does, so that the two together
- * are the trace that a guest without the feature would give.
+ * A deadline that was not written to the MSR. It reads as msr:write_msr does, so that the two
+ * together are the trace that a guest without the feature would give.
  */
 TRACE_EVENT(lazytsc_skip,
 	TP_PROTO(u64 deadline),
