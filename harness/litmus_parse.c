@@ -30,7 +30,7 @@ enum token {
 struct parser {
 	const char *path;
 	FILE *err;
-	const char *text, *end;
+	const char *end;
 	const char *at; /* where the current token starts */
 	const char *after; /* where it ends */
 	enum token token;
@@ -481,7 +481,7 @@ static struct lazytsc_litmus_operand parse_operand(struct parser *p)
 	char name[LAZYTSC_LITMUS_NAME];
 	bool bracket;
 
-	if (p->token == NUMBER || is_symbol(p, '$')) {
+	if (p->token == NUMBER || is_symbol(p, '$') || is_symbol(p, '&')) {
 		o.value = parse_value(p);
 		return o;
 	}
@@ -883,30 +883,38 @@ static void sort_observed(struct lazytsc_litmus *t)
 	free(sorted);
 }
 
-struct lazytsc_litmus *litmus_read(const char *path, FILE *err)
+struct lazytsc_litmus *litmus_parse(const char *path, const char *text, size_t size, FILE *err)
 {
-	struct parser p = { .path = path, .err = err, .line = 1 };
-	size_t size = 0;
-	char *text = read_file(path, err, &size);
+	struct parser p = {
+		.path = path, .err = err, .line = 1, .at = text, .after = text, .end = text + size
+	};
 
-	if (!text)
-		return NULL;
 	p.t = calloc(1, sizeof(*p.t));
-	p.text = p.at = p.after = text;
-	p.end = text + size;
-	text[size] = 0;
-	if (p.t)
-		parse(&p);
-	else
+	if (!p.t) {
 		fprintf(err, "%s: no memory\n", path);
-	free(text);
+		return NULL;
+	}
+	parse(&p);
 	if (p.failed) {
 		litmus_free(p.t);
 		return NULL;
 	}
-	if (p.t)
-		sort_observed(p.t);
+	sort_observed(p.t);
 	return p.t;
+}
+
+struct lazytsc_litmus *litmus_read(const char *path, FILE *err)
+{
+	size_t size = 0;
+	char *text = read_file(path, err, &size);
+	struct lazytsc_litmus *t;
+
+	if (!text)
+		return NULL;
+	text[size] = 0;
+	t = litmus_parse(path, text, size, err);
+	free(text);
+	return t;
 }
 
 void litmus_free(struct lazytsc_litmus *t)

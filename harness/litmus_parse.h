@@ -15,6 +15,10 @@
  * Return: the test, to be released with litmus_free(); NULL after an error.
  */
 struct lazytsc_litmus *litmus_read(const char *path, FILE *err);
+
+/* The same from memory; `path` is for the messages. text[size] must be there, and be 0. */
+struct lazytsc_litmus *litmus_parse(const char *path, const char *text, size_t size, FILE *err);
+
 void litmus_free(struct lazytsc_litmus *t);
 
 #endif

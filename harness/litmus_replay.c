@@ -106,6 +106,7 @@ static int perform(const struct lazytsc_litmus *t, struct lazytsc_stepper *s, co
 			return print_end(t, s);
 		after = lazytsc_step_parse(schedule, &step);
 		if (!after || !lazytsc_stepper_is_enabled(s, step)) {
+			fflush(stdout);
 			fprintf(stderr, "%s: step %u, '%.*s', %s\n", t->name, number,
 				(int)strcspn(schedule, " \t\n"), schedule,
 				after ? "is not enabled" : "is no step");
