@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Record this guest's own TSC-deadline writes with ftrace, for `lazytsc replay`.
-set -eu
+set -eu -o pipefail
 
 usage() {
 	cat <<'TEXT'
@@ -74,7 +74,8 @@ else
 fi
 echo 0 >$t/tracing_on
 
-$pack <$t/trace >"$output"
+# Not as a file: gzip would wonder at its size, which is 0.
+cat $t/trace | $pack >"$output"
 writes=$(grep -c 'write_msr: 6e0' $t/trace || true)
 lost=$(cat $t/per_cpu/cpu*/stats | awk '/^(overrun|commit overrun|dropped events):/ { n += $NF }
 	END { print n + 0 }')

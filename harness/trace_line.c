@@ -15,12 +15,12 @@ static bool is_space(char c)
 	return c == ' ' || c == '\t' || c == '\r';
 }
 
-/* The value of a hexadecimal digit, plus 1; 0: none. */
+/* The value of a hexadecimal digit, plus 16; 0: none. */
 static const unsigned char hex_digit[256] = {
-	['0'] = 1,  ['1'] = 2,	['2'] = 3,  ['3'] = 4,	['4'] = 5,  ['5'] = 6,
-	['6'] = 7,  ['7'] = 8,	['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12,
-	['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16, ['A'] = 11, ['B'] = 12,
-	['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+	['0'] = 16, ['1'] = 17, ['2'] = 18, ['3'] = 19, ['4'] = 20, ['5'] = 21,
+	['6'] = 22, ['7'] = 23, ['8'] = 24, ['9'] = 25, ['a'] = 26, ['b'] = 27,
+	['c'] = 28, ['d'] = 29, ['e'] = 30, ['f'] = 31, ['A'] = 26, ['B'] = 27,
+	['C'] = 28, ['D'] = 29, ['E'] = 30, ['F'] = 31,
 };
 
 static const char *skip_spaces(const char *p, const char *e)
@@ -59,20 +59,20 @@ static bool take(const char **p, const char *e, const char *word, size_t len)
 static inline bool only_hex(const char *p, const char *e, uint64_t *value)
 {
 	size_t n = (size_t)(e - p);
-	bool bad = false;
+	unsigned int all = 16;
 	uint64_t v = 0;
 
 	if (n == 0 || n > 16)
 		return false;
-	/* The table's values are 1 too large: what they add up to is taken off at the end. */
+	/* The table's values are 16 too large: what that adds up to is taken off at the end. */
 	for (size_t i = 0; i < n; i++) {
 		unsigned int d = hex_digit[(unsigned char)p[i]];
 
-		bad |= d == 0;
+		all &= d;
 		v = (v << 4) + d;
 	}
-	*value = v - (0x1111111111111111 >> (64 - 4 * n));
-	return !bad;
+	*value = v - (0x1111111111111111 >> (64 - 4 * n) << 4);
+	return all != 0;
 }
 
 /* Return: how many digits there were; more than @max: none is used. */
@@ -87,7 +87,7 @@ static unsigned int take_hex(const char **p, const char *e, unsigned int max, ui
 
 		if (!d)
 			break;
-		v = v << 4 | (d - 1);
+		v = v << 4 | (d & 15);
 	}
 	n = (unsigned int)(q - *p);
 	if (n > max)
