@@ -6,14 +6,21 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include <lazytsc/sim/defect.h>
 #include <lazytsc/sim/explore.h>
 
-/* What is checked: one protocol, on one memory model, around one host. */
+enum { CHECK_SCENARIOS = 64 }; /* no more than these at once */
+
+/* What is checked: one protocol, on one memory model, in one host. */
 struct check_subject {
+	const char *name; /* of the variant, or of the defect */
 	const struct lazytsc_variant *variant;
 	enum lazytsc_glue_defect glue;
 	enum lazytsc_model model;
 };
+
+/* The subject of that name, a variant or a defect; returns false where there is none. */
+bool check_subject_find(struct check_subject *subject, const char *name);
 
 /* The result of a scenario, or of a shard of it. */
 struct check_result {
@@ -32,6 +39,7 @@ struct check_run {
 	struct check_subject subject;
 	unsigned int shard, shards; /* cells whose number is shard modulo shards; 0 of 1: all */
 	u64 max_states; /* of a cell; 0: no bound */
+	const char *only; /* look for violations of this requirement alone; NULL: of any */
 	unsigned int threads;
 	bool progress; /* to stderr */
 };
@@ -48,18 +56,51 @@ int check_scenarios(const struct check_run *run, struct check_point *point,
 		    struct check_result *results);
 void check_results_fini(struct check_result *results, size_t n);
 
-/* The exit status that results stand for. */
-int check_status(const struct check_result *results, size_t n);
-
-/* What was searched, and what was found. */
-void check_print(FILE *to, const struct check_run *run, const struct check_result *results,
-		 size_t n);
-json_t *check_json(const struct check_run *run, const struct check_result *results, size_t n);
+/* What was searched, and what was found, with the smallest counterexample. Returns the exit status that the results stand for. */
+int check_report(FILE *to, const struct check_run *run, const struct check_result *results,
+		 size_t n, bool json);
 
 /* A scenario's dimension as text: how many there are, the name of each, and its bound. */
-enum { CHECK_DIMENSIONS = 10, CHECK_TEXT = 256 };
+enum { CHECK_DIMENSIONS = 11, CHECK_TEXT = 256 };
 const char *check_dimension(const struct lazytsc_scenario *s, unsigned int i,
 			    char text[CHECK_TEXT]);
+
+/* A time as text; the last before 2^64 as "~0", "~0-1". */
+const char *check_number(u64 v, char text[24]);
+
+/*
+ * Known defects.
+ */
+
+/* What became of one. */
+struct check_found {
+	const struct lazytsc_defect *defect;
+	const char *requirement; /* of the counterexample; "-": there is none */
+	struct check_result result; /* of the scenario with the counterexample */
+	/* A smaller one breaks another requirement than the list says; NULL: there is none. */
+	const char *smaller;
+	unsigned int smaller_steps;
+	bool exhaustive; /* every scenario was searched to its end */
+	enum lazytsc_outcome repaired; /* the project's own protocol in that scenario */
+};
+
+/*
+ * Searches for the smallest counterexample of a defect. Returns an enum cli_status of 0, or that of
+ * a failure that was told.
+ */
+int check_defect(const struct check_run *run, const struct lazytsc_defect *defect,
+		 struct check_found *found);
+void check_found_fini(struct check_found *found);
+
+/* Is it as the list says? */
+bool check_as_expected(const struct check_found *found);
+
+/* Searches for every defect of a list and prints a table. Returns an enum cli_status. */
+int check_defects(FILE *to, const struct check_run *run, const struct lazytsc_defect *list,
+		  bool json);
+
+/* Writes races.md and its charts into a directory. Returns an enum cli_status. */
+int check_races(const struct check_run *run, const char *directory);
 
 /*
  * A path, step by step.

@@ -17,6 +17,7 @@ struct entry {
 };
 
 struct check_point {
+	const struct lazytsc_scenario *scenario[CHECK_SCENARIOS + 1];
 	struct entry *entry;
 	size_t entries, room;
 	bool sorted;
@@ -212,43 +213,66 @@ static bool add(struct check_point *point, const struct entry *e)
 	return true;
 }
 
-static json_t *header(const struct check_run *run)
+static json_t *header(const struct check_run *run, const struct lazytsc_scenario *const *scenarios,
+		      size_t n)
 {
+	json_t *names = json_array();
 	char text[17];
 
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(names, json_string(scenarios[i]->name));
 	program(text);
-	return json_pack("{s:s, s:s, s:i, s:s, s:I}", "program", text, "variant",
-			 run->subject.variant->name, "glue", run->subject.glue, "model",
-			 run->subject.model == LAZYTSC_TSO ? "tso" : "sc", "max states",
-			 run->max_states);
+	return json_pack("{s:s, s:s, s:s, s:I, s:o}", "program", text, "variant", run->subject.name,
+			 "model", run->subject.model == LAZYTSC_TSO ? "tso" : "sc", "max states",
+			 run->max_states, "scenarios", names);
+}
+
+static bool parse_scenarios(struct check_point *point, json_t *names)
+{
+	if (point->scenario[0])
+		return true;
+	if (json_array_size(names) > CHECK_SCENARIOS)
+		return false;
+	for (size_t i = 0; i < json_array_size(names); i++) {
+		const char *name = json_string_value(json_array_get(names, i));
+
+		point->scenario[i] = name ? lazytsc_scenario_find(name) : NULL;
+		if (!point->scenario[i])
+			return false;
+	}
+	return point->scenario[0] != NULL;
+}
+
+const struct lazytsc_scenario *const *check_point_scenarios(const struct check_point *point)
+{
+	return point->scenario;
 }
 
 /* The first line: takes the subject from it, or says why not. */
-static const char *parse_header(json_t *json, struct check_run *run)
+static const char *parse_header(struct check_point *point, json_t *json, struct check_run *run)
 {
-	const char *by, *variant, *model;
-	const struct lazytsc_variant *v;
+	const char *by, *name, *model;
+	struct check_subject subject;
 	json_int_t max_states;
+	json_t *names;
 	char text[17];
-	int glue;
 
-	if (json_unpack(json, "{s:s, s:s, s:i, s:s, s:I}", "program", &by, "variant", &variant,
-			"glue", &glue, "model", &model, "max states", &max_states))
+	if (json_unpack(json, "{s:s, s:s, s:s, s:I, s:o}", "program", &by, "variant", &name,
+			"model", &model, "max states", &max_states, "scenarios", &names))
 		return "no header of a checkpoint";
 	program(text);
 	if (strcmp(by, text))
 		return "written by another build of lazytsc";
-	v = lazytsc_variant_find(variant);
-	if (!v)
+	if (!check_subject_find(&subject, name))
 		return "no such variant";
-	if (run->subject.variant &&
-	    (run->subject.variant != v || (int)run->subject.glue != glue ||
-	     run->subject.model != (strcmp(model, "sc") ? LAZYTSC_TSO : LAZYTSC_SC) ||
+	if (!parse_scenarios(point, names))
+		return "no such scenario";
+	subject.model = strcmp(model, "sc") ? LAZYTSC_TSO : LAZYTSC_SC;
+	if (run->subject.name &&
+	    (strcmp(run->subject.name, subject.name) || run->subject.model != subject.model ||
 	     run->max_states != (u64)max_states))
 		return "results of another variant, model or bound";
-	run->subject.variant = v;
-	run->subject.glue = (enum lazytsc_glue_defect)glue;
-	run->subject.model = strcmp(model, "sc") ? LAZYTSC_TSO : LAZYTSC_SC;
+	run->subject = subject;
 	run->max_states = (u64)max_states;
 	return NULL;
 }
@@ -264,7 +288,7 @@ static const char *parse_line(struct check_point *point, struct check_run *run, 
 	if (!json)
 		return "not JSON";
 	if (first)
-		wrong = parse_header(json, run);
+		wrong = parse_header(point, json, run);
 	else if (!parse_cell(json, &e))
 		wrong = "no result of a cell";
 	else if (!add(point, &e))
@@ -318,7 +342,8 @@ static bool cut_off(FILE *f)
 	return !fseek(f, -1, SEEK_END) && fgetc(f) != '\n';
 }
 
-int check_point_append_to(struct check_point *point, const struct check_run *run, const char *file)
+int check_point_append_to(struct check_point *point, const struct check_run *run, const char *file,
+			  const struct lazytsc_scenario *const *scenarios, size_t n)
 {
 	long size;
 
@@ -339,7 +364,7 @@ int check_point_append_to(struct check_point *point, const struct check_run *run
 	}
 	fseek(point->file, 0, SEEK_END);
 	if (ftell(point->file) == 0)
-		write_line(point, header(run));
+		write_line(point, header(run, scenarios, n));
 	return CLI_OK;
 }
 

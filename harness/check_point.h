@@ -25,12 +25,16 @@ void check_point_free(struct check_point *point);
 int check_point_read(struct check_point *point, struct check_run *run, const char *file,
 		     bool may_miss);
 
+/* The scenarios that the first file is about, NULL at their end. */
+const struct lazytsc_scenario *const *check_point_scenarios(const struct check_point *point);
+
 /* Is the cell known? Then *result is filled. */
 bool check_point_find(struct check_point *point, const struct lazytsc_scenario *s,
 		      unsigned int cell, struct lazytsc_explored *result);
 
 /* Further cells go to the end of this file. Returns an enum cli_status. */
-int check_point_append_to(struct check_point *point, const struct check_run *run, const char *file);
+int check_point_append_to(struct check_point *point, const struct check_run *run, const char *file,
+			  const struct lazytsc_scenario *const *scenarios, size_t n);
 void check_point_note(struct check_point *point, const struct lazytsc_scenario *s,
 		      unsigned int cell, const struct lazytsc_explored *result);
 

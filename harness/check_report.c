@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <inttypes.h>
-#include <libsmartcols.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
 #include "cli.h"
+#include "table.h"
 
 #define HEADINGS 9
 
@@ -25,48 +24,66 @@ static void alphabet(const struct lazytsc_scenario *s, char text[CHECK_TEXT])
 					       ops[op]);
 }
 
+const char *check_number(u64 v, char text[24])
+{
+	if (v == ~(u64)0)
+		snprintf(text, 24, "~0");
+	else if (v > ~(u64)0 - 1000)
+		snprintf(text, 24, "~0-%" PRIu64, ~(u64)0 - v);
+	else
+		snprintf(text, 24, "%" PRIu64, v);
+	return text;
+}
+
 const char *check_dimension(const struct lazytsc_scenario *s, unsigned int i, char text[CHECK_TEXT])
 {
 	static const char *const names[CHECK_DIMENSIONS] = {
-		"clock",   "deadlines", "guest operations", "each one of",     "expiries decided",
-		"advance", "guesses",	"trips to user",    "memslot changes", "other wake-ups",
+		"clock", "deadlines", "ops",   "decided in", "advance",		  "guesses",
+		"trips", "memslots",  "wakes", "stale",	     "each op is one of",
 	};
-	static const char *const where[] = { "nowhere", "vCPU context", "another CPU", "either" };
-	unsigned long long horizon = s->horizon;
+	static const char *const where[] = { "none", "vCPU", "other", "either" };
+	char from[24], to[24];
 
+	check_number(s->start, from);
+	check_number(s->horizon, to);
 	switch (i) {
 	case 0:
-		snprintf(text, CHECK_TEXT, "0 to %llu", horizon);
+		snprintf(text, CHECK_TEXT, "%s..%s", from, to);
 		break;
 	case 1:
-		snprintf(text, CHECK_TEXT, "0 to %llu, ~0", horizon);
+		snprintf(text, CHECK_TEXT, "%s%s..%s%s", s->start ? "0 1 " : "", from, to,
+			 s->horizon == ~(u64)0 ? "" : " ~0");
 		break;
 	case 2:
 		snprintf(text, CHECK_TEXT, "%u", s->ops);
 		break;
 	case 3:
-		alphabet(s, text);
-		break;
-	case 4:
 		snprintf(text, CHECK_TEXT, "%s", where[s->where]);
 		break;
-	case 5:
+	case 4:
 		snprintf(text, CHECK_TEXT, "%llu", (unsigned long long)s->wait);
 		break;
-	case 6:
+	case 5:
+		check_number(s->start + 1, from);
+		check_number(s->horizon == ~(u64)0 ? s->horizon : s->horizon + 1, to);
+		snprintf(text, CHECK_TEXT, "none");
 		if (s->guesses)
-			snprintf(text, CHECK_TEXT, "none, 1 to %llu", horizon + 1);
-		else
-			snprintf(text, CHECK_TEXT, "none");
+			snprintf(text, CHECK_TEXT, "none %s..%s", from, to);
 		break;
-	case 7:
+	case 6:
 		snprintf(text, CHECK_TEXT, "%u", s->trips);
 		break;
-	case 8:
+	case 7:
 		snprintf(text, CHECK_TEXT, "%u", s->slots);
 		break;
-	default:
+	case 8:
 		snprintf(text, CHECK_TEXT, "%u", s->wakes);
+		break;
+	case 9:
+		snprintf(text, CHECK_TEXT, "%u", s->stale);
+		break;
+	default:
+		alphabet(s, text);
 		break;
 	}
 	return names[i];
@@ -92,56 +109,26 @@ static const char *outcome(const struct check_result *r)
 	return "no memory";
 }
 
-__attribute__((format(printf, 3, 4))) static void cell(struct libscols_line *line, size_t column,
-						       const char *fmt, ...)
-{
-	va_list ap;
-	char *text;
-
-	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) >= 0)
-		scols_line_refer_data(line, column, text);
-	va_end(ap);
-}
-
-static struct libscols_table *new_table(const char *const *names, size_t n, unsigned int left)
-{
-	struct libscols_table *tb = scols_new_table();
-
-	if (!tb)
-		return NULL;
-	scols_table_set_termforce(tb, SCOLS_TERMFORCE_NEVER);
-	scols_table_set_column_separator(tb, "  ");
-	for (size_t i = 0; i < n; i++)
-		scols_table_new_column(tb, names[i], 0, left & 1u << i ? 0 : SCOLS_FL_RIGHT);
-	return tb;
-}
-
-static void print_table(FILE *to, struct libscols_table *tb)
-{
-	scols_table_set_stream(tb, to);
-	scols_print_table(tb);
-	scols_unref_table(tb);
-}
-
 static void print_dimensions(FILE *to, const struct check_result *results, size_t n)
 {
-	static const char *const names[] = { "scenario", "dimension", "bound" };
-	struct libscols_table *tb = new_table(names, 3, 7);
+	const char *names[CHECK_DIMENSIONS + 1] = { "scenario" };
+	char text[CHECK_TEXT];
+	struct libscols_table *tb;
 
+	for (unsigned int d = 0; d < CHECK_DIMENSIONS; d++)
+		names[d + 1] = check_dimension(results[0].scenario, d, text);
+	tb = table_new(names, CHECK_DIMENSIONS + 1, 1 << 0 | 1 << 4 | 1 << 6 | 1 << 11);
 	for (size_t i = 0; tb && i < n; i++) {
-		for (unsigned int d = 0; d < CHECK_DIMENSIONS; d++) {
-			struct libscols_line *line = scols_table_new_line(tb, NULL);
-			char text[CHECK_TEXT];
-			const char *name = check_dimension(results[i].scenario, d, text);
+		struct libscols_line *line = scols_table_new_line(tb, NULL);
 
-			cell(line, 0, "%s", d ? "" : results[i].scenario->name);
-			cell(line, 1, "%s", name);
-			cell(line, 2, "%s", text);
+		table_cell(line, 0, "%s", results[i].scenario->name);
+		for (unsigned int d = 0; d < CHECK_DIMENSIONS; d++) {
+			check_dimension(results[i].scenario, d, text);
+			table_cell(line, d + 1, "%s", text);
 		}
 	}
 	if (tb)
-		print_table(to, tb);
+		table_print(to, tb);
 }
 
 /* A violated scenario was not searched to its end: its counts say nothing. */
@@ -150,26 +137,26 @@ static void print_counts(FILE *to, const struct check_result *results, size_t n)
 	static const char *const names[HEADINGS] = { "scenario",     "cells",	 "states",
 						     "transitions",  "revisits", "ends",
 						     "longest path", "result",	 "what" };
-	struct libscols_table *tb = new_table(names, HEADINGS, 1 | 1 << 7 | 1 << 8);
+	struct libscols_table *tb = table_new(names, HEADINGS, 1 | 1 << 7 | 1 << 8);
 	struct check_result total = { 0 };
 
 	for (size_t i = 0; tb && i <= n; i++) {
 		const struct check_result *r = i < n ? &results[i] : &total;
 		struct libscols_line *line = scols_table_new_line(tb, NULL);
 
-		cell(line, 0, "%s", i < n ? r->scenario->name : "total");
-		cell(line, 1, "%u", r->cells);
+		table_cell(line, 0, "%s", i < n ? r->scenario->name : "total");
+		table_cell(line, 1, "%u", r->cells);
 		total.cells += i < n ? r->cells : 0;
-		cell(line, 7, "%s", i < n ? outcome(r) : "");
-		cell(line, 8, "%s", i < n ? r->scenario->summary : "");
+		table_cell(line, 7, "%s", i < n ? outcome(r) : "");
+		table_cell(line, 8, "%s", i < n ? r->scenario->summary : "");
 		if (r->outcome == LAZYTSC_VIOLATED)
 			continue;
-		cell(line, 2, "%" PRIu64, r->states);
-		cell(line, 3, "%" PRIu64, r->transitions);
+		table_cell(line, 2, "%" PRIu64, r->states);
+		table_cell(line, 3, "%" PRIu64, r->transitions);
 		/* Each state but a cell's first was reached by one transition first. */
-		cell(line, 4, "%" PRIu64, r->transitions - (r->states - r->cells));
-		cell(line, 5, "%" PRIu64, r->ends);
-		cell(line, 6, "%u", r->longest);
+		table_cell(line, 4, "%" PRIu64, r->transitions - (r->states - r->cells));
+		table_cell(line, 5, "%" PRIu64, r->ends);
+		table_cell(line, 6, "%u", r->longest);
 		if (i == n)
 			continue;
 		total.states += r->states;
@@ -179,15 +166,35 @@ static void print_counts(FILE *to, const struct check_result *results, size_t n)
 			total.longest = r->longest;
 	}
 	if (tb)
-		print_table(to, tb);
+		table_print(to, tb);
 }
 
-void check_print(FILE *to, const struct check_run *run, const struct check_result *results,
-		 size_t n)
+static int status_of(const struct check_result *results, size_t n)
 {
-	int status = check_status(results, n);
+	int status = CLI_OK;
 
-	fprintf(to, "Variant %s on %s", run->subject.variant->name,
+	for (size_t i = 0; i < n; i++) {
+		switch (results[i].outcome) {
+		case LAZYTSC_HOLDS:
+			break;
+		case LAZYTSC_VIOLATED:
+		case LAZYTSC_CYCLE:
+			return CLI_VIOLATION;
+		case LAZYTSC_BOUNDED:
+		case LAZYTSC_NO_MEMORY:
+			status = CLI_BOUNDED;
+			break;
+		}
+	}
+	return status;
+}
+
+static void print(FILE *to, const struct check_run *run, const struct check_result *results,
+		  size_t n)
+{
+	int status = status_of(results, n);
+
+	fprintf(to, "Variant %s on %s", run->subject.name,
 		run->subject.model == LAZYTSC_TSO ? "x86-TSO" : "SC");
 	if (run->shards > 1)
 		fprintf(to, ", shard %u of %u", run->shard, run->shards);
@@ -234,18 +241,62 @@ static json_t *result_json(const struct check_result *r)
 	return o;
 }
 
-json_t *check_json(const struct check_run *run, const struct check_result *results, size_t n)
+static json_t *to_json(const struct check_run *run, const struct check_result *results, size_t n)
 {
 	json_t *o = json_object(), *scenarios = json_array();
 
-	json_object_set_new(o, "variant", json_string(run->subject.variant->name));
+	json_object_set_new(o, "variant", json_string(run->subject.name));
 	json_object_set_new(o, "model",
 			    json_string(run->subject.model == LAZYTSC_TSO ? "tso" : "sc"));
 	json_object_set_new(o, "shard", json_integer(run->shard));
 	json_object_set_new(o, "shards", json_integer(run->shards));
-	json_object_set_new(o, "exhaustive", json_boolean(check_status(results, n) == CLI_OK));
+	json_object_set_new(o, "exhaustive", json_boolean(status_of(results, n) == CLI_OK));
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(scenarios, result_json(&results[i]));
 	json_object_set_new(o, "scenarios", scenarios);
 	return o;
+}
+
+/* The smallest counterexample of all scenarios; NULL: there is none. */
+static const struct check_result *smallest(const struct check_result *results, size_t n)
+{
+	const struct check_result *best = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct lazytsc_explored *v = &results[i].violation;
+
+		if (results[i].outcome != LAZYTSC_VIOLATED)
+			continue;
+		if (!best || v->steps < best->violation.steps ||
+		    (v->steps == best->violation.steps && v->switches < best->violation.switches))
+			best = &results[i];
+	}
+	return best;
+}
+
+int check_report(FILE *to, const struct check_run *run, const struct check_result *results,
+		 size_t n, bool json)
+{
+	const struct check_result *worst = smallest(results, n);
+	json_t *o = json ? to_json(run, results, n) : NULL;
+	struct check_trace t;
+
+	if (!json)
+		print(to, run, results, n);
+	if (worst && check_trace(&t, &run->subject, worst->scenario, worst->cell,
+				 worst->violation.path, worst->violation.steps)) {
+		if (json) {
+			json_object_set_new(o, "counterexample", check_trace_json(&t));
+		} else {
+			fputc('\n', to);
+			check_trace_print(to, &t);
+		}
+		check_trace_fini(&t);
+	}
+	if (json) {
+		json_dumpf(o, to, JSON_INDENT(2));
+		fputc('\n', to);
+		json_decref(o);
+	}
+	return status_of(results, n);
 }

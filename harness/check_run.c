@@ -58,6 +58,7 @@ static void search(struct pool *p, struct job *j)
 		return;
 	}
 	lazytsc_cell_init(cell, s, j->cell, u->variant, u->glue);
+	cell->only = p->run->only;
 	if (!atomic_load(best) || p->run->max_states)
 		lazytsc_sweep(cell, u->model, p->run->max_states, &j->result);
 	else
@@ -88,7 +89,7 @@ static void *work(void *arg)
 			search(p, j);
 		atomic_fetch_add(&p->finished, 1);
 		pthread_mutex_lock(&p->lock);
-		if (!j->done)
+		if (!j->done && p->point)
 			check_point_note(p->point, p->scenarios[j->scenario], j->cell, &j->result);
 		progress(p, " ");
 		pthread_mutex_unlock(&p->lock);
@@ -186,15 +187,15 @@ int check_scenarios(const struct check_run *run, struct check_point *point,
 	}
 	p.point = point;
 	for (size_t i = 0; i < p.jobs; i++)
-		p.job[i].done = check_point_find(point, scenarios[p.job[i].scenario], p.job[i].cell,
-						 &p.job[i].result);
+		p.job[i].done = point && check_point_find(point, scenarios[p.job[i].scenario],
+							  p.job[i].cell, &p.job[i].result);
 	pthread_mutex_init(&p.lock, NULL);
 	if (!run_threads(&p))
 		status = CLI_BOUNDED;
 	pthread_mutex_destroy(&p.lock);
 	for (size_t i = 0; i < p.jobs; i++)
 		put_together(&results[p.job[i].scenario], &p.job[i]);
-	if (!check_point_written(point) && status == CLI_OK)
+	if (point && !check_point_written(point) && status == CLI_OK)
 		status = CLI_BAD_INPUT;
 	free(p.job);
 	free(p.steps);
@@ -207,22 +208,13 @@ void check_results_fini(struct check_result *results, size_t n)
 		lazytsc_explored_fini(&results[i].violation);
 }
 
-int check_status(const struct check_result *results, size_t n)
+bool check_subject_find(struct check_subject *subject, const char *name)
 {
-	int status = CLI_OK;
+	const struct lazytsc_variant *v = lazytsc_variant_find(name);
+	const struct lazytsc_defect *d = v ? NULL : lazytsc_defect_find(name);
 
-	for (size_t i = 0; i < n; i++) {
-		switch (results[i].outcome) {
-		case LAZYTSC_HOLDS:
-			break;
-		case LAZYTSC_VIOLATED:
-		case LAZYTSC_CYCLE:
-			return CLI_VIOLATION;
-		case LAZYTSC_BOUNDED:
-		case LAZYTSC_NO_MEMORY:
-			status = CLI_BOUNDED;
-			break;
-		}
-	}
-	return status;
+	subject->name = v ? v->name : d ? d->name : NULL;
+	subject->variant = v ? v : d ? d->variant : NULL;
+	subject->glue = d ? d->glue : LAZYTSC_GLUE_SOUND;
+	return subject->name != NULL;
 }

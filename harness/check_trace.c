@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Counterexamples, in words. */
 #include <inttypes.h>
-#include <libsmartcols.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
+#include "table.h"
 
 static void append(char text[CHECK_TEXT], const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -19,15 +19,6 @@ static void append(char text[CHECK_TEXT], const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text + at, CHECK_TEXT - at, fmt, ap);
 	va_end(ap);
-}
-
-static const char *number(u64 v, char text[24])
-{
-	if (v == ~(u64)0)
-		snprintf(text, 24, "huge");
-	else
-		snprintf(text, 24, "%" PRIu64, v);
-	return text;
 }
 
 static const char *field_name(const struct lazytsc_area *area, const lazytsc_shared_t *field)
@@ -56,13 +47,14 @@ static void describe_choice(const struct lazytsc_cell *cell, const struct lazyts
 
 		append(text, "guest: %s", ops[g->op].words);
 		if (ops[g->op].valued)
-			append(text, " %s", number(g->value, n));
+			append(text, " %s", check_number(g->value, n));
 	} else if (!strcmp(i->name, "in user space")) {
 		append(text, "in user space: %s", trips[i->result]);
 	} else if (i->value > 2) {
-		append(text, i->result ? "%s %s" : "%s nothing", i->name, number(i->result, n));
+		append(text, i->result ? "%s %s" : "%s nothing", i->name,
+		       check_number(i->result, n));
 	} else {
-		append(text, "%s: %s", i->name, number(i->result, n));
+		append(text, "%s: %s", i->name, check_number(i->result, n));
 	}
 }
 
@@ -73,13 +65,13 @@ static void describe(const struct lazytsc_cell *cell, const struct lazytsc_area 
 
 	switch (i->op) {
 	case LAZYTSC_OP_LOAD:
-		append(text, "load %s: %s", field_name(area, i->field), number(i->result, n));
+		append(text, "load %s: %s", field_name(area, i->field), check_number(i->result, n));
 		if (i->forwarded)
 			append(text, ", from its own store buffer");
 		break;
 	case LAZYTSC_OP_STORE:
 		append(text, i->step.drain ? "%s = %s reaches memory" : "store %s = %s",
-		       field_name(area, i->field), number(i->value, n));
+		       field_name(area, i->field), check_number(i->value, n));
 		break;
 	case LAZYTSC_OP_MB:
 		append(text, "full barrier");
@@ -104,11 +96,11 @@ static void describe_change(const struct lazytsc_world *was, const struct lazyts
 			append(text, "no host timer; ");
 		else
 			append(text, "%s timer at %s; ", is->host.lazy ? "lazy" : "plain",
-			       number(is->timer, n));
+			       check_number(is->timer, n));
 	}
 	if (is->mon.inflights > was->mon.inflights)
 		append(text, "injects for %s; ",
-		       number(is->mon.inflight[is->mon.inflights - 1].deadline, n));
+		       check_number(is->mon.inflight[is->mon.inflights - 1].deadline, n));
 	if (is->irr && !was->irr)
 		append(text, "interrupt in IRR; ");
 	if (!is->irr && was->irr)
@@ -132,7 +124,8 @@ static void show_buffer(const struct lazytsc_stepper *s, unsigned int cpu, char 
 		u64 value;
 
 		lazytsc_stepper_buffer(s, cpu, i, &field, &value);
-		append(text, "%s%s=%s", i ? " " : "", field_name(area, field), number(value, n));
+		append(text, "%s%s=%s", i ? " " : "", field_name(area, field),
+		       check_number(value, n));
 	}
 }
 
@@ -159,8 +152,8 @@ static void tell(struct check_step *to, const struct lazytsc_cell *cell, struct 
 		++*op;
 	describe_change(&was, is, to->then);
 	to->clock = is->clock;
-	number(lazytsc_stepper_memory(s, &area->armed), to->armed);
-	number(lazytsc_stepper_memory(s, &area->pending), to->pending);
+	check_number(lazytsc_stepper_memory(s, &area->armed), to->armed);
+	check_number(lazytsc_stepper_memory(s, &area->pending), to->pending);
 	for (unsigned int cpu = 0; cpu < 2; cpu++)
 		show_buffer(s, cpu, to->buffer[cpu]);
 }
@@ -170,7 +163,7 @@ static void command(struct check_trace *t, const struct lazytsc_step *path, unsi
 	size_t at = (size_t)snprintf(t->command, sizeof(t->command),
 				     "lazytsc check --variant %s%s --scenario %s --cell %u "
 				     "--replay \"",
-				     t->subject.variant->name,
+				     t->subject.name,
 				     t->subject.model == LAZYTSC_SC ? " --model sc" : "",
 				     t->scenario->name, t->cell);
 
@@ -206,7 +199,7 @@ static bool perform_all(struct check_trace *t, const struct lazytsc_cell *cell,
 	}
 	if (lazytsc_stepper_enabled(s, NULL, 0) == 0)
 		lazytsc_world_end(w, t->scenario);
-	t->violated = lazytsc_violated(s);
+	t->violated = lazytsc_judge(cell, s) == LAZYTSC_BROKEN;
 	t->broken = w->mon.broken;
 	for (unsigned int cpu = 0; cpu < 2; cpu++) {
 		struct lazytsc_step_info info = lazytsc_stepper_pending(s, cpu);
@@ -263,36 +256,23 @@ static void verdict(const struct check_trace *t, char text[CHECK_TEXT])
 		append(text, "%s", t->violated ? t->failed : "nothing is violated");
 }
 
-static void cell_text(struct libscols_line *line, size_t column, const char *prefix,
-		      const char *text)
-{
-	char *both;
-
-	if (asprintf(&both, "%s%s", text[0] ? prefix : "", text) >= 0)
-		scols_line_refer_data(line, column, both);
-}
-
 static void add_line(struct libscols_table *tb, const struct check_step *s, unsigned int i)
 {
 	struct libscols_line *line = scols_table_new_line(tb, NULL);
-	char text[CHECK_TEXT];
+	bool left = s->lane == CHECK_GUEST || s->lane == CHECK_HOST;
+	char n[24];
 
-	snprintf(text, sizeof(text), "%u", i + 1);
-	cell_text(line, 0, "", text);
-	snprintf(text, sizeof(text), "%" PRIu64, s->clock);
-	cell_text(line, 1, "", text);
-	cell_text(line, s->lane == CHECK_GUEST || s->lane == CHECK_HOST ? 2 : 3,
-		  s->lane == CHECK_HOST	  ? "  host: "
-		  : s->lane == CHECK_TIME ? "    -- "
-					  : "",
-		  s->what);
-	snprintf(text, sizeof(text), "%s %s", s->armed, s->pending);
-	cell_text(line, 4, "", text);
-	cell_text(line, 5, "", s->buffer[0]);
-	cell_text(line, 6, "", s->buffer[1]);
-	cell_text(line, 7, "", s->then);
-	snprintf(text, sizeof(text), "%s:%d", s->info.file, s->info.line);
-	cell_text(line, 8, "", text);
+	table_cell(line, 0, "%u", i + 1);
+	table_cell(line, 1, "%s", check_number(s->clock, n));
+	table_cell(line, left ? 2 : 3, "%s%s",
+		   s->lane == CHECK_HOST   ? "  host: "
+		   : s->lane == CHECK_TIME ? "    -- "
+					   : "",
+		   s->what);
+	table_cell(line, 4, "%s %s", s->armed, s->pending);
+	table_cell(line, 5, "%s%s%s", s->buffer[0], s->buffer[1][0] ? " | " : "", s->buffer[1]);
+	table_cell(line, 6, "%s", s->then);
+	table_cell(line, 7, "%s:%d", s->info.file, s->info.line);
 }
 
 void check_trace_print(FILE *to, const struct check_trace *t)
@@ -302,26 +282,18 @@ void check_trace_print(FILE *to, const struct check_trace *t)
 					     "vCPU's CPU",
 					     "other CPU",
 					     "armed pending",
-					     "vCPU's buffer",
-					     "other's buffer",
+					     "store buffers: vCPU's | other's",
 					     "so",
 					     "at" };
-	struct libscols_table *tb = scols_new_table();
+	struct libscols_table *tb = table_new(names, 8, 0xfc);
 	char text[CHECK_TEXT];
 
 	verdict(t, text);
 	fprintf(to, "%s: %s\n\n", t->scenario->name, text);
-	if (!tb)
-		return;
-	scols_table_set_termforce(tb, SCOLS_TERMFORCE_NEVER);
-	scols_table_set_column_separator(tb, "  ");
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		scols_table_new_column(tb, names[i], 0, i < 2 ? SCOLS_FL_RIGHT : 0);
-	for (unsigned int i = 0; i < t->steps; i++)
+	for (unsigned int i = 0; tb && i < t->steps; i++)
 		add_line(tb, &t->step[i], i);
-	scols_table_set_stream(tb, to);
-	scols_print_table(tb);
-	scols_unref_table(tb);
+	if (tb)
+		table_print(to, tb);
 	fprintf(to, "\n%s\n", text);
 	fprintf(to, "Again: %s\n", t->command);
 }

@@ -9,8 +9,6 @@
 #include "cli.h"
 #include "commands.h"
 
-#define MAX_SCENARIOS 64
-
 enum {
 	OPT_VARIANT = 256,
 	OPT_MODEL,
@@ -20,16 +18,19 @@ enum {
 	OPT_MAX_STATES,
 	OPT_JSON,
 	OPT_LIST,
+	OPT_DEFECTS,
+	OPT_NECESSITY,
 	OPT_CELL,
 	OPT_REPLAY
 };
 
 struct arguments {
 	struct check_run run;
-	const struct lazytsc_scenario *scenario[MAX_SCENARIOS];
+	const struct lazytsc_scenario *scenario[CHECK_SCENARIOS];
 	size_t scenarios;
 	const char *checkpoint, *replay;
 	unsigned int cell;
+	const struct lazytsc_defect *defects;
 	bool full, json, list;
 };
 
@@ -46,6 +47,10 @@ static const struct argp_option options[] = {
 	{ "jobs", 'j', "N", 0, "Threads (default: one for each CPU)", 0 },
 	{ "json", OPT_JSON, NULL, 0, "Print JSON", 0 },
 	{ "list", OPT_LIST, NULL, 0, "List scenarios and variants", 0 },
+	{ "defects", OPT_DEFECTS, NULL, 0,
+	  "Find what the 2023 series did wrong, and mistakes as easy to make", 0 },
+	{ "necessity", OPT_NECESSITY, NULL, 0,
+	  "Weaken each barrier, order and comparison of the core, one at a time", 0 },
 	{ "cell", OPT_CELL, "N", 0, "With --replay: the scenario's cell", 0 },
 	{ "replay", OPT_REPLAY, "STEPS", 0, "Perform these steps, as a counterexample gives them",
 	  0 },
@@ -88,7 +93,7 @@ static void parse_scenario(struct argp_state *state, const char *arg, struct arg
 
 	if (!s)
 		argp_error(state, "no scenario '%s'; see --list", arg);
-	else if (a->scenarios == MAX_SCENARIOS)
+	else if (a->scenarios == CHECK_SCENARIOS)
 		argp_error(state, "too many scenarios");
 	else
 		a->scenario[a->scenarios++] = s;
@@ -103,8 +108,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		parse_scenario(state, arg, a);
 		break;
 	case OPT_VARIANT:
-		a->run.subject.variant = lazytsc_variant_find(arg);
-		if (!a->run.subject.variant)
+		if (!check_subject_find(&a->run.subject, arg))
 			argp_error(state, "no variant '%s'; see --list", arg);
 		break;
 	case OPT_MODEL:
@@ -133,6 +137,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_LIST:
 		a->list = true;
 		break;
+	case OPT_DEFECTS:
+		a->defects = lazytsc_defects;
+		break;
+	case OPT_NECESSITY:
+		a->defects = lazytsc_mutants;
+		break;
 	case OPT_CELL:
 		a->cell = (unsigned int)parse_number(state, arg, 0);
 		break;
@@ -155,10 +165,16 @@ static int list(void)
 
 	puts("Scenarios:");
 	for (unsigned int i = 0; (s = lazytsc_scenario_at(i)); i++)
-		printf("  %-14s %s%s\n", s->name, s->full ? "(--full) " : "", s->summary);
+		printf("  %-22s %s%s\n", s->name, s->full ? "(--full) " : "", s->summary);
 	puts("Variants:");
 	for (unsigned int i = 0; (v = lazytsc_variant_at(i)); i++)
-		printf("  %-14s %s\n", v->name, v->summary);
+		printf("  %-22s %s\n", v->name, v->summary);
+	puts("Defects (see --defects):");
+	for (const struct lazytsc_defect *d = lazytsc_defects; d->name; d++)
+		printf("  %-22s %s\n", d->name, d->what);
+	puts("Weakened cores (see --necessity):");
+	for (const struct lazytsc_defect *d = lazytsc_mutants; d->name; d++)
+		printf("  %-22s %s\n", d->name, d->what);
 	return CLI_OK;
 }
 
@@ -213,63 +229,24 @@ static int replay(const struct arguments *a)
 	return status;
 }
 
-/* The smallest counterexample of all scenarios; NULL: there is none. */
-static const struct check_result *smallest(const struct check_result *results, size_t n)
-{
-	const struct check_result *best = NULL;
-
-	for (size_t i = 0; i < n; i++) {
-		const struct lazytsc_explored *v = &results[i].violation;
-
-		if (results[i].outcome != LAZYTSC_VIOLATED)
-			continue;
-		if (!best || v->steps < best->violation.steps ||
-		    (v->steps == best->violation.steps && v->switches < best->violation.switches))
-			best = &results[i];
-	}
-	return best;
-}
-
-static void report(const struct arguments *a, const struct check_result *results)
-{
-	const struct check_result *worst = smallest(results, a->scenarios);
-	json_t *json = a->json ? check_json(&a->run, results, a->scenarios) : NULL;
-	struct check_trace t;
-
-	if (!a->json)
-		check_print(stdout, &a->run, results, a->scenarios);
-	if (worst && check_trace(&t, &a->run.subject, worst->scenario, worst->cell,
-				 worst->violation.path, worst->violation.steps)) {
-		if (a->json) {
-			json_object_set_new(json, "counterexample", check_trace_json(&t));
-		} else {
-			putchar('\n');
-			check_trace_print(stdout, &t);
-		}
-		check_trace_fini(&t);
-	}
-	if (a->json)
-		print_json(json);
-	else if (!worst && !a->full)
-		puts("More of the same kind with larger bounds: --full.");
-}
-
 static int run(struct arguments *a)
 {
-	struct check_result results[MAX_SCENARIOS];
+	struct check_result results[CHECK_SCENARIOS];
 	struct check_point *point = check_point_new();
 	int status = point ? CLI_OK : CLI_BOUNDED;
 
 	if (a->checkpoint && point) {
 		status = check_point_read(point, &a->run, a->checkpoint, true);
 		if (status == CLI_OK)
-			status = check_point_append_to(point, &a->run, a->checkpoint);
+			status = check_point_append_to(point, &a->run, a->checkpoint, a->scenario,
+						       a->scenarios);
 	}
 	if (status == CLI_OK)
 		status = check_scenarios(&a->run, point, a->scenario, a->scenarios, results);
 	if (status == CLI_OK) {
-		report(a, results);
-		status = check_status(results, a->scenarios);
+		status = check_report(stdout, &a->run, results, a->scenarios, a->json);
+		if (status == CLI_OK && !a->json && !a->full)
+			puts("The same kinds with larger bounds: --full.");
 		check_results_fini(results, a->scenarios);
 	}
 	check_point_free(point);
@@ -280,7 +257,8 @@ static void choose_scenarios(struct arguments *a)
 {
 	const struct lazytsc_scenario *s;
 
-	for (unsigned int i = 0; (s = lazytsc_scenario_at(i)) && a->scenarios < MAX_SCENARIOS; i++)
+	for (unsigned int i = 0; (s = lazytsc_scenario_at(i)) && a->scenarios < CHECK_SCENARIOS;
+	     i++)
 		if (a->full || !s->full)
 			a->scenario[a->scenarios++] = s;
 }
@@ -290,18 +268,21 @@ int cmd_check(int argc, char **argv)
 	static const struct argp argp = { options, parse, NULL, doc, NULL, NULL, NULL };
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	struct arguments a = {
-		.run = { .subject = { .variant = &lazytsc_variant_lazy, .model = LAZYTSC_TSO },
+		.run = { .subject = { .model = LAZYTSC_TSO },
 			 .shards = 1,
 			 .threads = cpus > 0 ? (unsigned int)cpus : 1,
 			 .progress = isatty(STDERR_FILENO) },
 	};
 
+	check_subject_find(&a.run.subject, "lazy");
 	argp_err_exit_status = CLI_MISMATCH;
 	argp_parse(&argp, argc, argv, 0, NULL, &a);
 	if (a.list)
 		return list();
 	if (a.replay)
 		return replay(&a);
+	if (a.defects)
+		return check_defects(stdout, &a.run, a.defects, a.json);
 	if (!a.scenarios)
 		choose_scenarios(&a);
 	return run(&a);

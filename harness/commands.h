@@ -5,6 +5,7 @@
 
 int cmd_litmus(int argc, char **argv);
 int cmd_check(int argc, char **argv);
+int cmd_merge(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 
 #endif

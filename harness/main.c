@@ -12,6 +12,7 @@ static const struct command {
 } commands[] = {
 	{ "litmus", cmd_litmus, "run litmus tests exhaustively, under SC or x86-TSO" },
 	{ "check", cmd_check, "search the protocol's states for one that breaks a requirement" },
+	{ "merge", cmd_merge, "put the shards of a search together" },
 	{ "replay", cmd_replay, "replay a trace under the stock timer and the lazy protocol" },
 	{ NULL, NULL, NULL },
 };

@@ -29,12 +29,17 @@ struct sweep {
 	unsigned int depth, levels;
 };
 
-bool lazytsc_violated(struct lazytsc_stepper *stepper)
+enum lazytsc_verdict lazytsc_judge(const struct lazytsc_cell *cell, struct lazytsc_stepper *stepper)
 {
 	const struct lazytsc_world *w = lazytsc_stepper_common(stepper);
+	enum lazytsc_rule rule = (enum lazytsc_rule)w->mon.broken.rule;
 
-	return w->mon.broken.rule != LAZYTSC_RULE_NONE ||
-	       lazytsc_stepper_status(stepper) == LAZYTSC_FAILED;
+	if (rule == LAZYTSC_RULE_NONE)
+		return lazytsc_stepper_status(stepper) == LAZYTSC_FAILED ? LAZYTSC_BROKEN
+									 : LAZYTSC_SOUND;
+	return cell->only && strcmp(cell->only, lazytsc_rule_requirement(rule))
+		       ? LAZYTSC_BROKEN_OTHER
+		       : LAZYTSC_BROKEN;
 }
 
 static bool save(struct sweep *s, struct level *l)
@@ -108,13 +113,15 @@ static enum lazytsc_outcome step(struct sweep *s)
 	struct level *l = &s->level[s->depth - 1];
 	struct lazytsc_state_hash hash;
 	struct stateset_slot *slot;
+	enum lazytsc_verdict verdict;
 
 	if (l->next)
 		come_back(s);
 	lazytsc_stepper_perform(s->stepper, l->step[l->next++]);
 	s->result->transitions++;
-	if (lazytsc_violated(s->stepper))
-		return LAZYTSC_VIOLATED;
+	verdict = lazytsc_judge(s->cell, s->stepper);
+	if (verdict != LAZYTSC_SOUND)
+		return verdict == LAZYTSC_BROKEN ? LAZYTSC_VIOLATED : LAZYTSC_HOLDS;
 	hash = lazytsc_stepper_hash(s->stepper);
 	slot = stateset_get(&s->set, hash);
 	if (!slot)
@@ -134,7 +141,7 @@ static bool ends_well(struct sweep *s)
 {
 	s->result->ends++;
 	lazytsc_world_end(lazytsc_stepper_common(s->stepper), s->cell->scenario);
-	return !lazytsc_violated(s->stepper);
+	return lazytsc_judge(s->cell, s->stepper) != LAZYTSC_BROKEN;
 }
 
 static enum lazytsc_outcome run(struct sweep *s, u64 states)

@@ -9,7 +9,7 @@
 
 #define HUGE_DEADLINE (~(u64)0)
 /* Lateness is no matter of time here: the host may stall for as long as it likes. */
-#define NEVER_LATE ((u64)1 << 60)
+#define NEVER_LATE (~(u64)0)
 #define AREA_GPA   ((u64)1 << 20)
 #define GPA_END	   ((u64)1 << 30)
 
@@ -59,11 +59,11 @@ static void settle(struct lazytsc_world *w)
 	if (m->limits.credit)
 		m->skips = m->silent = 0;
 	m->sets = m->injections = m->deliveries = m->taken_count = 0;
-	for (unsigned int i = 0; i < LAZYTSC_ARMS; i++)
-		m->arm[i].since = 0;
-	for (unsigned int i = 0; i < LAZYTSC_INFLIGHT; i++)
-		m->inflight[i].since = 0;
-	m->ended.since = m->irr_since = 0;
+	for (unsigned int i = 0; i < LAZYTSC_ARMS && m->arm[i].serial; i++)
+		m->arm[i].since = NEVER_LATE;
+	for (unsigned int i = 0; i < m->inflights; i++)
+		m->inflight[i].since = NEVER_LATE;
+	m->ended.since = m->irr_since = NEVER_LATE;
 	if (!m->in_host)
 		m->now = m->limit = m->trapped = m->trap_pending = 0;
 	if (m->expiry_tsc != w->clock || !m->repeats)
@@ -103,7 +103,11 @@ static u64 begin_deciding(struct actor *a)
 /* Any guess, or none: what a predictor could say at its worst. */
 static u64 guess(struct actor *a)
 {
-	return a->s->guesses ? lazytsc_choose("the predictor guesses", a->s->horizon + 2) : 0;
+	u64 choice = 0;
+
+	if (a->s->guesses)
+		choice = lazytsc_choose("the predictor guesses", a->s->horizon - a->s->start + 2);
+	return choice ? a->s->start + choice : 0;
 }
 
 static void decided(struct actor *a, const struct lazytsc_decision *d, bool expiry)
@@ -180,7 +184,7 @@ static struct lazytsc_decision expire(struct actor *a, enum lazytsc_context cont
 		.blocked = w->blocked,
 	};
 
-	lazytsc_mon_host_begin(&w->mon, now, now, wait);
+	lazytsc_mon_host_begin(&w->mon, now, now, context == LAZYTSC_VCPU ? wait : 0);
 	if (w->host.lazy)
 		e.guess = guess(a);
 	return a->cell->variant->host_expire(&w->host, host_area(a), &e);
@@ -207,6 +211,40 @@ static void vcpu_timer(const struct lazytsc_self *self)
 	leave_host(&a);
 }
 
+static bool stale_call(const struct lazytsc_world *w, const struct lazytsc_scenario *s)
+{
+	return w->stale < s->stale && !w->deciding && w->timer && w->timer > w->clock &&
+	       w->timer - w->clock > s->wait;
+}
+
+static bool vcpu_stale(const struct lazytsc_self *self)
+{
+	const struct actor a = actor(self);
+
+	return (a.s->where & LAZYTSC_WHERE_VCPU) && !a.w->in_host && stale_call(a.w, a.s);
+}
+
+/* The timer was moved after it had fired; the call comes all the same, and is nobody's expiry. */
+static void vcpu_stale_call(const struct lazytsc_self *self)
+{
+	struct actor a = actor(self);
+	struct lazytsc_decision d;
+
+	a.w->stale++;
+	a.w->in_host = 1;
+	d = expire(&a, LAZYTSC_VCPU, a.s->wait);
+	decided(&a, &d, false);
+	inject(&a, d.inject);
+	leave_host(&a);
+}
+
+static bool other_stale(const struct lazytsc_self *self)
+{
+	const struct actor a = actor(self);
+
+	return (a.s->where & LAZYTSC_WHERE_REMOTE) && stale_call(a.w, a.s);
+}
+
 static bool other_timer_due(void *arg)
 {
 	const struct actor *a = arg;
@@ -216,25 +254,38 @@ static bool other_timer_due(void *arg)
 	       w->timer <= w->clock;
 }
 
+static void call_back(struct actor *a, bool expiry)
+{
+	/* How long a caller could wait is of no interest on another CPU. */
+	struct lazytsc_decision d = expire(a, LAZYTSC_REMOTE, a->s->wait);
+
+	/* Arming a timer, posting an interrupt, unlocking: none without a locked operation. */
+	lazytsc_exit("callback returns");
+	decided(a, &d, expiry);
+	if (d.inject && a->w->masked)
+		deliver(a); /* that is: drop it */
+	else
+		a->w->posted |= d.inject != 0;
+	a->w->deciding = 0;
+	settle(a->w);
+}
+
+static void other_stale_call(const struct lazytsc_self *self)
+{
+	struct actor a = actor(self);
+
+	a.w->stale++;
+	call_back(&a, false);
+}
+
 static void run_other(const struct lazytsc_self *self)
 {
 	struct actor a = actor(self);
 
 	for (;;) {
-		struct lazytsc_decision d;
-
 		lazytsc_checkpoint(0);
 		lazytsc_event_if("hrtimer fires", other_timer_due, &a);
-		d = expire(&a, LAZYTSC_REMOTE, 0);
-		/* Arming a timer, posting an interrupt, unlocking: none without a locked operation. */
-		lazytsc_exit("callback returns");
-		decided(&a, &d, true);
-		if (d.inject && a.w->masked)
-			deliver(&a); /* that is: drop it */
-		else
-			a.w->posted |= d.inject != 0;
-		a.w->deciding = 0;
-		settle(a.w);
+		call_back(&a, true);
 	}
 }
 
@@ -528,15 +579,22 @@ static void switch_feature(struct actor *a)
 		lazytsc_mon_page_reused(&w->mon, w->clock);
 	}
 	leave_host(a);
+	if (!on) {
+		/* The memory serves something else now. */
+		lazytsc_store(&a->area->armed, a->s->horizon);
+		lazytsc_store(&a->area->pending, a->s->horizon);
+	}
 }
 
 static void reset(struct actor *a)
 {
 	struct lazytsc_world *w = a->w;
-	bool was_enabled = w->enabled;
+	bool was_enabled;
 
 	lazytsc_exit_if("INIT", may_decide, a);
 	w->in_host = 1;
+	was_enabled = w->enabled;
+	lazytsc_note(was_enabled);
 	cancel(a, LAZYTSC_END_RESET, true);
 	w->irr = 0;
 	w->masked = 0;
@@ -552,11 +610,12 @@ static void reset(struct actor *a)
 
 static void scribble(struct actor *a, bool armed, u64 v)
 {
-	lazytsc_mon_scribble(&a->w->mon, a->w->clock, armed);
+	a->w->scribbles = 1;
 	if (armed)
 		lazytsc_store(&a->area->armed, v);
 	else
 		lazytsc_store(&a->area->pending, v);
+	a->w->scribbles = 0;
 }
 
 static void bad_word(struct actor *a)
@@ -658,6 +717,8 @@ static const struct lazytsc_interruption interruptions[] = {
 	BREAKS_IN(CPU_VCPU, "VM exit: timer", true, vcpu_timer_due, vcpu_timer),
 	BREAKS_IN(CPU_VCPU, "guest takes the interrupt", false, may_take, take),
 	BREAKS_IN(CPU_VCPU, "VM exit: to user space", true, may_leave, trip),
+	BREAKS_IN(CPU_VCPU, "VM exit: a timer that is not due", true, vcpu_stale, vcpu_stale_call),
+	BREAKS_IN(CPU_OTHER, "hrtimer, though not due", false, other_stale, other_stale_call),
 	BREAKS_IN(CPU_OTHER, "memslot is about to change", false, slot_may_change, slot_changes),
 };
 
@@ -672,6 +733,8 @@ static void observe(void *common, void *shared, const struct lazytsc_step_info *
 		return;
 	if (guest && step->op == LAZYTSC_OP_STORE && step->field == &area->pending)
 		w->pending = step->value;
+	if (guest && step->op == LAZYTSC_OP_STORE && w->scribbles)
+		lazytsc_mon_scribble(&w->mon, w->clock, step->field == &area->armed);
 	if (guest && step->op == LAZYTSC_OP_LOAD && step->field == &area->armed)
 		w->loaded = step->result;
 	if (!guest && step->op == LAZYTSC_OP_STORE && step->field == &area->armed)
@@ -683,20 +746,25 @@ static void set_up(void *common, void *shared, const void *arg)
 {
 	const struct lazytsc_cell *cell = arg;
 	const struct lazytsc_limits limits = {
-		.late = NEVER_LATE,
-		.rearm = NEVER_LATE,
+		.late = NEVER_LATE / 4, /* it is added to other times */
+		.rearm = NEVER_LATE / 4,
 		.credit = cell->scenario->guesses ? ~(u64)0 : 0,
 	};
 	struct lazytsc_world *w = common;
+	struct lazytsc_area *area = shared;
 	u64 word;
 
 	lazytsc_mon_init(&w->mon, &limits);
+	w->clock = cell->scenario->start;
+	/* The memory was used for something else before. */
+	lazytsc_store(&area->armed, cell->scenario->horizon);
+	lazytsc_store(&area->pending, cell->scenario->horizon);
 	word = cell->variant->guest_enable(&w->guest, shared, AREA_GPA);
 	if (cell->variant->host_check_msr(word, GPA_END) != LAZYTSC_MSR_SWITCH_ON)
 		return;
 	cell->variant->host_enable(&w->host, shared);
 	w->enabled = 1;
-	lazytsc_mon_feature(&w->mon, 0, word, GPA_END, LAZYTSC_OFFERED);
+	lazytsc_mon_feature(&w->mon, w->clock, word, GPA_END, LAZYTSC_OFFERED);
 }
 
 static void add_letter(struct lazytsc_cell *cell, enum lazytsc_guest_op op, u64 value)
@@ -719,9 +787,15 @@ static void spell(struct lazytsc_cell *cell)
 			add_letter(cell, op, 0);
 			continue;
 		}
-		for (u64 v = op == LAZYTSC_GUEST_SET ? 1 : 0; v <= s->horizon; v++)
+		if (op != LAZYTSC_GUEST_SET)
+			add_letter(cell, op, 0);
+		if (s->start)
+			add_letter(cell, op, 1);
+		for (u64 v = s->start ? s->start : 1; v < s->horizon; v++)
 			add_letter(cell, op, v);
-		add_letter(cell, op, HUGE_DEADLINE);
+		add_letter(cell, op, s->horizon);
+		if (s->horizon != HUGE_DEADLINE)
+			add_letter(cell, op, HUGE_DEADLINE);
 	}
 }
 

@@ -132,7 +132,7 @@ static bool visit(struct search *s, u32 node)
 	assert(n <= LAZYTSC_ENABLED_MAX);
 	if (n == 0) {
 		lazytsc_world_end(lazytsc_stepper_common(s->stepper), s->cell->scenario);
-		if (lazytsc_violated(s->stepper))
+		if (lazytsc_judge(s->cell, s->stepper) == LAZYTSC_BROKEN)
 			found(s, node, true, (struct lazytsc_step){ 0 });
 		return true;
 	}
@@ -144,10 +144,17 @@ static bool visit(struct search *s, u32 node)
 		if (i)
 			go_to_node(s);
 		lazytsc_stepper_perform(s->stepper, steps[i]);
-		if (lazytsc_violated(s->stepper))
+		switch (lazytsc_judge(s->cell, s->stepper)) {
+		case LAZYTSC_BROKEN:
 			found(s, node, false, steps[i]);
-		else if (!add(s, node, steps[i]))
-			return false;
+			break;
+		case LAZYTSC_SOUND:
+			if (!add(s, node, steps[i]))
+				return false;
+			break;
+		case LAZYTSC_BROKEN_OTHER:
+			break;
+		}
 	}
 	return true;
 }

@@ -57,8 +57,15 @@ void lazytsc_shortest(const struct lazytsc_cell *cell, enum lazytsc_model model,
 
 void lazytsc_explored_fini(struct lazytsc_explored *result);
 
-/** lazytsc_violated() - has the step that was performed last broken a rule, or an assertion? */
-bool lazytsc_violated(struct lazytsc_stepper *stepper);
+enum lazytsc_verdict {
+	LAZYTSC_SOUND,
+	LAZYTSC_BROKEN, /* a rule, or an assertion */
+	LAZYTSC_BROKEN_OTHER /* one that does not count, see struct lazytsc_cell */
+};
+
+/** lazytsc_judge() - what has the step done that was performed last? */
+enum lazytsc_verdict lazytsc_judge(const struct lazytsc_cell *cell,
+				   struct lazytsc_stepper *stepper);
 
 /* More steps than these are never enabled in one state. */
 enum { LAZYTSC_ENABLED_MAX = 128 };

@@ -9,8 +9,8 @@
  * which deadlines and which guesses is for the search to go through. The monitor of
  * <lazytsc/sim/properties.h> watches.
  *
- * Time is a counter from 0 to the horizon. Deadlines and guesses are any of its values and those
- * that lie beyond. docs/checking.md argues why that is enough.
+ * Time is a counter up to a horizon. Deadlines are any of its values, one long past, and ~0; guesses
+ * are any of its values, and one beyond. docs/checking.md argues why that is enough.
  *
  * A scenario is searched in cells: one for each way to fix the guest's first operations. Cells are
  * independent of each other.
@@ -63,7 +63,7 @@ enum lazytsc_glue_defect {
 struct lazytsc_scenario {
 	const char *name;
 	const char *summary; /* one line */
-	u64 horizon; /* the clock goes from 0 to here */
+	u64 start, horizon; /* the clock goes from here to there */
 	u64 wait; /* in vCPU context: a timer fires this early, and is waited for this long */
 	unsigned int where;
 	unsigned int ops; /* how many the guest performs, one after the other */
@@ -72,6 +72,7 @@ struct lazytsc_scenario {
 	unsigned int trips; /* to user space and back, migration included, at any instruction */
 	unsigned int slots; /* memslot changes, by another CPU */
 	unsigned int wakes; /* from HLT, for something else than the timer */
+	unsigned int stale; /* calls for a timer that is not due: it was moved meanwhile */
 	unsigned int prefix; /* cells fix so many of the guest's first operations */
 	bool full; /* for --full only */
 };
@@ -98,6 +99,7 @@ struct lazytsc_cell {
 	const struct lazytsc_scenario *scenario;
 	const struct lazytsc_variant *variant;
 	enum lazytsc_glue_defect glue;
+	const char *only; /* violations of other requirements end a path, and do not count; or NULL */
 	unsigned int letters;
 	struct lazytsc_guest_step alphabet[LAZYTSC_ALPHABET_MAX];
 	struct lazytsc_guest_step first[LAZYTSC_PREFIX_MAX];
@@ -133,8 +135,8 @@ struct lazytsc_world {
 	uint8_t enabled; /* the host has the area */
 	uint8_t slot_gone; /* the area's memslot is being changed */
 	uint8_t user; /* the vCPU thread is in user space */
-	uint8_t trips, slots, wakes; /* used up */
-	uint8_t zero[2];
+	uint8_t trips, slots, wakes, stale; /* used up */
+	uint8_t scribbles; /* the guest's next store is outside the protocol */
 };
 
 /**

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Aligned tables, the same on a terminal and in a file. */
+#ifndef LAZYTSC_TABLE_H
+#define LAZYTSC_TABLE_H
+
+#include <libsmartcols.h>
+#include <stdio.h>
+
+/* Columns are aligned to the right but those whose bit is set in `left`. NULL: no memory. */
+struct libscols_table *table_new(const char *const *names, size_t n, unsigned int left);
+
+__attribute__((format(printf, 3, 4))) void table_cell(struct libscols_line *line, size_t column,
+						      const char *fmt, ...);
+
+/* Prints and frees it. */
+void table_print(FILE *to, struct libscols_table *tb);
+
+#endif
