@@ -14,6 +14,7 @@ static const struct command {
 	{ "check", cmd_check, "search the protocol's states for one that breaks a requirement" },
 	{ "merge", cmd_merge, "put the shards of a search together" },
 	{ "replay", cmd_replay, "replay a trace under the stock timer and the lazy protocol" },
+	{ "sim", cmd_sim, "simulate a machine, and check every requirement at every step" },
 	{ NULL, NULL, NULL },
 };
 

@@ -299,38 +299,39 @@ static void hostile_next(struct lazytsc_program_state *s, enum lazytsc_reason re
 
 /*
  * A recorded trace. A write that came after the deadline before it had passed was made by the
- * interrupt's handler, or because of it: it follows the delivery here at the same distance as it
- * followed that deadline there. All others come when they came.
+ * interrupt's handler, or because of it: it does not come before the interrupt does here. Apart
+ * from that each write comes when it came.
  */
 static void trace_next(struct lazytsc_program_state *s, enum lazytsc_reason reason, u64 now,
 		       struct lazytsc_guest_op *op)
 {
+	static const struct lazytsc_trace none;
+	const struct lazytsc_guest_options *o = s->options;
+	const struct lazytsc_trace *t = o->trace_count ? &o->traces[s->vcpu % o->trace_count]
+						       : &none;
 	const struct lazytsc_trace_write *w;
 	u64 *i = &s->w[0], *waits = &s->w[1], *shift = &s->w[2], held;
 
 	if (reason == LAZYTSC_START)
-		*shift = now - (s->options->trace_length ? s->options->trace[0].tsc : 0);
+		*shift = now - (t->count ? t->write[0].tsc : 0);
 	if (reason == LAZYTSC_TIMER)
 		*waits = 0;
-	if (*i == s->options->trace_length) {
+	if (*i == t->count) {
 		put(op, LAZYTSC_GUEST_DONE, now, 0);
 		return;
 	}
-	w = &s->options->trace[*i];
+	w = &t->write[*i];
 	held = *i ? w[-1].value : 0;
 	if (held && held <= w->tsc && *waits) {
-		/* Its interrupt has not been taken yet. */
 		put(op, LAZYTSC_GUEST_NOTHING, now, 0);
 		return;
 	}
-	put(op, w->value ? LAZYTSC_GUEST_SET : LAZYTSC_GUEST_DISARM, w->tsc + *shift,
-	    w->value ? w->value + *shift : 0);
-	if (held && held <= w->tsc && now > held + *shift)
-		op->at = now + (w->tsc - held);
-	if (op->at > now) {
-		op->kind = LAZYTSC_GUEST_PAUSE;
+	if (w->tsc + *shift > now) {
+		put(op, LAZYTSC_GUEST_PAUSE, w->tsc + *shift, 0);
 		return;
 	}
+	put(op, w->value ? LAZYTSC_GUEST_SET : LAZYTSC_GUEST_DISARM, now,
+	    w->value ? w->value + *shift : 0);
 	*waits = w->value != 0;
 	++*i;
 }

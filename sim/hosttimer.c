@@ -119,14 +119,12 @@ void timer_expire(struct vcpu *v, enum lazytsc_context context)
 
 	if (!v->hostside.timer)
 		return;
-	if (p && p->guess)
-		e.guess = p->guess(v->policy, &v->hostside, v->tsc, 0);
+	if (p)
+		e.guess = p->expire(v->policy, &v->hostside, v->host_area, &e);
 	v->stats.events++;
 	lazytsc_mon_host_begin(&v->mon, v->tsc, e.now, e.wait);
 	d = variant(v)->host_expire(&v->hostside, v->host_area, &e);
 	vcpu_publish(v, before);
-	if (p && p->decided)
-		p->decided(v->policy, &v->hostside, v->tsc, &d);
 	timer_act(v, &d, true);
 }
 

@@ -32,14 +32,12 @@ void lapic_write_deadline(struct vcpu *v, u64 value)
 	/* What was decided and is not in IRR is replaced with its deadline. */
 	drop(v);
 	if (!off(v) || defect(v, LAZYTSC_DEFECT_APIC_OFF_ARMS)) {
-		u64 guess = p && p->guess && value
-				    ? p->guess(v->policy, &v->hostside, v->tsc, value)
-				    : 0;
+		u64 guess = 0;
 
+		if (p)
+			guess = p->write(v->policy, &v->hostside, v->host_area, value, v->tsc);
 		d = variant(v)->host_write(&v->hostside, v->host_area, value, v->tsc, guess);
 		vcpu_publish(v, before);
-		if (p && p->decided)
-			p->decided(v->policy, &v->hostside, v->tsc, &d);
 	}
 	timer_act(v, &d, false);
 	if (defect(v, LAZYTSC_DEFECT_IRR_TAKEN_BACK))

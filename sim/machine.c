@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <lazytsc/predictor.h>
+
 #include "vcpu.h"
 
 /* The liveness phase: how far ahead a deadline may lie and still has to come. */
@@ -35,6 +37,33 @@ struct lazytsc_machine_config lazytsc_machine_config_default(void)
 		.downtime_ns = 10000000,
 	};
 }
+
+static void early_init(void *state, u64 wait)
+{
+	lazytsc_predictor_init(state, wait);
+}
+
+static u64 early_write(void *state, const struct lazytsc_host *h, const struct lazytsc_area *area,
+		       u64 v, u64 now)
+{
+	return lazytsc_predictor_write(state, h, area, v, now);
+}
+
+static u64 early_expire(void *state, const struct lazytsc_host *h, const struct lazytsc_area *area,
+			const struct lazytsc_expiry *e)
+{
+	return lazytsc_predictor_expire(state, h, area, e);
+}
+
+const struct lazytsc_guess_policy lazytsc_policy_early = {
+	.name = "early",
+	.size = (sizeof(struct lazytsc_predictor) + 7) / 8 * 8,
+	/* One more while a write of the guest is on its way. */
+	.credit = LAZYTSC_PREDICTOR_CREDIT + 1,
+	.init = early_init,
+	.write = early_write,
+	.expire = early_expire,
+};
 
 static const char *const timer_names[] = { "hv", "sw", "remote", "posted", "mixed" };
 static const char *const exit_names[] = { "MSR_WRITE", "PREEMPTION_TIMER", "EXTERNAL_INTERRUPT",
@@ -113,7 +142,7 @@ static void derive(struct lazytsc_machine *m)
 	       c->costs.block + c->costs.wake + c->costs.callback + c->costs.ipi;
 	d->limits.late = guest_cycles(c, 4 * sum);
 	d->limits.rearm = guest_cycles(c, 2 * sum);
-	d->limits.credit = c->credit;
+	d->limits.credit = c->policy ? c->policy->credit : 0;
 }
 
 static void init_vcpu(struct lazytsc_machine *m, unsigned int i)
@@ -123,7 +152,10 @@ static void init_vcpu(struct lazytsc_machine *m, unsigned int i)
 
 	v->m = m;
 	v->program = c->program;
-	v->policy = c->policy ? m->policies + i * c->policy->size : NULL;
+	if (c->policy) {
+		v->policy = m->policies + i * c->policy->size;
+		c->policy->init(v->policy, m->d.wait);
+	}
 	v->clock.host_base = c->host_tsc;
 	v->clock.host_mul = RATIO_1;
 	v->clock.ratio = (u64)(((unsigned __int128)c->guest_khz << 48) / c->host_khz[0]);
@@ -169,7 +201,7 @@ struct lazytsc_machine *lazytsc_machine_new(const struct lazytsc_machine_config 
 	memset(m, 0, size);
 	m->config = *config;
 	derive(m);
-	if (config->policy && config->policy->size) {
+	if (config->policy) {
 		m->policies = calloc(config->vcpus, config->policy->size);
 		if (!m->policies) {
 			free(m);

@@ -603,6 +603,9 @@ void lazytsc_mon_moved(struct lazytsc_monitor *m, u64 tsc)
 	m->timer = 0;
 	m->stale_timer = 0;
 	m->enabled = 0;
+	/* The new host has its own credit; without any this changes nothing. */
+	if (m->silent > m->skips)
+		m->silent = m->skips;
 	m->moved = 1;
 	m->user = 1;
 	count_from(m, tsc);

@@ -102,8 +102,10 @@ static void save(struct vcpu *v)
 
 	add_host_stats(v);
 	memset(&v->hostside, 0, sizeof(v->hostside));
-	if (v->policy)
+	if (v->policy) {
 		memset(v->policy, 0, v->m->config.policy->size);
+		v->m->config.policy->init(v->policy, v->m->d.wait);
+	}
 	v->host_area = NULL;
 	v->inject = 0;
 	v->slot_gone = 0;

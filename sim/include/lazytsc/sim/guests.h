@@ -68,6 +68,12 @@ struct lazytsc_trace_write {
 	u64 value; /* what was written to MSR_IA32_TSC_DEADLINE */
 };
 
+/* One vCPU's writes, in order of time. */
+struct lazytsc_trace {
+	const struct lazytsc_trace_write *write;
+	size_t count;
+};
+
 /* What can be set about a guest. Times in ns; a program uses those that it names. */
 struct lazytsc_guest_options {
 	u64 tick_ns; /* period of the tick */
@@ -77,8 +83,8 @@ struct lazytsc_guest_options {
 	u64 timers; /* cyclic: how many; the i-th has i + 1 times the tick's period, less i us */
 	u64 gap_ns; /* storm, random, raw, hostile: mean time between operations or bursts */
 	u64 mean_ns; /* storm, random, raw, hostile: mean distance of a deadline */
-	const struct lazytsc_trace_write *trace; /* trace: the writes, in order of time */
-	size_t trace_length;
+	const struct lazytsc_trace *traces; /* trace: vCPU i runs traces[i % trace_count] */
+	size_t trace_count;
 };
 
 /** lazytsc_guest_options_default() - HZ=1000, a request every 30 us, and so on */

@@ -136,21 +136,23 @@ enum lazytsc_defect {
 };
 
 /*
- * Where guesses come from (arm early). One state for each vCPU, zeroed, of `size` bytes, aligned to
- * 8. Functions may be NULL.
+ * Where guesses come from (arm early). One state for each vCPU and host, of `size` bytes, zeroed and
+ * aligned to 8; then init() with the longest wait, in guest cycles. Each call is made just before
+ * its namesake of struct lazytsc_variant, and returns the guess to pass, or 0.
  */
 struct lazytsc_guess_policy {
 	const char *name;
 	size_t size;
-	/*
-	 * The guess for the call that comes, or 0. @v: the value of a WRMSR, for host_write(); 0:
-	 * an expiry, of the timer h->timer, for host_expire().
-	 */
-	u64 (*guess)(void *state, const struct lazytsc_host *h, u64 now, u64 v);
-	/* What that call decided; @h is the state after it. */
-	void (*decided)(void *state, const struct lazytsc_host *h, u64 now,
-			const struct lazytsc_decision *d);
+	u64 credit; /* silent expiries that may lead the skips, on one host (B12) */
+	void (*init)(void *state, u64 wait);
+	u64 (*write)(void *state, const struct lazytsc_host *h, const struct lazytsc_area *area,
+		     u64 v, u64 now);
+	u64 (*expire)(void *state, const struct lazytsc_host *h, const struct lazytsc_area *area,
+		      const struct lazytsc_expiry *e);
 };
+
+/* The core's predictor. */
+extern const struct lazytsc_guess_policy lazytsc_policy_early;
 
 /* What happened: one step of a vCPU, for charts and traces. */
 #define LAZYTSC_STEPS(X)                              \
@@ -221,7 +223,6 @@ struct lazytsc_machine_config {
 	enum lazytsc_restore restore;
 	enum lazytsc_offer offer; /* what the hosts' CPUID says */
 	const struct lazytsc_guess_policy *policy; /* NULL: no guesses */
-	u64 credit; /* silent expiries beyond the skips that the policy may cost (B12) */
 	u64 defects; /* bits of enum lazytsc_defect */
 	/* Called for each step when not NULL; from the thread that runs the vCPU. */
 	void (*observe)(void *arg, const struct lazytsc_machine_step *step);

@@ -1,0 +1,680 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <argp.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "commands.h"
+#include "sim.h"
+#include "trace.h"
+
+#define SECOND	    1000000000ULL
+#define MAX_THREADS 64
+
+enum {
+	OPT_SEED = 256,
+	OPT_VARIANTS,
+	OPT_TIMER,
+	OPT_SWARM,
+	OPT_THREADS,
+	OPT_JSON,
+	OPT_HIST,
+	OPT_PER_VCPU,
+	OPT_PERFETTO,
+	OPT_LIST,
+	OPT_TRACE,
+	OPT_TSC_KHZ,
+	OPT_HOST_KHZ,
+	OPT_ADVANCE,
+	OPT_LATE,
+	OPT_COST,
+	OPT_TROUBLE,
+	OPT_DOWNTIME,
+	OPT_RESTORE,
+	OPT_TICK,
+	OPT_REQUEST,
+	OPT_SERVICE,
+	OPT_IDLE,
+	OPT_TIMERS,
+	OPT_GAP,
+	OPT_MEAN
+};
+
+struct sim_arguments {
+	struct sim_run run;
+	u64 swarm;
+	const char *perfetto, *trace;
+	char *repeat;
+	bool json, list, duration, vcpus, khz;
+	struct lazytsc_trace *traces;
+	size_t ntraces;
+};
+
+static const struct argp_option options[] = {
+	{ "guest", 'g', "NAME", 0, "Which guest (default: nohz-rr); see --list", 1 },
+	{ "vcpus", 'n', "N", 0, "How many vCPUs (default: 1)", 1 },
+	{ "duration", 'd', "TIME", 0, "Simulated time (default: 10s; with --swarm: 20ms)", 1 },
+	{ "seed", OPT_SEED, "S", 0, "Decides everything that is left to chance (default: 1)", 1 },
+	{ "variants", OPT_VARIANTS, "LIST", 0, "Which variants (default: stock,lazy)", 1 },
+	{ "timer", OPT_TIMER, "hv|sw|remote|posted|mixed", 0, "The host timer (default: hv)", 1 },
+	{ "trace", OPT_TRACE, "FILE", 0, "Run a recorded trace as the guest, as replay reads it",
+	  1 },
+	{ "swarm", OPT_SWARM, "N", 0,
+	  "N runs, each configured at random by its seed: --seed and those after it", 2 },
+	{ "threads", OPT_THREADS, "N", 0, "Threads (default: one for each CPU)", 2 },
+	{ "json", OPT_JSON, NULL, 0, "Print JSON", 3 },
+	{ "hist", OPT_HIST, NULL, 0, "A histogram of lateness, as cyclictest's", 3 },
+	{ "per-vcpu", OPT_PER_VCPU, NULL, 0, "Rows for each vCPU too", 3 },
+	{ "perfetto", OPT_PERFETTO, "FILE", 0,
+	  "Write what the last variant does, for ui.perfetto.dev or chrome://tracing", 3 },
+	{ "list", OPT_LIST, NULL, 0, "List guests, variants, trouble, and costs with sources", 3 },
+	{ "tsc-khz", OPT_TSC_KHZ, "KHZ", 0, "The guest's TSC (default: 2600000)", 4 },
+	{ "host-khz", OPT_HOST_KHZ, "KHZ[,KHZ]", 0,
+	  "The TSC of the host, and of the one that is migrated to (default: the guest's)", 4 },
+	{ "advance", OPT_ADVANCE, "TIME", 0, "Timer advance (default: 1us)", 4 },
+	{ "late", OPT_LATE, "TIME", 0, "sw timers fire up to so late (default: 0ns)", 4 },
+	{ "cost", OPT_COST, "NAME=TIME", 0, "A cost; see --list", 4 },
+	{ "trouble", OPT_TROUBLE, "NAME=TIME", 0, "Disturb, so often on average; see --list", 4 },
+	{ "downtime", OPT_DOWNTIME, "TIME", 0, "Of a migration (default: 10ms)", 4 },
+	{ "restore", OPT_RESTORE, "deadline-first|feature-first|unaware|any", 0,
+	  "What a migration's destination does with the MSRs (default: deadline-first)", 4 },
+	{ "tick", OPT_TICK, "TIME", 0, "tick, nohz-rr, cyclic: the period (default: 1ms)", 5 },
+	{ "request", OPT_REQUEST, "TIME", 0, "nohz-rr: idle until a request (default: 20us)", 5 },
+	{ "service", OPT_SERVICE, "TIME", 0, "nohz-rr: to serve one (default: 10us)", 5 },
+	{ "idle", OPT_IDLE, "TIME", 0, "nohz-rr: to the next timer when idle (default: 20ms)", 5 },
+	{ "timers", OPT_TIMERS, "N", 0, "cyclic: how many timers, up to 8 (default: 4)", 5 },
+	{ "gap", OPT_GAP, "TIME", 0, "other guests: between operations (default: 100us)", 5 },
+	{ "mean", OPT_MEAN, "TIME", 0, "other guests: to a deadline (default: 200us)", 5 },
+	{ 0 },
+};
+
+static const char doc[] = "Simulate a machine with the lazy TSC deadline on both sides, and check "
+			  "every requirement at "
+			  "every step.\v"
+			  "A TIME is a number with a unit: ns, us, ms, s, m or h. Where an option "
+			  "says mean, times are "
+			  "uniform from 0 to twice that.\n\n"
+			  "Exit status: 0 nothing is broken; 1 wrong usage; 2 a trace or an output "
+			  "file cannot be used; "
+			  "42 a requirement is broken.";
+
+/* A count; on error says so and exits. */
+static u64 number(const char *arg, const char *what, u64 low, u64 high, struct argp_state *state)
+{
+	char *end;
+	unsigned long long v;
+
+	errno = 0;
+	v = strtoull(arg, &end, 0);
+	if (errno || end == arg || *end || *arg == '-' || v < low || v > high)
+		argp_error(state,
+			   "%s: expected a number from %" PRIu64 " to %" PRIu64 ", found '%s'",
+			   what, low, high, arg);
+	return v;
+}
+
+static u64 duration(const char *arg, const char *what, struct argp_state *state)
+{
+	static const struct {
+		const char *name;
+		double ns;
+	} units[] = { { "ns", 1 },  { "us", 1e3 }, { "ms", 1e6 },
+		      { "s", 1e9 }, { "m", 60e9 }, { "h", 3600e9 } };
+	char *end;
+	double v = strtod(arg, &end);
+
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (end != arg && !strcmp(end, units[i].name) && v >= 0 && v * units[i].ns < 1e18)
+			return (u64)(v * units[i].ns + 0.5);
+	}
+	argp_error(state, "%s: expected a time as 10us, 5ms or 1h, found '%s'", what, arg);
+	return 0;
+}
+
+/* NAME=TIME into the field of that name. */
+static void named_time(const char *arg, const char *what, const char *const *names, u64 *values,
+		       size_t n, struct argp_state *state)
+{
+	const char *eq = strchr(arg, '=');
+
+	for (size_t i = 0; eq && i < n; i++) {
+		if (strlen(names[i]) == (size_t)(eq - arg) && !strncmp(names[i], arg, eq - arg)) {
+			values[i] = duration(eq + 1, what, state);
+			return;
+		}
+	}
+	argp_error(state, "%s: expected NAME=TIME with a name of --list, found '%s'", what, arg);
+}
+
+static void set_cost(struct sim_arguments *a, const char *arg, struct argp_state *state)
+{
+	static const char *const names[] = {
+#define X(name, ns, meaning, source) #name,
+		LAZYTSC_COSTS(X)
+#undef X
+	};
+	u64 values[] = {
+#define X(name, ns, meaning, source) a->run.config.costs.name,
+		LAZYTSC_COSTS(X)
+#undef X
+	};
+	unsigned int i = 0;
+
+	named_time(arg, "--cost", names, values, sizeof(names) / sizeof(names[0]), state);
+#define X(name, ns, meaning, source) a->run.config.costs.name = values[i++];
+	LAZYTSC_COSTS(X)
+#undef X
+}
+
+static void set_trouble(struct sim_arguments *a, const char *arg, struct argp_state *state)
+{
+	static const char *const names[] = {
+#define X(name, meaning) #name,
+		LAZYTSC_TROUBLES(X)
+#undef X
+	};
+
+	named_time(arg, "--trouble", names, a->run.config.trouble_ns, LAZYTSC_TROUBLE_COUNT, state);
+}
+
+static void set_variants(struct sim_arguments *a, const char *arg, struct argp_state *state)
+{
+	char *list = strdup(arg), *save = NULL;
+
+	a->run.nvariants = 0;
+	if (!list)
+		argp_failure(state, CLI_BAD_INPUT, 0, "out of memory");
+	for (char *name = strtok_r(list, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
+		struct sim_variant *v = &a->run.variants[a->run.nvariants];
+
+		if (a->run.nvariants == SIM_MAX_VARIANTS)
+			argp_error(state, "--variants: more than %d", SIM_MAX_VARIANTS);
+		v->policy = NULL;
+		v->variant = lazytsc_variant_find(name);
+		if (!strcmp(name, lazytsc_policy_early.name)) {
+			v->variant = &lazytsc_variant_lazy;
+			v->policy = &lazytsc_policy_early;
+		}
+		if (!v->variant)
+			argp_error(state, "--variants: '%s' is none; see --list", name);
+		v->name = v->policy ? v->policy->name : v->variant->name;
+		a->run.nvariants++;
+	}
+	if (!a->run.nvariants)
+		argp_error(state, "--variants: none given");
+	free(list);
+}
+
+static void set_restore(struct sim_arguments *a, const char *arg, struct argp_state *state)
+{
+	static const char *const names[] = { "deadline-first", "feature-first", "unaware", "any" };
+
+	for (unsigned int i = 0; i < LAZYTSC_RESTORES; i++) {
+		if (!strcmp(arg, names[i])) {
+			a->run.config.restore = i;
+			return;
+		}
+	}
+	argp_error(state, "--restore: '%s' is none of deadline-first, feature-first, unaware, any",
+		   arg);
+}
+
+static void set_timer(struct sim_arguments *a, const char *arg, struct argp_state *state)
+{
+	for (unsigned int i = 0; i < LAZYTSC_TIMER_KINDS; i++) {
+		if (!strcmp(arg, lazytsc_timer_name(i))) {
+			a->run.config.timer = i;
+			return;
+		}
+	}
+	argp_error(state, "--timer: '%s' is none of hv, sw, remote, posted, mixed", arg);
+}
+
+static void set_host_khz(struct sim_arguments *a, const char *arg, struct argp_state *state)
+{
+	char *first = strdup(arg), *second;
+
+	if (!first)
+		argp_failure(state, CLI_BAD_INPUT, 0, "out of memory");
+	second = strchr(first, ',');
+	if (second)
+		*second++ = 0;
+	a->run.config.host_khz[0] = number(first, "--host-khz", 100000, 10000000, state);
+	a->run.config.host_khz[1] = a->run.config.host_khz[0];
+	if (second)
+		a->run.config.host_khz[1] = number(second, "--host-khz", 100000, 10000000, state);
+	a->khz = true;
+	free(first);
+}
+
+/* The argument as it would be given again; in what is repeated the seed comes last. */
+static void remember(struct sim_arguments *a, int key, const char *arg)
+{
+	const char *name = NULL;
+	char *longer;
+
+	for (size_t i = 0; options[i].name; i++) {
+		if (options[i].key == key)
+			name = options[i].name;
+	}
+	if (!name || key == OPT_SEED || key == OPT_SWARM || key == OPT_VARIANTS ||
+	    key == OPT_THREADS || key == OPT_PERFETTO || key == OPT_JSON || key == OPT_LIST)
+		return;
+	if (asprintf(&longer, "%s --%s%s%s", a->repeat, name, arg ? "=" : "", arg ? arg : "") < 0)
+		abort();
+	free(a->repeat);
+	a->repeat = longer;
+}
+
+static bool set_guest_option(struct lazytsc_guest_options *g, int key, const char *arg,
+			     struct argp_state *state)
+{
+	switch (key) {
+	case OPT_TICK:
+		g->tick_ns = duration(arg, "--tick", state);
+		if (g->tick_ns < 10000)
+			argp_error(state, "--tick: expected 10us or more, found '%s'", arg);
+		return true;
+	case OPT_REQUEST:
+		g->request_ns = duration(arg, "--request", state);
+		return true;
+	case OPT_SERVICE:
+		g->service_ns = duration(arg, "--service", state);
+		return true;
+	case OPT_IDLE:
+		g->idle_ns = duration(arg, "--idle", state);
+		return true;
+	case OPT_TIMERS:
+		g->timers = number(arg, "--timers", 1, 8, state);
+		return true;
+	case OPT_GAP:
+		g->gap_ns = duration(arg, "--gap", state);
+		return true;
+	case OPT_MEAN:
+		g->mean_ns = duration(arg, "--mean", state);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool set_machine_option(struct sim_arguments *a, int key, const char *arg,
+			       struct argp_state *state)
+{
+	struct lazytsc_machine_config *c = &a->run.config;
+
+	switch (key) {
+	case OPT_TIMER:
+		set_timer(a, arg, state);
+		return true;
+	case OPT_TSC_KHZ:
+		c->guest_khz = number(arg, "--tsc-khz", 100000, 10000000, state);
+		return true;
+	case OPT_HOST_KHZ:
+		set_host_khz(a, arg, state);
+		return true;
+	case OPT_ADVANCE:
+		c->advance_ns = duration(arg, "--advance", state);
+		return true;
+	case OPT_LATE:
+		c->late_ns = duration(arg, "--late", state);
+		return true;
+	case OPT_COST:
+		set_cost(a, arg, state);
+		return true;
+	case OPT_TROUBLE:
+		set_trouble(a, arg, state);
+		return true;
+	case OPT_DOWNTIME:
+		c->downtime_ns = duration(arg, "--downtime", state);
+		return true;
+	case OPT_RESTORE:
+		set_restore(a, arg, state);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct sim_arguments *a = state->input;
+
+	remember(a, key, arg);
+	if (set_guest_option(&a->run.config.guest, key, arg, state) ||
+	    set_machine_option(a, key, arg, state))
+		return 0;
+	switch (key) {
+	case 'g':
+		a->run.config.program = lazytsc_program_find(arg);
+		if (!a->run.config.program)
+			argp_error(state, "--guest: '%s' is none; see --list", arg);
+		break;
+	case 'n':
+		a->run.config.vcpus = number(arg, "--vcpus", 1, 100000, state);
+		a->vcpus = true;
+		break;
+	case 'd':
+		a->run.duration_ns = duration(arg, "--duration", state);
+		a->duration = true;
+		break;
+	case OPT_SEED:
+		a->run.config.seed = number(arg, "--seed", 0, UINT64_MAX, state);
+		break;
+	case OPT_VARIANTS:
+		set_variants(a, arg, state);
+		break;
+	case OPT_SWARM:
+		a->swarm = number(arg, "--swarm", 1, 1000000000, state);
+		break;
+	case OPT_THREADS:
+		a->run.threads = number(arg, "--threads", 1, MAX_THREADS, state);
+		break;
+	case OPT_JSON:
+		a->json = true;
+		break;
+	case OPT_HIST:
+		a->run.hist = true;
+		break;
+	case OPT_PER_VCPU:
+		a->run.per_vcpu = true;
+		break;
+	case OPT_PERFETTO:
+		a->perfetto = arg;
+		break;
+	case OPT_LIST:
+		a->list = true;
+		break;
+	case OPT_TRACE:
+		a->trace = arg;
+		break;
+	case ARGP_KEY_ARG:
+		argp_error(state, "no argument is expected, found '%s'", arg);
+		break;
+	case ARGP_KEY_END:
+		if (a->swarm && (a->json || a->perfetto || a->trace))
+			argp_error(state, "--swarm goes with none of --json, --perfetto, --trace");
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+/* The writes of each of the trace's vCPUs. */
+static bool read_trace(struct sim_arguments *a)
+{
+	const struct trace_options o = { .tsc_khz = 0 };
+	unsigned int ids[1024];
+	struct trace_event e;
+	struct trace *t;
+	int got = trace_open(a->trace, &o, &t);
+
+	while (!got && (got = trace_next(t, &e)) > 0) {
+		struct lazytsc_trace_write *w;
+		size_t i = 0;
+
+		got = 0;
+		if (e.gap)
+			continue;
+		while (i < a->ntraces && ids[i] != e.vcpu)
+			i++;
+		if (i == 1024) {
+			fprintf(stderr, "%s: more than 1024 vCPUs\n", a->trace);
+			trace_close(t);
+			return false;
+		}
+		if (i == a->ntraces) {
+			a->traces = realloc(a->traces, ++a->ntraces * sizeof(*a->traces));
+			if (!a->traces)
+				abort();
+			a->traces[i] = (struct lazytsc_trace){ 0 };
+			ids[i] = e.vcpu;
+		}
+		w = (void *)a->traces[i].write;
+		if ((a->traces[i].count & (a->traces[i].count - 1)) == 0)
+			w = realloc(w,
+				    (a->traces[i].count ? 2 * a->traces[i].count : 1) * sizeof(*w));
+		if (!w)
+			abort();
+		w[a->traces[i].count++] =
+			(struct lazytsc_trace_write){ .tsc = e.now, .value = e.value };
+		a->traces[i].write = w;
+	}
+	if (got < 0)
+		fprintf(stderr, "%s\n", trace_error(t));
+	else if (!a->ntraces)
+		fprintf(stderr, "%s: no deadline write\n", a->trace);
+	trace_close(t);
+	return got == 0 && a->ntraces;
+}
+
+/* A trace as the guest: as many vCPUs and as long as it needs. */
+static bool use_trace(struct sim_arguments *a)
+{
+	struct lazytsc_machine_config *c = &a->run.config;
+	u64 longest = 0;
+
+	if (!read_trace(a))
+		return false;
+	c->program = lazytsc_program_find("trace");
+	c->guest.traces = a->traces;
+	c->guest.trace_count = a->ntraces;
+	if (!a->vcpus)
+		c->vcpus = a->ntraces;
+	for (size_t i = 0; i < a->ntraces; i++) {
+		const struct lazytsc_trace *t = &a->traces[i];
+		u64 span = t->write[t->count - 1].tsc - t->write[0].tsc;
+
+		longest = span > longest ? span : longest;
+	}
+	if (!a->duration)
+		a->run.duration_ns = (u64)((double)longest * 1e6 / (double)c->guest_khz) + SECOND;
+	return true;
+}
+
+static void free_traces(struct sim_arguments *a)
+{
+	for (size_t i = 0; i < a->ntraces; i++)
+		free((void *)a->traces[i].write);
+	free(a->traces);
+}
+
+static int run_once(struct sim_arguments *a)
+{
+	struct sim_run *run = &a->run;
+	struct sim_result results[SIM_MAX_VARIANTS];
+	struct perfetto *p = NULL;
+	unsigned int n = 0;
+	int status = CLI_OK;
+
+	for (; n < run->nvariants; n++) {
+		struct lazytsc_machine_config c = run->config;
+
+		if (a->perfetto && n + 1 == run->nvariants) {
+			p = perfetto_open(a->perfetto, c.vcpus, c.guest_khz);
+			if (!p) {
+				fprintf(stderr, "%s: %s\n", a->perfetto, strerror(errno));
+				status = CLI_BAD_INPUT;
+				break;
+			}
+			c.observe = perfetto_step;
+			c.observe_arg = p;
+			run->threads = 1;
+		}
+		if (!sim_run_one(run, &c, &run->variants[n], &results[n])) {
+			fputs("lazytsc sim: out of memory, or clocks more than 16 times apart\n",
+			      stderr);
+			sim_result_free(&results[n]);
+			status = CLI_MISMATCH;
+			break;
+		}
+	}
+	if (p && !perfetto_close(p)) {
+		fprintf(stderr, "%s: cannot be written\n", a->perfetto);
+		status = CLI_BAD_INPUT;
+	}
+	if (status == CLI_OK && a->json)
+		sim_print_json(stdout, run, results);
+	else if (status == CLI_OK)
+		sim_print(stdout, run, results);
+	for (unsigned int i = 0; i < n; i++) {
+		if (status != CLI_BAD_INPUT && results[i].failure) {
+			if (!a->json)
+				sim_print_failure(stdout, run, &run->variants[i], &run->config,
+						  results[i].failure, false);
+			status = CLI_VIOLATION;
+		}
+		sim_result_free(&results[i]);
+	}
+	return status;
+}
+
+/* What a seed of the swarm came to, for one variant. */
+struct outcome {
+	struct lazytsc_broken broken;
+	u64 events;
+};
+
+struct swarm {
+	const struct sim_run *run;
+	u64 n;
+	struct outcome *outcomes; /* [seed][variant] */
+	atomic_ullong next;
+	bool progress;
+};
+
+static void *swarm_worker(void *arg)
+{
+	struct swarm *s = arg;
+	unsigned long long i;
+
+	while ((i = atomic_fetch_add(&s->next, 1)) < s->n) {
+		struct lazytsc_machine_config c =
+			lazytsc_machine_config_swarm(&s->run->config, s->run->config.seed + i);
+
+		for (unsigned int v = 0; v < s->run->nvariants; v++) {
+			struct outcome *o = &s->outcomes[i * s->run->nvariants + v];
+			struct sim_result r;
+
+			if (!sim_run_one(s->run, &c, &s->run->variants[v], &r))
+				abort();
+			o->events = r.total.events;
+			if (r.failure)
+				o->broken = r.failure->broken;
+			sim_result_free(&r);
+		}
+		if (s->progress && i % 64 == 0)
+			fprintf(stderr, "\r%llu of %" PRIu64 " seeds", i, s->n);
+	}
+	return NULL;
+}
+
+/* The first seed that breaks a requirement, in full; the others of that requirement by a line. */
+static void report_swarm(const struct sim_arguments *a, const struct swarm *s, unsigned int v)
+{
+	const struct sim_run *run = s->run;
+	bool seen[LAZYTSC_RULE_COUNT] = { false };
+
+	for (u64 i = 0; i < s->n; i++) {
+		const struct outcome *o = &s->outcomes[i * run->nvariants + v];
+		struct lazytsc_machine_config c;
+		struct sim_result r;
+		char text[256];
+
+		if (!o->broken.rule)
+			continue;
+		if (seen[o->broken.rule]) {
+			lazytsc_broken_text(&o->broken, text, sizeof(text));
+			printf("%s, seed %" PRIu64 ": %s\n", run->variants[v].name,
+			       run->config.seed + i, text);
+			continue;
+		}
+		seen[o->broken.rule] = true;
+		c = lazytsc_machine_config_swarm(&run->config, run->config.seed + i);
+		if (sim_run_one(run, &c, &run->variants[v], &r) && r.failure)
+			sim_print_failure(stdout, &a->run, &run->variants[v], &c, r.failure, true);
+		sim_result_free(&r);
+	}
+}
+
+static int run_swarm(struct sim_arguments *a)
+{
+	struct sim_run one = a->run;
+	struct swarm s = { .run = &one, .n = a->swarm, .progress = isatty(STDERR_FILENO) };
+	pthread_t thread[MAX_THREADS];
+	unsigned int n = 0;
+	int status = CLI_OK;
+
+	one.threads = 1;
+	s.outcomes = calloc(s.n * one.nvariants, sizeof(*s.outcomes));
+	if (!s.outcomes)
+		abort();
+	while (n + 1 < a->run.threads && n + 1 < MAX_THREADS &&
+	       !pthread_create(&thread[n], NULL, swarm_worker, &s))
+		n++;
+	swarm_worker(&s);
+	while (n)
+		pthread_join(thread[--n], NULL);
+	if (s.progress)
+		fputs("\r\033[K", stderr);
+	for (unsigned int v = 0; v < one.nvariants; v++) {
+		u64 broken = 0, events = 0;
+
+		for (u64 i = 0; i < s.n; i++) {
+			broken += s.outcomes[i * one.nvariants + v].broken.rule != 0;
+			events += s.outcomes[i * one.nvariants + v].events;
+		}
+		printf("%s: %" PRIu64 " seeds from %" PRIu64 ", %" PRIu64 " timer events: %" PRIu64
+		       " broke a requirement\n",
+		       one.variants[v].name, s.n, one.config.seed, events, broken);
+		report_swarm(a, &s, v);
+		status = broken ? CLI_VIOLATION : status;
+	}
+	free(s.outcomes);
+	return status;
+}
+
+int cmd_sim(int argc, char **argv)
+{
+	static const struct argp argp = { options, parse, NULL, doc, NULL, NULL, NULL };
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	struct sim_arguments a = {
+		.run = { .config = lazytsc_machine_config_default(),
+			 .threads = cpus < 1		 ? 1
+				    : cpus > MAX_THREADS ? MAX_THREADS
+							 : cpus,
+			 .variants = { { "stock", &lazytsc_variant_stock, NULL },
+				       { "lazy", &lazytsc_variant_lazy, NULL } },
+			 .nvariants = 2 },
+		.repeat = strdup(""),
+	};
+	int status;
+
+	if (!a.repeat)
+		abort();
+	a.run.config.program = lazytsc_program_find("nohz-rr");
+	argp_err_exit_status = CLI_MISMATCH;
+	argp_parse(&argp, argc, argv, 0, NULL, &a);
+	a.run.repeat = a.repeat;
+	if (!a.duration)
+		a.run.duration_ns = a.swarm ? SECOND / 50 : 10 * SECOND;
+	if (!a.khz)
+		a.run.config.host_khz[0] = a.run.config.host_khz[1] = a.run.config.guest_khz;
+	if (a.list) {
+		sim_print_list(stdout);
+		status = CLI_OK;
+	} else if (a.trace && !use_trace(&a)) {
+		status = CLI_BAD_INPUT;
+	} else {
+		status = a.swarm ? run_swarm(&a) : run_once(&a);
+	}
+	free_traces(&a);
+	free(a.repeat);
+	return status;
+}
