@@ -71,7 +71,7 @@ static inline bool only_hex(const char *p, const char *e, uint64_t *value)
 		all &= d;
 		v = (v << 4) + d;
 	}
-	*value = v - (0x1111111111111111 >> (64 - 4 * n) << 4);
+	*value = v - (0x1111111111111111ULL >> (64 - 4 * n) << 4);
 	return all != 0;
 }
 
