@@ -4,9 +4,10 @@
 # Sourced by run.sh, soak.sh and the tests.
 
 # plan_guest NAME CPUS on|off WORKLOAD [PARAMETER=VALUE...] prints one line of a plan for boot.sh.
+# GUEST_APPEND: more for the guest kernel's command line; GUEST_TIMEOUT: seconds of the host's time.
 plan_guest()
 {
-	local name=$1 cpus=$2 feature=$3 arg append="console=ttyS0,115200;tsc=reliable;panic=-1;reboot=t;quiet;--"
+	local name=$1 cpus=$2 feature=$3 arg append="console=ttyS0,115200;tsc=reliable;panic=-1;reboot=t;quiet;${GUEST_APPEND:-};--"
 
 	shift 3
 	for arg in "$@"; do

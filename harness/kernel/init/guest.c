@@ -13,8 +13,9 @@
 #include <sys/reboot.h>
 #include <unistd.h>
 
-#define TRACING "/sys/kernel/tracing/"
-#define PAGE	4096
+#define TRACING	   "/sys/kernel/tracing/"
+#define LAZY_STATS "/sys/kernel/debug/kvm_lazy_tscdeadline/stats"
+#define PAGE	   4096
 
 /* Mapped once, before anything else. */
 static volatile uint32_t *doorbell;
@@ -186,6 +187,29 @@ static uint64_t timer_interrupts(void)
 	return sum;
 }
 
+/* What this guest's side of the lazy deadline has counted so far; zeroes where it is not in use. */
+struct lazy_counts {
+	uint64_t writes, skips;
+};
+
+static struct lazy_counts lazy_counts(void)
+{
+	FILE *f = fopen(LAZY_STATS, "r");
+	struct lazy_counts c = { 0 };
+	unsigned long long writes, skips;
+	char line[128];
+
+	if (!f)
+		return c;
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "%*d %llu %llu", &writes, &skips) == 2) {
+			c.writes += writes;
+			c.skips += skips;
+		}
+	fclose(f);
+	return c;
+}
+
 static void trace_setting(const char *file, const char *text)
 {
 	char path[256];
@@ -205,6 +229,7 @@ static void trace_start(void)
 	trace_setting("events/power/cpu_idle/enable", "1");
 	/* A patched guest says what it wanted where it did not write. */
 	guest_write(TRACING "events/lazytsc/enable", "1");
+	trace_setting("tracing_on", "0");
 	trace_setting("trace", "");
 }
 
@@ -287,8 +312,9 @@ int main(int argc, char **argv)
 {
 	struct params p = { .n = 1000, .us = 1000, .timers = 16, .bound = 1000 };
 	struct outcome o = { 0 };
+	struct lazy_counts lazy, lazy_after;
+	int64_t start, duration;
 	uint64_t interrupts;
-	int64_t start;
 	size_t w = 0;
 
 	mount("proc", "/proc", "proc", 0, NULL);
@@ -308,18 +334,27 @@ int main(int argc, char **argv)
 	if (p.trace)
 		trace_start();
 	interrupts = timer_interrupts();
+	lazy = lazy_counts();
 	start = guest_now();
+	if (p.trace)
+		trace_setting("tracing_on", "1");
 	guest_ring(VMM_START, 0);
 	o = workloads[w].run(&p);
 	guest_ring(VMM_STOP, 0);
-	interrupts = timer_interrupts() - interrupts;
-	if (p.trace) {
+	if (p.trace)
 		trace_setting("tracing_on", "0");
+	duration = guest_now() - start;
+	interrupts = timer_interrupts() - interrupts;
+	lazy_after = lazy_counts();
+	if (p.trace)
 		trace_hand_out();
-	}
-	guest_report("duration_ns %lld\ntimer_interrupts %llu\nexpiries %llu\n"
-		     "late_min_ns %lld\nlate_avg_ns %lld\nlate_max_ns %lld\nviolations %llu\n",
-		     (long long)(guest_now() - start), (unsigned long long)interrupts,
+	guest_report("duration_ns %lld\ntimer_interrupts %llu\nguest_writes %llu\nguest_skips "
+		     "%llu\n"
+		     "expiries %llu\nlate_min_ns %lld\nlate_avg_ns %lld\nlate_max_ns %lld\n"
+		     "violations %llu\n",
+		     (long long)duration, (unsigned long long)interrupts,
+		     (unsigned long long)(lazy_after.writes - lazy.writes),
+		     (unsigned long long)(lazy_after.skips - lazy.skips),
 		     (unsigned long long)o.late.count, (long long)o.late.min,
 		     (long long)(o.late.count ? o.late.sum / (int64_t)o.late.count : 0),
 		     (long long)o.late.max, (unsigned long long)o.violations);

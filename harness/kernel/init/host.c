@@ -129,6 +129,15 @@ static void run_line(char *line)
 	send("status %d\n", status);
 }
 
+/* The kernel hands "attempt=N" on in the environment. */
+static void wait_a_little(void)
+{
+	const char *attempt = getenv("attempt");
+
+	if (attempt)
+		usleep(1237 * strtoul(attempt, NULL, 10));
+}
+
 int main(void)
 {
 	char line[4096];
@@ -145,6 +154,7 @@ int main(void)
 		reboot(RB_AUTOBOOT);
 	}
 	outb(LPT_IDLE, LPT_CTRL);
+	wait_a_little();
 
 	plan = fopen("/plan", "r");
 	if (!plan)

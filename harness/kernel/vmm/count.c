@@ -43,6 +43,19 @@ struct counts {
 	bool hist; /* the tracepoints are there */
 };
 
+static void write_trigger(size_t i, const char *prefix, const char *suffix, bool may_fail)
+{
+	char path[256], line[256];
+	int fd, n;
+
+	snprintf(path, sizeof(path), "%s/trigger", triggers[i].dir);
+	n = snprintf(line, sizeof(line), "%s%s%s", prefix, triggers[i].hist, suffix);
+	fd = open(path, O_WRONLY);
+	if (fd < 0 || (write(fd, line, n) != n && !may_fail))
+		vmm_die("%s: writing \"%s\": %m", path, line);
+	close(fd);
+}
+
 struct counts *counts_new(void)
 {
 	struct counts *c = calloc(1, sizeof(*c));
@@ -50,6 +63,9 @@ struct counts *counts_new(void)
 	if (!c)
 		vmm_die("out of memory");
 	c->hist = access(EVENTS "kvm_msr/trigger", W_OK) == 0;
+	/* What a VMM before this one may have left behind when its guest hung. */
+	for (size_t i = 0; c->hist && i < TRIGGERS; i++)
+		write_trigger(i, "!", "", true);
 	return c;
 }
 
@@ -114,31 +130,18 @@ void counts_detach(struct counts *c)
 		close(c->fd[cpu]);
 }
 
-static void write_trigger(size_t i, const char *prefix, const char *suffix)
-{
-	char path[256], line[256];
-	int fd, n;
-
-	snprintf(path, sizeof(path), "%s/trigger", triggers[i].dir);
-	n = snprintf(line, sizeof(line), "%s%s%s", prefix, triggers[i].hist, suffix);
-	fd = open(path, O_WRONLY);
-	if (fd < 0 || write(fd, line, n) != n)
-		vmm_die("%s: writing \"%s\": %m", path, line);
-	close(fd);
-}
-
 void counts_start(struct counts *c)
 {
 	for (uint32_t i = 0; i < c->stats; i++)
 		c->stat[i].before = current_value(c, i);
 	for (size_t i = 0; c->hist && i < TRIGGERS; i++)
-		write_trigger(i, "", "");
+		write_trigger(i, "", "", false);
 }
 
 void counts_stop(struct counts *c)
 {
 	for (size_t i = 0; c->hist && i < TRIGGERS; i++)
-		write_trigger(i, "", ":pause");
+		write_trigger(i, "", ":pause", false);
 	for (uint32_t i = 0; i < c->stats; i++)
 		c->after[i] = current_value(c, i);
 }
@@ -166,7 +169,7 @@ static void print_hist(size_t i, FILE *out)
 			fprintf(out, "exit_%s %lu\n", key, hits);
 	}
 	fclose(f);
-	write_trigger(i, "!", "");
+	write_trigger(i, "!", "", false);
 }
 
 void counts_print(struct counts *c, FILE *out)

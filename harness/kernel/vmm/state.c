@@ -13,6 +13,8 @@
 
 #include "vmm.h"
 
+#define LAPIC_IRR	 0x200
+#define LAPIC_LVTT	 0x320
 #define MSR_TSC		 0x10
 #define MSR_TSC_DEADLINE 0x6e0
 
@@ -240,4 +242,36 @@ void vm_save_restore(struct vmm *m, enum vmm_restore order)
 	restore(m, s, order);
 	free(s);
 	m->restores++;
+}
+
+void vm_show(struct vmm *m)
+{
+	for (int i = 0; i < m->opt.cpus; i++) {
+		int fd = m->vcpu[i].fd;
+		struct kvm_mp_state mp;
+		struct kvm_lapic_state lapic;
+		struct kvm_regs regs;
+		uint64_t tsc = 0, deadline = 0, pv = 0;
+		uint32_t lvtt;
+
+		IOCTL(fd, KVM_GET_MP_STATE, &mp);
+		IOCTL(fd, KVM_GET_REGS, &regs);
+		IOCTL(fd, KVM_GET_LAPIC, &lapic);
+		get_msr(fd, MSR_TSC, &tsc);
+		get_msr(fd, MSR_TSC_DEADLINE, &deadline);
+		get_msr(fd, LAZYTSC_MSR, &pv);
+		memcpy(&lvtt, lapic.regs + LAPIC_LVTT, sizeof(lvtt));
+		fprintf(stderr,
+			"lazytsc-vmm: vCPU %d: mp_state %u rip 0x%llx rflags 0x%llx tsc %llu "
+			"deadline %llu lvtt 0x%x pv 0x%llx irr",
+			i, mp.mp_state, regs.rip, regs.rflags, (unsigned long long)tsc,
+			(unsigned long long)deadline, lvtt, (unsigned long long)pv);
+		for (int r = 7; r >= 0; r--) {
+			uint32_t irr;
+
+			memcpy(&irr, lapic.regs + LAPIC_IRR + 16 * r, sizeof(irr));
+			fprintf(stderr, " %08x", irr);
+		}
+		fputc('\n', stderr);
+	}
 }

@@ -209,6 +209,8 @@ static int control(struct vmm *m)
 		    !m->done) {
 			fprintf(stderr, "lazytsc-vmm: the guest has not ended within %d s\n",
 				m->opt.timeout);
+			pause_all(m);
+			vm_show(m);
 			status = STATUS_TIMEOUT;
 			break;
 		}

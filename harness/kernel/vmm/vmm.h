@@ -92,6 +92,8 @@ void machine_boot_regs(struct vcpu *v);
 void vm_create(struct vmm *m);
 /* All vCPU threads are parked. Order: enum vmm_restore. */
 void vm_save_restore(struct vmm *m, enum vmm_restore order);
+/* All vCPU threads are parked. Where each stands, to standard error: the trace of a hang. */
+void vm_show(struct vmm *m);
 
 /* uart.c; called with the lock held */
 void uart_io(struct vmm *m, struct kvm_run *run);

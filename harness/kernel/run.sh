@@ -1,0 +1,241 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Measure the lazy TSC deadline in a real kernel: one table of what each workload costs the host with
+# the feature off and on, beside what lazytsc replay predicts from the guest's own trace of the run.
+set -euo pipefail
+
+usage()
+{
+	cat <<-END
+	usage: run.sh [OPTION...]
+
+	  --emulator NAME   qemu (AMD SVM, software timer), bochs (Intel VMX, hv timer) or both (default)
+	  --workloads LIST  some of rewrite,cyclic,idle,rr,torture (default: all)
+	  --scale PERCENT   of each workload's length (100)
+	  --kernel NAME     lazy (default), or stock: the feature is then off only
+	  --build DIR       use this build of a patched kernel, whatever is in it
+	  --seed N          of the torture (1)
+	  --json            the table as a JSON array, one object for each row
+	  --out DIR         where logs, reports and traces go (default: build/kernel/run)
+
+	Columns: writes   TSC-deadline writes that exited (kvm:kvm_msr)
+	         skips    sets and disarms that did not exit, as the guest counts them
+	         silent   host timers that fired and injected nothing; blocked: of these, in HLT
+	         hv exits VMX preemption timer exits (kvm:kvm_exit)
+	         entries  writes + silent: what the host did besides deliveries
+	         replay   the same, predicted by lazytsc replay (off: stock, on: lazy); diff: of the measured
+	         timer irq   the guest's local timer interrupts; wake-ups: halt_wakeup
+	         late     of expiries, as the guest sees it
+
+	exit status: 0; 1 usage; 2 a boot or a guest failed; 3 every attempt of a boot hung;
+	42 an expiry was lost, early or too late, or silent expiries exceeded skips (B12)
+	END
+}
+
+here=$(cd "$(dirname "$0")" && pwd)
+top=$(cd "$here/../.." && pwd)
+work=${LAZYTSC_KERNEL_DIR:-$top/build/kernel}
+lazytsc=${LAZYTSC:-$top/build/release/harness/lazytsc}
+# shellcheck source=harness/kernel/plan.sh
+. "$here/plan.sh"
+
+emulators="qemu bochs" workloads=rewrite,cyclic,idle,rr,torture scale=100 kernel=lazy seed=1 json= build=
+out=$work/run
+while [ $# -gt 0 ]; do
+	case $1 in
+	-h | --help) usage; exit 0 ;;
+	--json) json=1; shift; continue ;;
+	--*) [ $# -ge 2 ] || { usage >&2; exit 1; } ;;
+	esac
+	case $1 in
+	--emulator) emulators=${2/both/qemu bochs}; shift 2 ;;
+	--workloads) workloads=$2; shift 2 ;;
+	--scale) scale=$2; shift 2 ;;
+	--kernel) kernel=$2; shift 2 ;;
+	--build) build=$2; shift 2 ;;
+	--seed) seed=$2; shift 2 ;;
+	--out) out=$2; shift 2 ;;
+	*) usage >&2; exit 1 ;;
+	esac
+done
+
+[ -x "$lazytsc" ] || { echo "run.sh: $lazytsc: not found; build it, or set LAZYTSC" >&2; exit 2; }
+[ -n "$build" ] || build=$("$here/build.sh" "$kernel")
+features="off on"
+[ "$kernel" = lazy ] || features=off
+mkdir -p "$out"
+
+wanted()
+{
+	[[ ,$workloads, = *,$1,* ]]
+}
+
+# length N: for this emulator; bochs is slower by about five.
+length()
+{
+	local n=$(($1 * scale / 100))
+
+	[ "$emulator" = qemu ] || n=$((n / 5))
+	echo $((n > 0 ? n : 1))
+}
+
+# One boot for the workloads of one vCPU, one for those of two. Counts need a machine that is alone.
+plan_one()
+{
+	for feature in $features; do
+		! wanted rewrite || plan_guest "rewrite-$feature" 1 "$feature" rewrite \
+			"n=$(length 2000)" us=500 gap=20 trace=1
+		! wanted cyclic || plan_guest "cyclic-$feature" 1 "$feature" cyclic \
+			"n=$(length 500)" us=1000 trace=1
+		! wanted idle || plan_guest "idle-$feature" 1 "$feature" idle \
+			"n=$(length 3000)" us=1000 trace=1
+	done
+}
+
+# Linux stops the tick of an idle CPU on every HLT only where a cpuidle driver says so: haltpoll.
+plan_two()
+{
+	for feature in $features; do
+		! wanted rr || GUEST_APPEND="cpuidle_haltpoll.force=1;haltpoll.guest_halt_poll_ns=0" \
+			plan_guest "rr-$feature" 2 "$feature" rr "n=$(length 2000)" trace=1
+		! wanted torture || plan_guest "torture-$feature" 2 "$feature" torture \
+			"n=$(length 1500)" timers=32 restore=150 hotplug=200 toggle=70 "seed=$seed" \
+			trace=1
+	done
+}
+
+boots() # emulator -> attempts, hangs and crashes are added to $out/boots.txt
+{
+	local emulator=$1 part dir
+
+	for part in one two; do
+		dir=$out/$emulator-$part
+		mkdir -p "$dir"
+		"plan_$part" >"$dir/plan"
+		[ -s "$dir/plan" ] || continue
+		"$here/boot.sh" --emulator "$emulator" --build "$build" --out "$dir" \
+			--host-cpus $([ "$part" = one ] && echo 1 || echo 2) "$dir/plan" || return
+	done
+}
+
+value()
+{
+	local v
+
+	v=$(report_value "$@")
+	echo "${v:-0}"
+}
+
+us()
+{
+	awk -v ns="$1" 'BEGIN { printf "%.1f", ns / 1000 }'
+}
+
+# predict TRACE VARIANT COLUMN: of the total of all vCPUs. A skip is a write that did not happen.
+predict()
+{
+	sed 's/lazytsc_skip: 6e0/write_msr: 6e0/' "$1" >"$1.wanted"
+	"$lazytsc" replay --csv --variants "$2" "$1.wanted" |
+		awk -F, -v want="$2" 'NR > 1 && $2 == want && $3 == "total" { print $9 }'
+}
+
+status=0
+worse()
+{
+	echo "run.sh: $2" >&2
+	[ "$status" -gt "$1" ] || status=$1
+}
+
+# One row of the table, tab-separated; also judges the run.
+row()
+{
+	local emulator=$1 run=$2 r=$3 trace=${3%/*}/trace-$2.txt
+	local rc writes skips silent blocked entries hv predicted diff feature=${2##*-} late=-
+
+	rc=$(report_value "$r" "$run" status)
+	writes=$(value "$r" "$run" msr_write_6e0)
+	skips=$(value "$r" "$run" guest_skips)
+	blocked=$(value "$r" "$run" stat_lazy_tscdeadline_silent_blocked)
+	silent=$((blocked + $(value "$r" "$run" stat_lazy_tscdeadline_silent)))
+	entries=$((writes + silent))
+	hv=-
+	[ "$emulator" = qemu ] || hv=$(value "$r" "$run" exit_34)
+	predicted=- diff=-
+	if [ -s "$trace" ] && [ "${run%-*}" != torture ]; then
+		predicted=$(predict "$trace" "$([ "$feature" = on ] && echo lazy || echo stock)")
+		diff=$(awk -v m="$entries" -v p="$predicted" \
+			'BEGIN { printf "%+.1f", p ? 100 * (m - p) / p : 0 }')
+	fi
+	[ "$(value "$r" "$run" expiries)" = 0 ] ||
+		late="$(us "$(value "$r" "$run" late_min_ns)")/$(us "$(value "$r" "$run" late_avg_ns)")/$(us \
+			"$(value "$r" "$run" late_max_ns)")"
+	printf '%s\t' "$emulator" "${run%-*}" "$feature" "$writes" "$skips" "$silent" "$blocked" "$hv" \
+		"$entries" "$predicted" "$diff" "$(value "$r" "$run" timer_interrupts)" \
+		"$(value "$r" "$run" stat_halt_wakeup)" "$(value "$r" "$run" expiries)" "$late"
+	echo "${rc:-none}"
+
+	case $rc in
+	0) ;;
+	42) worse 42 "$emulator $run: an expiry was lost, early or late; see $r" ;;
+	*) worse 2 "$emulator $run: the guest ended with status ${rc:-none}; see $r" ;;
+	esac
+	# The measured part of a torture run switches the feature, which makes a plain timer of a lazy one.
+	[ "$silent" -le "$skips" ] || worse 42 "$emulator $run: $silent silent expiries after $skips skips"
+}
+
+pids=()
+# The emulators run side by side, their results are put together in order.
+for emulator in $emulators; do
+	(boots "$emulator") & pids[${#pids[@]}]=$!
+done
+for pid in "${pids[@]}"; do
+	wait "$pid" || worse $? "a boot failed"
+done
+header="emulator	workload	feature	writes	skips	silent	blocked	hv exits	entries	replay	diff %"
+header+="	timer irq	wake-ups	expiries	late min/avg/max us	status"
+rows=$out/rows.tsv
+: >"$rows"
+for emulator in $emulators; do
+	for workload in ${workloads//,/ }; do
+		for feature in $features; do
+			for part in one two; do
+				r=$out/$emulator-$part/report.txt
+				! grep -qsx "run $workload-$feature" "$r" ||
+					row "$emulator" "$workload-$feature" "$r" >>"$rows"
+			done
+		done
+	done
+done
+
+if [ -n "$json" ]; then
+	awk -F'\t' -v header="$header" 'BEGIN { n = split(header, h, "\t"); print "[" }
+		{
+			printf "%s {", NR > 1 ? ",\n" : ""
+			for (i = 1; i <= n; i++) {
+				gsub(/[^a-z]+/, "_", h[i])
+				number = $i ~ /^[-+]?[0-9.]+$/
+				gsub(/^\+/, "", $i)
+				v = $i == "-" ? "null" : number ? $i : "\"" $i "\""
+				printf "%s\"%s\": %s", i > 1 ? ", " : "", h[i], v
+			}
+			printf "}"
+		}
+		END { print "\n]" }' "$rows"
+else
+	{ echo "$header"; cat "$rows"; } | column -t -s '	' -R 4,5,6,7,8,9,10,11,12,13,14,15,16
+	echo
+	for emulator in $emulators; do
+		for part in one two; do
+			grep -hs '' "$out/$emulator-$part/plan" | sed -n 's/^\([^ ]*\)-off .*--append .*;--;/\1: /p' |
+				tr ';' ' ' | sed "s/^/$emulator /"
+		done
+	done
+	for emulator in $emulators; do
+		for part in one two; do
+			b=$out/$emulator-$part/boot.txt
+			[ ! -e "$b" ] || tr '\n' ' ' <"$b" | sed 's/ $/\n/'
+		done
+	done
+fi
+exit "$status"
