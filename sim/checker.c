@@ -13,7 +13,7 @@
 #include "search.h"
 
 enum {
-	TASKS = 512, /* divide until there are so many, with more than one worker */
+	TASKS = 256, /* divide until there are so many, with more than one worker */
 	TICK_MS = 20, /* how often limits are looked at */
 	MAX_JOBS = 256
 };

@@ -98,6 +98,11 @@ void fiber_fini(struct fiber *f)
 	if (f->tsan)
 		__tsan_destroy_fiber(f->tsan);
 #endif
+#ifdef FIBER_ASAN
+	/* Frames that were dropped; the next mapping here must not inherit what they left. */
+	if (f->stack)
+		__asan_unpoison_memory_region(f->stack, STACK_SIZE);
+#endif
 	if (f->stack)
 		munmap(f->stack - GUARD_SIZE, GUARD_SIZE + STACK_SIZE);
 	memset(f, 0, sizeof(*f));
