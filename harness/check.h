@@ -41,6 +41,7 @@ struct check_run {
 	u64 max_states; /* of a cell; 0: no bound */
 	const char *only; /* look for violations of this requirement alone; NULL: of any */
 	unsigned int threads;
+	const char *chart; /* draw the counterexample into this file; NULL: nowhere */
 	bool progress; /* to stderr */
 };
 
@@ -95,9 +96,9 @@ void check_found_fini(struct check_found *found);
 /* Is it as the list says? */
 bool check_as_expected(const struct check_found *found);
 
-/* Searches for every defect of a list and prints a table. Returns an enum cli_status. */
+/* Searches for every defect of a list, or that of a name, and prints a table. Returns an enum cli_status. */
 int check_defects(FILE *to, const struct check_run *run, const struct lazytsc_defect *list,
-		  bool json);
+		  const char *name, bool json);
 
 /* Writes races.md and its charts into a directory. Returns an enum cli_status. */
 int check_races(const struct check_run *run, const char *directory);
@@ -138,9 +139,12 @@ bool check_trace(struct check_trace *t, const struct check_subject *subject,
 		 const struct lazytsc_step *path, unsigned int steps);
 void check_trace_fini(struct check_trace *t);
 
+/* What is violated, in one line. */
+void check_trace_says(const struct check_trace *t, char text[CHECK_TEXT]);
 void check_trace_print(FILE *to, const struct check_trace *t);
 json_t *check_trace_json(const struct check_trace *t);
-/* An SVG picture. */
+/* An SVG picture; check_trace_draw() into a file: returns an enum cli_status. */
 void check_trace_chart(FILE *to, const struct check_trace *t);
+int check_trace_draw(const char *file, const struct check_trace *t);
 
 #endif

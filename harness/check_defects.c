@@ -180,7 +180,7 @@ static void remark(FILE *to, const struct check_found *f)
 }
 
 int check_defects(FILE *to, const struct check_run *run, const struct lazytsc_defect *list,
-		  bool json)
+		  const char *name, bool json)
 {
 	static const char *const names[] = { "defect",	 "breaks",   "steps",
 					     "switches", "scenario", "what is wrong" };
@@ -196,6 +196,8 @@ int check_defects(FILE *to, const struct check_run *run, const struct lazytsc_de
 	for (at = 0; at < n && status != CLI_BOUNDED; at++) {
 		struct check_found found;
 
+		if (name && strcmp(name, list[at].name))
+			continue;
 		if (run->progress)
 			fprintf(stderr, "\r%zu of %zu ", at, n);
 		if (check_defect(run, &list[at], &found) != CLI_OK) {

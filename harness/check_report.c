@@ -279,6 +279,7 @@ int check_report(FILE *to, const struct check_run *run, const struct check_resul
 {
 	const struct check_result *worst = smallest(results, n);
 	json_t *o = json ? to_json(run, results, n) : NULL;
+	int status = status_of(results, n);
 	struct check_trace t;
 
 	if (!json)
@@ -291,6 +292,8 @@ int check_report(FILE *to, const struct check_run *run, const struct check_resul
 			fputc('\n', to);
 			check_trace_print(to, &t);
 		}
+		if (run->chart && check_trace_draw(run->chart, &t) != CLI_OK)
+			status = CLI_BAD_INPUT;
 		check_trace_fini(&t);
 	}
 	if (json) {
@@ -298,5 +301,5 @@ int check_report(FILE *to, const struct check_run *run, const struct check_resul
 		fputc('\n', to);
 		json_decref(o);
 	}
-	return status_of(results, n);
+	return status;
 }

@@ -247,7 +247,7 @@ void check_trace_fini(struct check_trace *t)
 	memset(t, 0, sizeof(*t));
 }
 
-static void verdict(const struct check_trace *t, char text[CHECK_TEXT])
+void check_trace_says(const struct check_trace *t, char text[CHECK_TEXT])
 {
 	text[0] = 0;
 	if (t->broken.rule)
@@ -288,7 +288,7 @@ void check_trace_print(FILE *to, const struct check_trace *t)
 	struct libscols_table *tb = table_new(names, 8, 0xfc);
 	char text[CHECK_TEXT];
 
-	verdict(t, text);
+	check_trace_says(t, text);
 	fprintf(to, "%s: %s\n\n", t->scenario->name, text);
 	for (unsigned int i = 0; tb && i < t->steps; i++)
 		add_line(tb, &t->step[i], i);
@@ -304,7 +304,7 @@ json_t *check_trace_json(const struct check_trace *t)
 	json_t *o = json_object(), *steps = json_array();
 	char text[CHECK_TEXT];
 
-	verdict(t, text);
+	check_trace_says(t, text);
 	json_object_set_new(o, "scenario", json_string(t->scenario->name));
 	json_object_set_new(o, "cell", json_integer(t->cell));
 	json_object_set_new(o, "requirement",

@@ -20,6 +20,9 @@ enum {
 	OPT_LIST,
 	OPT_DEFECTS,
 	OPT_NECESSITY,
+	OPT_RACES,
+	OPT_CHART,
+	OPT_ONLY,
 	OPT_CELL,
 	OPT_REPLAY
 };
@@ -28,7 +31,7 @@ struct arguments {
 	struct check_run run;
 	const struct lazytsc_scenario *scenario[CHECK_SCENARIOS];
 	size_t scenarios;
-	const char *checkpoint, *replay;
+	const char *checkpoint, *replay, *races, *defect;
 	unsigned int cell;
 	const struct lazytsc_defect *defects;
 	bool full, json, list;
@@ -47,10 +50,16 @@ static const struct argp_option options[] = {
 	{ "jobs", 'j', "N", 0, "Threads (default: one for each CPU)", 0 },
 	{ "json", OPT_JSON, NULL, 0, "Print JSON", 0 },
 	{ "list", OPT_LIST, NULL, 0, "List scenarios and variants", 0 },
-	{ "defects", OPT_DEFECTS, NULL, 0,
-	  "Find what the 2023 series did wrong, and mistakes as easy to make", 0 },
-	{ "necessity", OPT_NECESSITY, NULL, 0,
-	  "Weaken each barrier, order and comparison of the core, one at a time", 0 },
+	{ "defects", OPT_DEFECTS, "NAME", OPTION_ARG_OPTIONAL,
+	  "Find what the 2023 series did wrong, and mistakes as easy to make; all, or that one",
+	  0 },
+	{ "necessity", OPT_NECESSITY, "NAME", OPTION_ARG_OPTIONAL,
+	  "Weaken each barrier, order and comparison of the core, one at a time; all, or that one",
+	  0 },
+	{ "races", OPT_RACES, "DIR", 0, "Tell every known defect in DIR/races.md, with charts", 0 },
+	{ "only", OPT_ONLY, "REQUIREMENT", 0, "Look for a violation of this requirement alone", 0 },
+	{ "chart", OPT_CHART, "FILE.svg", 0, "Draw the counterexample, or what --replay performs",
+	  0 },
 	{ "cell", OPT_CELL, "N", 0, "With --replay: the scenario's cell", 0 },
 	{ "replay", OPT_REPLAY, "STEPS", 0, "Perform these steps, as a counterexample gives them",
 	  0 },
@@ -99,6 +108,21 @@ static void parse_scenario(struct argp_state *state, const char *arg, struct arg
 		a->scenario[a->scenarios++] = s;
 }
 
+static bool known(const struct lazytsc_defect *list, const char *name)
+{
+	while (list->name && strcmp(list->name, name))
+		list++;
+	return list->name != NULL;
+}
+
+static bool is_requirement(const char *name)
+{
+	for (enum lazytsc_rule rule = 1; rule < LAZYTSC_RULE_COUNT; rule++)
+		if (!strcmp(name, lazytsc_rule_requirement(rule)))
+			return true;
+	return false;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct arguments *a = state->input;
@@ -139,15 +163,34 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_DEFECTS:
 		a->defects = lazytsc_defects;
+		a->defect = arg;
 		break;
 	case OPT_NECESSITY:
 		a->defects = lazytsc_mutants;
+		a->defect = arg;
+		break;
+	case OPT_RACES:
+		a->races = arg;
+		break;
+	case OPT_ONLY:
+		a->run.only = arg;
+		if (!is_requirement(arg))
+			argp_error(state, "the monitor checks no requirement '%s'", arg);
+		break;
+	case OPT_CHART:
+		a->run.chart = arg;
 		break;
 	case OPT_CELL:
 		a->cell = (unsigned int)parse_number(state, arg, 0);
 		break;
 	case OPT_REPLAY:
 		a->replay = arg;
+		break;
+	case ARGP_KEY_END:
+		if (a->run.only && a->checkpoint)
+			argp_error(state, "--only leaves results that a checkpoint cannot tell");
+		if (a->defect && !known(a->defects, a->defect))
+			argp_error(state, "no defect '%s' of that kind; see --list", a->defect);
 		break;
 	case ARGP_KEY_ARG:
 		argp_error(state, "what is '%s'?", arg);
@@ -223,6 +266,8 @@ static int replay(const struct arguments *a)
 		else
 			check_trace_print(stdout, &t);
 		status = t.violated ? CLI_VIOLATION : CLI_OK;
+		if (a->run.chart && check_trace_draw(a->run.chart, &t) != CLI_OK)
+			status = CLI_BAD_INPUT;
 		check_trace_fini(&t);
 	}
 	free(path);
@@ -281,8 +326,10 @@ int cmd_check(int argc, char **argv)
 		return list();
 	if (a.replay)
 		return replay(&a);
+	if (a.races)
+		return check_races(&a.run, a.races);
 	if (a.defects)
-		return check_defects(stdout, &a.run, a.defects, a.json);
+		return check_defects(stdout, &a.run, a.defects, a.defect, a.json);
 	if (!a.scenarios)
 		choose_scenarios(&a);
 	return run(&a);

@@ -760,6 +760,7 @@ static void set_up(void *common, void *shared, const void *arg)
 	lazytsc_store(&area->armed, cell->scenario->horizon);
 	lazytsc_store(&area->pending, cell->scenario->horizon);
 	word = cell->variant->guest_enable(&w->guest, shared, AREA_GPA);
+	w->pending = lazytsc_load(&area->pending);
 	if (cell->variant->host_check_msr(word, GPA_END) != LAZYTSC_MSR_SWITCH_ON)
 		return;
 	cell->variant->host_enable(&w->host, shared);
