@@ -301,8 +301,14 @@ int cmd_litmus(int argc, char **argv)
 		.options = options, .parser = parse, .args_doc = "FILE...", .doc = doc
 	};
 	struct arguments a = { .check.model = LAZYTSC_TSO };
+	int status;
 
 	argp_err_exit_status = CLI_MISMATCH;
 	argp_parse(&argp, argc, argv, 0, NULL, &a);
-	return a.replay ? replay(&a) : run_files(&a);
+	status = a.replay ? replay(&a) : run_files(&a);
+	if (fflush(stdout) || ferror(stdout)) {
+		fputs("lazytsc litmus: the output cannot be written\n", stderr);
+		return CLI_MISMATCH;
+	}
+	return status;
 }

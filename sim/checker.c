@@ -234,7 +234,7 @@ static bool divide_once(struct checker *c, bool *any)
 	struct task_list next = { 0 };
 
 	*any = false;
-	for (size_t i = 0; i < c->tasks.n; i++) {
+	for (size_t i = 0; i < c->tasks.n && !s->no_memory; i++) {
 		*any |= !c->tasks.task[i].whole;
 		search_divide(s, &c->tasks.task[i], &next);
 	}
@@ -247,12 +247,8 @@ static bool divide(struct checker *c)
 {
 	bool any = true;
 
-	c->tasks.task = calloc(1, sizeof(*c->tasks.task));
-	if (!c->tasks.task || !search_graph_init(&c->search[0], &c->tasks.task[0].graph))
+	if (!search_start(&c->search[0], &c->tasks))
 		return false;
-	c->tasks.n = c->tasks.size = 1;
-	c->tasks.task[0].weight = 1;
-	search_graph_start(&c->search[0], &c->tasks.task[0].graph);
 	while (c->jobs > 1 && any && c->tasks.n < TASKS)
 		if (!divide_once(c, &any))
 			return false;
@@ -332,6 +328,8 @@ bool lazytsc_check_run(const struct lazytsc_check *check, struct lazytsc_check_r
 	ok = c.search != NULL;
 	while (ok && c.jobs < (jobs ? jobs : 1)) {
 		ok = search_init(&c.search[c.jobs], check, &c.stop);
+		/* Graphs go from worker to worker: no two may give the same uid. */
+		c.search[c.jobs].uid = (u64)c.jobs << 48;
 		c.jobs += ok;
 	}
 	ok = ok && divide(&c) && run_workers(&c) && list_outcomes(&c.outcomes, result);

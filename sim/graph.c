@@ -132,6 +132,83 @@ void graph_copy(struct graph *to, const struct graph *from, const unsigned *len)
 		copy_lists(to, from, f);
 }
 
+/* What graph_pack() keeps: parts of the graph's mapping, one after the other, behind this. */
+struct packed {
+	unsigned len[LAZYTSC_MAX_THREADS];
+	uint8_t state[LAZYTSC_MAX_THREADS];
+	int prefer;
+	uint32_t stamp;
+	char parts[];
+};
+
+/* Calls back for each part of the mapping that is in use. */
+static void for_each_part(const struct graph *g, const unsigned *len,
+			  void (*each)(void *part, size_t size, void *arg), void *arg)
+{
+	for (unsigned t = 0; t < g->threads; t++) {
+		size_t first = graph_id(g, t, 0);
+
+		each(&g->ev[first], len[t] * sizeof(*g->ev), arg);
+		each(g->clock + first * g->chains, len[t] * g->chains * sizeof(*g->clock), arg);
+		each(g->prefix + first * g->threads, len[t] * g->threads * sizeof(*g->prefix), arg);
+	}
+	each(&g->ev[graph_first_write(g, 0)], g->fields * sizeof(*g->ev), arg);
+	each(g->co_last, g->fields * sizeof(*g->co_last), arg);
+}
+
+static void add_size(void *part, size_t size, void *arg)
+{
+	(void)part;
+	*(size_t *)arg += size;
+}
+
+static void copy_out(void *part, size_t size, void *arg)
+{
+	char **to = arg;
+
+	memcpy(*to, part, size);
+	*to += size;
+}
+
+static void copy_in(void *part, size_t size, void *arg)
+{
+	const char **from = arg;
+
+	memcpy(part, *from, size);
+	*from += size;
+}
+
+void *graph_pack(const struct graph *g)
+{
+	size_t size = sizeof(struct packed);
+	struct packed *p;
+	char *to;
+
+	for_each_part(g, g->len, add_size, &size);
+	p = malloc(size);
+	if (!p)
+		return NULL;
+	memcpy(p->len, g->len, sizeof(p->len));
+	memcpy(p->state, g->state, sizeof(p->state));
+	p->prefer = g->prefer;
+	p->stamp = g->stamp;
+	to = p->parts;
+	for_each_part(g, g->len, copy_out, &to);
+	return p;
+}
+
+void graph_unpack(struct graph *g, const void *packed)
+{
+	const struct packed *p = packed;
+	const char *from = p->parts;
+
+	memcpy(g->len, p->len, sizeof(g->len));
+	memcpy(g->state, p->state, sizeof(g->state));
+	g->prefer = p->prefer;
+	g->stamp = p->stamp;
+	for_each_part(g, g->len, copy_in, &from);
+}
+
 static uint16_t *prefix_of(const struct graph *g, event_id id)
 {
 	return g->prefix + (size_t)id * g->threads;

@@ -95,6 +95,13 @@ void graph_clear(struct graph *g, const u64 *values);
 /* Copies a graph made with the same numbers; of each thread the first len[] events. */
 void graph_copy(struct graph *to, const struct graph *from, const unsigned *len);
 
+/*
+ * A graph's contents in one block, to be freed; NULL when there is no memory. Unpack puts them into
+ * a graph made with the same numbers.
+ */
+void *graph_pack(const struct graph *g);
+void graph_unpack(struct graph *g, const void *packed);
+
 static inline event_id graph_id(const struct graph *g, unsigned thread, unsigned index)
 {
 	return thread * g->cap + index;

@@ -204,36 +204,31 @@ static void out_of_memory(struct search *s)
 	s->done = true;
 }
 
-static struct task *add_task(struct search *s)
+static bool add_task(struct task_list *list, const struct graph *g, double weight, bool whole)
 {
-	struct task_list *list = s->collect;
+	void *packed;
 
 	if (list->n == list->size) {
 		size_t size = list->size ? 2 * list->size : 64;
 		struct task *task = realloc(list->task, size * sizeof(*task));
 
 		if (!task)
-			return NULL;
+			return false;
 		list->task = task;
 		list->size = size;
 	}
-	if (!search_graph_init(s, &list->task[list->n].graph))
-		return NULL;
-	return &list->task[list->n++];
+	packed = graph_pack(g);
+	if (packed)
+		list->task[list->n++] =
+			(struct task){ .graph = packed, .weight = weight, .whole = whole };
+	return packed != NULL;
 }
 
 /* Keeps a graph for later, instead of going on with it. */
 static void put_aside(struct search *s, const struct graph *g, double weight, bool whole)
 {
-	struct task *task = add_task(s);
-
-	if (!task) {
+	if (!add_task(s->collect, g, weight, whole))
 		out_of_memory(s);
-		return;
-	}
-	graph_copy(&task->graph, g, g->len);
-	task->weight = weight;
-	task->whole = whole;
 }
 
 static void note_violation(struct search *s, const struct graph *g, int thread)
@@ -337,6 +332,23 @@ static void visit_read(struct search *s, struct graph *g, unsigned thread, bool 
 	graph_pop(g, thread);
 }
 
+unsigned lazytsc_check_depth(const struct lazytsc_limits *limits)
+{
+	const unsigned most = 65000;
+	const unsigned depth = limits->depth ? limits->depth : 1000;
+
+	return depth < most ? depth : most;
+}
+
+static bool init_graph(const struct search *s, struct graph *g)
+{
+	const struct lazytsc_check *check = s->check;
+
+	/* One more than the limit: a locked operation is not cut in the middle. */
+	return graph_init(g, check->model, check->program->threads, (unsigned)s->arena.fields,
+			  lazytsc_check_depth(&check->limits) + 1);
+}
+
 static struct graph *revisit_graph(struct search *s)
 {
 	if (s->level == s->pool_size) {
@@ -345,7 +357,7 @@ static struct graph *revisit_graph(struct search *s)
 		if (!pool)
 			return NULL;
 		s->pool = pool;
-		if (!search_graph_init(s, &pool[s->pool_size]))
+		if (!init_graph(s, &pool[s->pool_size]))
 			return NULL;
 		s->pool_size++;
 	}
@@ -576,38 +588,25 @@ static void visit(struct search *s, struct graph *g, double weight)
 	s->depth--;
 }
 
-unsigned lazytsc_check_depth(const struct lazytsc_limits *limits)
+bool search_start(const struct search *s, struct task_list *list)
 {
-	const unsigned most = 65000;
-	const unsigned depth = limits->depth ? limits->depth : 1000;
+	struct graph g = s->root;
 
-	return depth < most ? depth : most;
+	graph_clear(&g, s->arena.values);
+	return add_task(list, &g, 1, false);
 }
 
-bool search_graph_init(const struct search *s, struct graph *g)
-{
-	const struct lazytsc_check *check = s->check;
-
-	/* One more than the limit: a locked operation is not cut in the middle. */
-	return graph_init(g, check->model, check->program->threads, (unsigned)s->arena.fields,
-			  lazytsc_check_depth(&check->limits) + 1);
-}
-
-void search_graph_start(const struct search *s, struct graph *g)
-{
-	graph_clear(g, s->arena.values);
-}
-
-static void run(struct search *s, struct task *task)
+static void run(struct search *s, const struct task *task)
 {
 	struct lazytsc_engine *outer = lazytsc_engine;
 
+	graph_unpack(&s->root, task->graph);
 	lazytsc_engine = &s->engine;
-	visit(s, &task->graph, task->weight);
+	visit(s, &s->root, task->weight);
 	lazytsc_engine = outer;
 }
 
-void search_run(struct search *s, struct task *task, struct found *found, u64 limit)
+void search_run(struct search *s, const struct task *task, struct found *found, u64 limit)
 {
 	*found = (struct found){ .outcomes.size = s->check->outcome_size };
 	s->found = found;
@@ -617,7 +616,7 @@ void search_run(struct search *s, struct task *task, struct found *found, u64 li
 	s->found = NULL;
 }
 
-void search_divide(struct search *s, struct task *task, struct task_list *list)
+void search_divide(struct search *s, const struct task *task, struct task_list *list)
 {
 	s->collect = list;
 	run(s, task);
@@ -627,7 +626,7 @@ void search_divide(struct search *s, struct task *task, struct task_list *list)
 void task_list_clear(struct task_list *list)
 {
 	for (size_t i = 0; i < list->n; i++)
-		graph_fini(&list->task[i].graph);
+		free(list->task[i].graph);
 	free(list->task);
 	*list = (struct task_list){ 0 };
 }
@@ -652,7 +651,8 @@ bool search_init(struct search *s, const struct lazytsc_check *check, const atom
 	s->own_stride = (p->own_size + 63) / 64 * 64;
 	s->own = calloc(1, s->own_stride * p->threads + 1);
 	s->outcome = calloc(1, check->outcome_size + 1);
-	ok = arena_init(&s->arena, p->shared_size) && s->own && s->outcome;
+	ok = arena_init(&s->arena, p->shared_size) && s->own && s->outcome &&
+	     init_graph(s, &s->root);
 	for (unsigned i = 0; ok && i < p->threads; i++) {
 		ok = fiber_init(&s->thread[i].fiber);
 		s->thread[i].self = (struct lazytsc_self){
@@ -678,6 +678,7 @@ void search_fini(struct search *s)
 {
 	for (unsigned i = 0; i < s->check->program->threads; i++)
 		fiber_fini(&s->thread[i].fiber);
+	graph_fini(&s->root);
 	for (unsigned i = 0; i < s->pool_size; i++)
 		graph_fini(&s->pool[i]);
 	arena_fini(&s->arena);

@@ -28,7 +28,7 @@ struct search_thread {
 
 /* A graph to go on from; a list of them divides a search. */
 struct task {
-	struct graph graph;
+	void *graph; /* packed */
 	double weight; /* its part of the whole search, estimated */
 	bool whole; /* nothing can be added to it */
 };
@@ -54,6 +54,7 @@ struct search {
 	struct search_thread thread[LAZYTSC_MAX_THREADS];
 	struct search_thread *running; /* NULL: set-up */
 	const struct graph *graph; /* that the running thread follows */
+	struct graph root; /* of the task */
 	struct graph *pool; /* a graph for each level of revisits */
 	unsigned pool_size, level;
 	struct graph_log log;
@@ -77,15 +78,14 @@ struct search {
 bool search_init(struct search *s, const struct lazytsc_check *check, const atomic_bool *stop);
 void search_fini(struct search *s);
 
-/* The events that a thread may have, and the graph with none. */
-bool search_graph_init(const struct search *s, struct graph *g);
-void search_graph_start(const struct search *s, struct graph *g);
+/* Adds the task that is the whole search. Returns false when there is no memory. */
+bool search_start(const struct search *s, struct task_list *list);
 
-/* Visits all executions that extend the task's graph, up to `limit`. The graph is as before then. */
-void search_run(struct search *s, struct task *task, struct found *found, u64 limit);
+/* Visits all executions that extend the task's graph, up to `limit`. */
+void search_run(struct search *s, const struct task *task, struct found *found, u64 limit);
 
 /* Lists what branches from the task's graph instead. */
-void search_divide(struct search *s, struct task *task, struct task_list *list);
+void search_divide(struct search *s, const struct task *task, struct task_list *list);
 
 void task_list_clear(struct task_list *list);
 

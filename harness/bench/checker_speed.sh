@@ -13,7 +13,7 @@ bench=${1:-build/release/harness/bench-checker}
 here=$PWD/harness/bench
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-TIMEFORMAT='%R %U'
+TIMEFORMAT='%R %U %S'
 
 "$bench" >"$dir/ours"
 awk '{
@@ -37,7 +37,9 @@ for name in lamport peterson; do
 	cc -O2 -DSAFETY -o pan pan.c
 	best=999 bestcpu=999
 	for _ in 1 2 3 4 5; do
-		read -r wall cpu <<<"$({ time ./pan -m100000 >out; } 2>&1)"
+		# A hash table of a size that fits: clearing the default one takes longer than the search.
+		read -r wall user system <<<"$({ time ./pan -w18 -m100000 >out; } 2>&1)"
+		cpu=$(awk -v u="$user" -v s="$system" 'BEGIN { print u + s }')
 		best=$(printf '%s\n' "$best" "$wall" | sort -g | head -1)
 		bestcpu=$(printf '%s\n' "$bestcpu" "$cpu" | sort -g | head -1)
 	done
