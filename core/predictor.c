@@ -113,20 +113,15 @@ static void pass(const struct lazytsc_predictor *p, struct lazytsc_stream *s, u6
 /* A deadline on the current beat: correct phase, period and error by it. */
 static void learn(const struct lazytsc_predictor *p, struct lazytsc_stream *s, u64 deadline)
 {
-	s64 error = distance(deadline, s->next), slack = (s64)p->slack;
+	s64 error = distance(deadline, s->next); /* at most the slack */
 	s64 unseen = (s64)in_beats(s, deadline - s->last);
 
-	if (error > slack)
-		error = slack;
-	if (error < -slack)
-		error = -slack;
 	if (unseen < 1)
 		unseen = 1;
 
 	/* After a long time most of the error is drift, after a short time most of it is noise. */
 	s->period += (u64)(error * (1 << FRACTION) / (unseen + (s64)s->age));
-	if (s->period >> FRACTION < SHORTEST_PERIOD * p->slack ||
-	    s->period >> FRACTION > LONGEST_PERIOD / 2)
+	if (s->period >> FRACTION < SHORTEST_PERIOD * p->slack)
 		s->period = (SHORTEST_PERIOD * p->slack) << FRACTION;
 	s->next += (u64)(error * (unseen + 1) / (unseen + 16));
 	s->error -= s->error >> ERROR_RATE;
@@ -193,8 +188,9 @@ static void new_stream(struct lazytsc_predictor *p, u64 period, u64 beat)
 /* A delivery that fits no stream. With two former ones at equal distances it is a new stream. */
 static void stray(struct lazytsc_predictor *p, u64 deadline)
 {
-	for (int i = 0; i < LAZYTSC_STRAYS; i++) {
-		u64 middle = p->strays[i];
+	/* The latest first: of several periods the shortest is taken. */
+	for (u32 i = 1; i <= LAZYTSC_STRAYS; i++) {
+		u64 middle = p->strays[(p->stray - i) % LAZYTSC_STRAYS];
 		u64 period = deadline - middle;
 
 		if (!middle || middle >= deadline || period < SHORTEST_PERIOD * p->slack ||
@@ -274,9 +270,12 @@ static void account(struct lazytsc_predictor *p, const struct lazytsc_host *h, b
 }
 
 /* A guess may cost one silent expiry, and the one before it may not be accounted for yet. */
-static bool may_guess(const struct lazytsc_predictor *p)
+static u64 afford(struct lazytsc_predictor *p, u64 guess)
 {
-	return p->credit >= 2;
+	if (p->credit >= 2)
+		return guess;
+	p->chosen = -1;
+	return 0;
 }
 
 /* A little before a beat, so that its deadline is found ahead, and near enough to wait for. */
@@ -355,7 +354,7 @@ static u64 guess_after(struct lazytsc_predictor *p, u64 deadline, u64 now)
 	observe(p, deadline, true);
 	p->delivered = deadline;
 	p->certain = false;
-	return may_guess(p) ? choose(p, now, ~(u64)0, 0) : 0;
+	return choose(p, now, ~(u64)0, 0);
 }
 
 /* The guest wants this deadline, which is ahead; 0: nothing, as far as the host can tell. */
@@ -366,9 +365,6 @@ static u64 guess_at_rest(struct lazytsc_predictor *p, u64 wanted, u64 now)
 	if (wanted)
 		observe(p, wanted, false);
 	p->certain = wanted != 0;
-	p->chosen = -1;
-	if (!may_guess(p))
-		return 0;
 	guess = choose(p, now, wanted ? wanted - p->slack : ~(u64)0, CONTEXT_AT_REST);
 	if (guess)
 		p->certain = false;
@@ -387,8 +383,8 @@ u64 lazytsc_predictor_write(struct lazytsc_predictor *p, const struct lazytsc_ho
 	pending = lazytsc_load(&area->pending);
 	account(p, h, false);
 	/* A store that was taken for a skip, and was the beginning of this write. */
-	if (p->proven && pending == p->known && p->credit)
-		p->credit--;
+	if (p->proven && pending == p->known)
+		p->credit -= (u32)smaller(1, p->credit);
 	p->known = pending;
 	p->proven = false;
 	if (!v || pending != v)
@@ -399,7 +395,7 @@ u64 lazytsc_predictor_write(struct lazytsc_predictor *p, const struct lazytsc_ho
 		p->again = smaller(p->again + (h->timer - v) + p->slack / 128, p->slack / 2);
 	for (int i = 0; i < LAZYTSC_STREAMS; i++)
 		pass(p, &p->streams[i], now);
-	return v <= now ? guess_after(p, v, now) : guess_at_rest(p, v, now);
+	return afford(p, v <= now ? guess_after(p, v, now) : guess_at_rest(p, v, now));
 }
 
 u64 lazytsc_predictor_expire(struct lazytsc_predictor *p, const struct lazytsc_host *h,
@@ -408,8 +404,9 @@ u64 lazytsc_predictor_expire(struct lazytsc_predictor *p, const struct lazytsc_h
 	u64 fired = h->timer, pending, guess;
 	bool changed;
 
-	if (!p->slack || !fired || !h->lazy || !area)
+	if (!p->slack || !h->lazy)
 		return 0;
+	lazytsc_assert(area);
 	pending = lazytsc_load(&area->pending);
 	changed = pending != p->known;
 	account(p, h, changed);
@@ -431,9 +428,9 @@ u64 lazytsc_predictor_expire(struct lazytsc_predictor *p, const struct lazytsc_h
 		for (int i = 0; i < LAZYTSC_STREAMS; i++)
 			pass(p, &p->streams[i], fired + 2 * p->slack + 1);
 		if (pending < fired && changed)
-			guess = may_guess(p) ? choose(p, e->now, ~(u64)0, 0) : 0;
+			guess = choose(p, e->now, ~(u64)0, 0);
 		else
 			guess = guess_at_rest(p, pending >= fired ? pending : 0, e->now);
 	}
-	return e->context == LAZYTSC_VCPU ? guess : 0;
+	return afford(p, e->context == LAZYTSC_VCPU ? guess : 0);
 }

@@ -4,7 +4,8 @@
  * deadline is soon found, its writes are skipped, and the guest is never held for longer than the
  * slack; deliveries stay exact (A6, A7). Off (slack 0) and on another CPU there is no guess. The
  * credit (B12): hits earn, silent expiries that prove no skip cost, at none the guesses stop, and a
- * store whose WRMSR is still on its way is not taken for a skip. Any values whatever, also those
+ * store whose WRMSR is still on its way is not taken for a skip. How streams are found, halved and
+ * replaced. Any values whatever, also those
  * that wrap, leave it within its bounds (B11).
  */
 #include <setjmp.h>
@@ -205,6 +206,110 @@ static void a_write_on_its_way_is_no_skip(void **state)
 	assert_int_equal(m.p.credit, 99);
 }
 
+static void the_half_of_a_period_is_found(void **state)
+{
+	u64 base = m.now;
+	unsigned int n = 0;
+
+	(void)state;
+	/* The guest is idle at every other beat, and then it is not any more. */
+	for (n = 2; n <= 20; n += 2)
+		deliver(base + (u64)n * PERIOD);
+	assert_int_equal(m.p.streams[0].period >> 8, 2 * PERIOD);
+	for (n = 21; n <= 40; n++)
+		deliver(base + (u64)n * PERIOD);
+	assert_in_range(m.p.streams[0].period >> 8, PERIOD - 2, PERIOD + 2);
+	m.guest.writes = 0;
+	for (n = 41; n <= 60; n++)
+		deliver(base + (u64)n * PERIOD);
+	assert_true(m.guest.writes <= 1);
+}
+
+static void a_new_stream_waits_for_the_least_worthy(void **state)
+{
+	u64 base = m.now;
+
+	(void)state;
+	for (int i = 0; i < LAZYTSC_STREAMS; i++) {
+		m.p.streams[i].period = 1ULL << 48;
+		m.p.streams[i].next = m.now + (1ULL << 39);
+		m.p.streams[i].worth = (u8)(i == 3 ? 2 : 7);
+		m.p.streams[i].context = 4;
+	}
+	for (unsigned int n = 1; n <= 4; n++)
+		deliver(base + (u64)n * PERIOD);
+	assert_int_equal(m.p.streams[3].period, 1ULL << 48);
+	assert_int_equal(m.p.streams[3].worth, 0);
+	assert_int_equal(m.p.streams[0].worth, 5);
+	deliver(base + 5ULL * PERIOD);
+	assert_int_equal(m.p.streams[3].period >> 8, PERIOD);
+}
+
+static void the_nearest_stream_learns(void **state)
+{
+	u64 base = m.now;
+
+	(void)state;
+	ticks(10);
+	m.p.streams[1] = m.p.streams[0];
+	m.p.streams[1].next += 1000;
+	m.p.streams[2] = m.p.streams[0];
+	m.p.streams[2].next += 500;
+	deliver(base + 11ULL * PERIOD + jitter(11));
+	assert_true(m.p.streams[0].last > m.p.streams[1].last);
+	assert_true(m.p.streams[0].last > m.p.streams[2].last);
+}
+
+static void a_beat_further_on_is_no_stray(void **state)
+{
+	u64 base = m.now;
+	u32 strays;
+
+	(void)state;
+	ticks(10);
+	strays = m.p.stray;
+	m.now = base + 10ULL * PERIOD + 50000;
+	lazytsc_store(&m.area.pending, base + 13ULL * PERIOD);
+	lazytsc_predictor_write(&m.p, &m.host, &m.area, base + 13ULL * PERIOD, m.now);
+	assert_int_equal(m.p.stray, strays);
+	assert_true(m.p.streams[0].last < base + 13ULL * PERIOD - PERIOD);
+}
+
+static void a_period_has_a_least(void **state)
+{
+	const u64 least = 32 * SLACK;
+	u64 t = m.now;
+
+	(void)state;
+	for (unsigned int i = 0; i < 4; i++)
+		deliver(t += least);
+	for (unsigned int i = 0; i < 20; i++) {
+		deliver(t = m.p.streams[0].next - SLACK + 100);
+		assert_true(m.p.streams[0].period >> 8 >= least);
+	}
+}
+
+static void what_tells_nothing(void **state)
+{
+	struct lazytsc_expiry e = { .now = m.now, .wait = SLACK };
+
+	(void)state;
+	ticks(10);
+	/* No area, a raw write, a disarm, a plain timer: no guess. */
+	assert_int_equal(lazytsc_predictor_write(&m.p, &m.host, NULL, m.now + 5, m.now), 0);
+	assert_int_equal(lazytsc_predictor_write(&m.p, &m.host, &m.area, m.now + 5, m.now), 0);
+	lazytsc_store(&m.area.pending, 0);
+	assert_int_equal(lazytsc_predictor_write(&m.p, &m.host, &m.area, 0, m.now), 0);
+	m.host.lazy = false;
+	assert_int_equal(lazytsc_predictor_expire(&m.p, &m.host, &m.area, &e), 0);
+	/* With no credit a write on its way costs none. */
+	m.p.credit = 0;
+	m.p.proven = true;
+	m.p.known = 0;
+	assert_int_equal(lazytsc_predictor_write(&m.p, &m.host, &m.area, 0, m.now), 0);
+	assert_int_equal(m.p.credit, 0);
+}
+
 static u64 random_value(u64 *seed)
 {
 	static const u64 bases[] = { 0, 1, 1ULL << 20, 1ULL << 43, 1ULL << 62, 1ULL << 63, ~0ULL };
@@ -251,6 +356,12 @@ int main(void)
 		cmocka_unit_test_setup(credit_runs_out, setup),
 		cmocka_unit_test_setup(hits_earn_credit, setup),
 		cmocka_unit_test_setup(a_write_on_its_way_is_no_skip, setup),
+		cmocka_unit_test_setup(the_half_of_a_period_is_found, setup),
+		cmocka_unit_test_setup(a_new_stream_waits_for_the_least_worthy, setup),
+		cmocka_unit_test_setup(the_nearest_stream_learns, setup),
+		cmocka_unit_test_setup(a_beat_further_on_is_no_stray, setup),
+		cmocka_unit_test_setup(a_period_has_a_least, setup),
+		cmocka_unit_test_setup(what_tells_nothing, setup),
 		cmocka_unit_test_setup(any_values, setup),
 	};
 
