@@ -15,6 +15,8 @@ const char *const column_names[COLUMNS] = {
 	[COL_EARLY_INJECTIONS] = "early_injections",
 	[COL_HOST_ENTRIES] = "host_entries",
 	[COL_WAITED] = "waited_cycles",
+	[COL_HOST_CYCLES] = "host_cycles",
+	[COL_LATE_CYCLES] = "late_cycles",
 };
 
 static void add(struct counts *sum, enum column c, uint64_t n)
@@ -49,6 +51,8 @@ static void variant_finish(void *state, struct counts *sum)
 	add(sum, COL_EARLY_INJECTIONS, r->counts.early_injections);
 	add(sum, COL_HOST_ENTRIES, lazytsc_replay_host_entries(&r->counts));
 	add(sum, COL_WAITED, r->waited);
+	add(sum, COL_HOST_CYCLES, r->host_cycles);
+	add(sum, COL_LATE_CYCLES, r->late_cycles);
 	if (r->excess > sum->excess)
 		sum->excess = r->excess;
 }

@@ -68,13 +68,13 @@ static void print_table(struct libscols_table *tb, FILE *to)
 	scols_unref_table(tb);
 }
 
-/* The table leaves waited_cycles out where nothing waits. */
+/* The table leaves out what waits cost, in time and gain in lateness, where nothing waits. */
 static bool has_column(const struct replay *r, const struct report_options *o, size_t c)
 {
-	if (c != COL_WAITED)
+	if (c != COL_WAITED && c != COL_HOST_CYCLES && c != COL_LATE_CYCLES)
 		return true;
 	for (size_t p = 0; p < o->shown; p++) {
-		if (r->total[p].value[c])
+		if (r->total[p].value[COL_WAITED])
 			return true;
 	}
 	return false;

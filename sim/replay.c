@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include <lazytsc/sim/machine.h>
 #include <lazytsc/sim/replay.h>
 
 /* Any page will do: nothing here looks an address up. */
@@ -51,6 +52,33 @@ static void act(struct lazytsc_replay *r, u64 now, const struct lazytsc_decision
 	r->variant->host_delivered(&r->host);
 }
 
+/* A cost in ns, as cycles of the 2.6 GHz at which the sources measured it. */
+static u64 cost_cycles(u64 ns)
+{
+	return ns * 26 / 10;
+}
+
+static void charge_expiry(struct lazytsc_replay *r, u64 fired, u64 inject)
+{
+	u64 cost = cost_cycles(lazytsc_costs_default().exit_timer);
+	u64 decided = fired + cost / 2;
+
+	r->host_cycles += cost;
+	if (inject > decided)
+		r->host_cycles += inject - decided;
+	if (inject)
+		r->late_cycles += cost / 2 + (inject < decided ? decided - inject : 0);
+}
+
+static void charge_write(struct lazytsc_replay *r, u64 inject)
+{
+	u64 cost = cost_cycles(lazytsc_costs_default().exit_write);
+
+	r->host_cycles += cost;
+	if (inject)
+		r->late_cycles += cost;
+}
+
 static void expire(struct lazytsc_replay *r)
 {
 	struct lazytsc_expiry e = {
@@ -69,6 +97,7 @@ static void expire(struct lazytsc_replay *r)
 	excess = r->counts.silent_expiries - r->counts.skips;
 	if (r->counts.silent_expiries > r->counts.skips && excess > r->excess)
 		r->excess = excess;
+	charge_expiry(r, e.now, d.inject);
 	act(r, e.now, &d);
 }
 
@@ -101,5 +130,6 @@ void lazytsc_replay_write(struct lazytsc_replay *r, u64 now, u64 v)
 	r->counts.msr_write_exits++;
 	guess = r->source ? r->source->write(r->source_state, r, v, now) : 0;
 	d = r->variant->host_write(&r->host, host_area(r), v, now, guess);
+	charge_write(r, d.inject);
 	act(r, now, &d);
 }
