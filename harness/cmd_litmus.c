@@ -144,11 +144,20 @@ static double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+struct progress {
+	const char *test;
+	bool shown;
+};
+
 static void show_progress(const struct lazytsc_progress *p, void *arg)
 {
-	if (p->seconds > 2)
-		fprintf(stderr, "\r%s: %llu executions, about %.1f %% ", (const char *)arg,
-			(unsigned long long)p->executions, 100 * p->part);
+	struct progress *progress = arg;
+
+	if (p->seconds <= 2)
+		return;
+	progress->shown = true;
+	fprintf(stderr, "\r%s: %llu executions, about %.1f %% ", progress->test,
+		(unsigned long long)p->executions, 100 * p->part);
 }
 
 /* Is the condition as its quantifier says? */
@@ -221,6 +230,7 @@ static void run_file(const struct arguments *a, const char *path, const struct l
 		     struct totals *totals)
 {
 	struct lazytsc_litmus *t = litmus_read(path, stderr);
+	struct progress progress = { .test = t ? t->name : path };
 	struct lazytsc_check check = a->check;
 	struct lazytsc_litmus_result r;
 	const double start = now();
@@ -230,13 +240,15 @@ static void run_file(const struct arguments *a, const char *path, const struct l
 		return;
 	}
 	check.progress = isatty(STDERR_FILENO) ? show_progress : NULL;
-	check.progress_arg = t->name;
+	check.progress_arg = &progress;
 	if (!lazytsc_litmus_run(t, &check, a->witness, &r)) {
 		fprintf(stderr, "%s: no memory\n", path);
 		totals->bad++;
 		litmus_free(t);
 		return;
 	}
+	if (progress.shown)
+		fputs("\r\033[K", stderr);
 	if (r.check.executions != r.positive + r.negative) {
 		fprintf(stderr, "%s: a thread uses a number as an address\n", path);
 		totals->bad++;
