@@ -7,234 +7,25 @@
  */
 #include <ctype.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "litmus_lex.h"
 #include "litmus_parse.h"
 
 enum { MAX_FILE = 1 << 20, MAX_NESTING = 200 };
 
-enum token {
-	END,
-	IDENTIFIER,
-	NUMBER,
-	CONJUNCTION,
-	DISJUNCTION,
-	IMPLIES,
-	DIFFERS,
-	SYMBOL /* one character */
-};
-
 struct parser {
-	const char *path;
-	FILE *err;
-	const char *end;
-	const char *at; /* where the current token starts */
-	const char *after; /* where it ends */
-	enum token token;
-	int line;
+	struct litmus_lexer lex;
 	unsigned nesting;
-	bool failed; /* said so; from then on there is nothing but END */
 	int proc[LAZYTSC_MAX_THREADS]; /* the number in the file of each thread */
 	struct lazytsc_litmus *t;
 };
 
-static void fail_at(struct parser *p, int line, const char *format, va_list args)
-{
-	if (!p->failed) {
-		fprintf(p->err, "%s:%d: ", p->path, line);
-		vfprintf(p->err, format, args);
-		fputc('\n', p->err);
-	}
-	p->failed = true;
-	p->at = p->after = p->end;
-	p->token = END;
-}
-
-__attribute__((format(printf, 2, 3))) static void fail(struct parser *p, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	fail_at(p, p->line, format, args);
-	va_end(args);
-}
-
-/* What stands where something else was expected. */
-static void expected(struct parser *p, const char *what)
-{
-	if (p->token == END)
-		fail(p, "expected %s, found the end of the file", what);
-	else if (isprint((unsigned char)*p->at))
-		fail(p, "expected %s, found '%.*s'", what,
-		     (int)(p->after - p->at > 40 ? 40 : p->after - p->at), p->at);
-	else
-		fail(p, "expected %s, found the byte 0x%02x", what, (unsigned char)*p->at);
-}
-
-static bool starts(const struct parser *p, const char *s)
-{
-	return (size_t)(p->end - p->at) >= strlen(s) && !strncmp(p->at, s, strlen(s));
-}
-
-/* Steps over one character, and counts lines. */
-static void skip_char(struct parser *p)
-{
-	p->line += *p->at == '\n';
-	p->at++;
-}
-
-static void skip_comment(struct parser *p)
-{
-	const int line = p->line;
-	unsigned depth = 0;
-
-	do {
-		if (p->at == p->end) {
-			p->line = line;
-			fail(p, "expected the end of the comment that starts here, found the end "
-				"of the file");
-			return;
-		}
-		if (starts(p, "(*")) {
-			depth++;
-			p->at++;
-		} else if (starts(p, "*)")) {
-			depth--;
-			p->at++;
-		}
-		skip_char(p);
-	} while (depth);
-}
-
-static void skip_blanks(struct parser *p)
-{
-	while (p->at < p->end) {
-		if (isspace((unsigned char)*p->at))
-			skip_char(p);
-		else if (starts(p, "(*"))
-			skip_comment(p);
-		else
-			return;
-	}
-}
-
-static bool is_name(char c)
-{
-	return isalnum((unsigned char)c) || c == '_' || c == '.' || c == '\'';
-}
-
 static bool is_digit(char c)
 {
 	return c >= '0' && c <= '9';
-}
-
-/* Goes on to the next token. */
-static void next(struct parser *p)
-{
-	static const struct {
-		const char *text;
-		enum token token;
-	} longer[] = { { "/\\", CONJUNCTION }, { "&&", CONJUNCTION }, { "\\/", DISJUNCTION },
-		       { "||", DISJUNCTION },  { "=>", IMPLIES },     { "!=", DIFFERS },
-		       { "<>", DIFFERS } };
-	const char *c;
-
-	p->at = p->after;
-	skip_blanks(p);
-	p->after = c = p->at;
-	if (c == p->end) {
-		p->token = END;
-		return;
-	}
-	for (size_t i = 0; i < sizeof(longer) / sizeof(longer[0]); i++) {
-		if (starts(p, longer[i].text)) {
-			p->token = longer[i].token;
-			p->after = c + 2;
-			return;
-		}
-	}
-	if (is_digit(*c) || (*c == '-' && c + 1 < p->end && is_digit(c[1])))
-		p->token = NUMBER;
-	else
-		p->token = is_name(*c) ? IDENTIFIER : SYMBOL;
-	p->after = c + 1;
-	while (p->token != SYMBOL && p->after < p->end && is_name(*p->after))
-		p->after++;
-}
-
-static bool is_symbol(const struct parser *p, char c)
-{
-	return p->token == SYMBOL && *p->at == c;
-}
-
-static bool accept(struct parser *p, char c)
-{
-	if (!is_symbol(p, c))
-		return false;
-	next(p);
-	return true;
-}
-
-static void expect(struct parser *p, char c)
-{
-	const char what[] = { '\'', c, '\'', 0 };
-
-	if (!accept(p, c))
-		expected(p, what);
-}
-
-static bool is_word(const struct parser *p, const char *word)
-{
-	return p->token == IDENTIFIER && (size_t)(p->after - p->at) == strlen(word) &&
-	       !strncmp(p->at, word, strlen(word));
-}
-
-static bool accept_word(struct parser *p, const char *word)
-{
-	if (!is_word(p, word))
-		return false;
-	next(p);
-	return true;
-}
-
-/* Copies the current token; says so where it is too long. */
-static bool copy_name(struct parser *p, char name[LAZYTSC_LITMUS_NAME])
-{
-	size_t n = (size_t)(p->after - p->at);
-
-	if (n > LAZYTSC_LITMUS_NAME - 16) {
-		fail(p, "a name of %zu characters, more than %d", n, LAZYTSC_LITMUS_NAME - 16);
-		return false;
-	}
-	memcpy(name, p->at, n);
-	name[n] = 0;
-	return true;
-}
-
-static int64_t parse_number(struct parser *p)
-{
-	char digits[LAZYTSC_LITMUS_NAME], *end;
-	unsigned long long magnitude;
-	bool negative;
-
-	if (p->token != NUMBER) {
-		expected(p, "a number");
-		return 0;
-	}
-	if (!copy_name(p, digits))
-		return 0;
-	negative = digits[0] == '-';
-	errno = 0;
-	magnitude = strtoull(digits + negative, &end, 0);
-	if (*end || errno) {
-		expected(p, "a number of 64 bits");
-		return 0;
-	}
-	next(p);
-	return (int64_t)(negative ? 0 - magnitude : magnitude);
 }
 
 /* The thread that a file knows by this number; -1 after an error. */
@@ -243,7 +34,7 @@ static int find_thread(struct parser *p, int64_t proc)
 	for (unsigned i = 0; i < p->t->threads; i++)
 		if (p->proc[i] == proc)
 			return (int)i;
-	fail(p, "there is no thread P%lld", (long long)proc);
+	lex_fail(&p->lex, "there is no thread P%lld", (long long)proc);
 	return -1;
 }
 
@@ -255,7 +46,7 @@ static unsigned find_location(struct parser *p, const char *name)
 		if (!strcmp(t->location[i], name))
 			return i;
 	if (t->locations == LAZYTSC_LITMUS_MAX_LOCATIONS) {
-		fail(p, "more than %d locations", LAZYTSC_LITMUS_MAX_LOCATIONS);
+		lex_fail(&p->lex, "more than %d locations", LAZYTSC_LITMUS_MAX_LOCATIONS);
 		return 0;
 	}
 	strcpy(t->location[t->locations], name);
@@ -297,12 +88,13 @@ static bool parse_register(struct parser *p, unsigned *n, unsigned *width)
 {
 	char name[LAZYTSC_LITMUS_NAME];
 
-	accept(p, '%');
-	if (p->token != IDENTIFIER || !copy_name(p, name) || !find_register(name, n, width)) {
-		expected(p, "a register");
+	lex_accept(&p->lex, '%');
+	if (p->lex.token != LEX_IDENTIFIER || !lex_copy_name(&p->lex, name) ||
+	    !find_register(name, n, width)) {
+		lex_expected(&p->lex, "a register");
 		return false;
 	}
-	next(p);
+	lex_next(&p->lex);
 	return true;
 }
 
@@ -310,33 +102,33 @@ static bool parse_register(struct parser *p, unsigned *n, unsigned *width)
 static unsigned parse_location(struct parser *p)
 {
 	char name[LAZYTSC_LITMUS_NAME];
-	bool bracket = accept(p, '[');
+	bool bracket = lex_accept(&p->lex, '[');
 	unsigned location;
 
 	if (!bracket)
-		accept(p, '*');
-	if (p->token != IDENTIFIER) {
-		expected(p, "a location");
+		lex_accept(&p->lex, '*');
+	if (p->lex.token != LEX_IDENTIFIER) {
+		lex_expected(&p->lex, "a location");
 		return 0;
 	}
-	if (!copy_name(p, name))
+	if (!lex_copy_name(&p->lex, name))
 		return 0;
 	location = find_location(p, name);
-	next(p);
+	lex_next(&p->lex);
 	if (bracket)
-		expect(p, ']');
+		lex_expect(&p->lex, ']');
 	return location;
 }
 
 /* A number, with or without '$', or a location that stands for its address. */
 static int64_t parse_value(struct parser *p)
 {
-	accept(p, '$');
-	if (p->token == NUMBER)
-		return parse_number(p);
-	accept(p, '&');
-	if (p->token != IDENTIFIER) {
-		expected(p, "a number or a location");
+	lex_accept(&p->lex, '$');
+	if (p->lex.token == LEX_NUMBER)
+		return lex_number(&p->lex);
+	lex_accept(&p->lex, '&');
+	if (p->lex.token != LEX_IDENTIFIER) {
+		lex_expected(&p->lex, "a number or a location");
 		return 0;
 	}
 	return lazytsc_litmus_address(parse_location(p));
@@ -347,36 +139,36 @@ static void parse_header(struct parser *p)
 {
 	const char *name, *end;
 
-	next(p);
-	if (!is_word(p, "X86") && !is_word(p, "X86_64")) {
-		expected(p, "the architecture X86");
+	lex_next(&p->lex);
+	if (!lex_is_word(&p->lex, "X86") && !lex_is_word(&p->lex, "X86_64")) {
+		lex_expected(&p->lex, "the architecture X86");
 		return;
 	}
-	for (name = p->after; name < p->end && (*name == ' ' || *name == '\t'); name++)
+	for (name = p->lex.after; name < p->lex.end && (*name == ' ' || *name == '\t'); name++)
 		;
-	for (end = name; end < p->end && *end != '\n' && *end != '\r'; end++)
+	for (end = name; end < p->lex.end && *end != '\n' && *end != '\r'; end++)
 		;
 	while (end > name && isspace((unsigned char)end[-1]))
 		end--;
-	p->at = name;
-	p->after = end;
+	p->lex.at = name;
+	p->lex.after = end;
 	if (name == end)
-		fail(p, "expected the test's name, found the end of the line");
+		lex_fail(&p->lex, "expected the test's name, found the end of the line");
 	else
-		copy_name(p, p->t->name);
-	for (p->at = p->after; p->at < p->end && *p->at != '{';) {
-		if (*p->at == '"')
+		lex_copy_name(&p->lex, p->t->name);
+	for (p->lex.at = p->lex.after; p->lex.at < p->lex.end && *p->lex.at != '{';) {
+		if (*p->lex.at == '"')
 			do
-				skip_char(p);
-			while (p->at < p->end && *p->at != '"');
-		if (starts(p, "(*"))
-			skip_comment(p);
-		else if (p->at < p->end)
-			skip_char(p);
+				lex_skip_char(&p->lex);
+			while (p->lex.at < p->lex.end && *p->lex.at != '"');
+		if (lex_starts(&p->lex, "(*"))
+			lex_skip_comment(&p->lex);
+		else if (p->lex.at < p->lex.end)
+			lex_skip_char(&p->lex);
 	}
-	p->after = p->at;
-	next(p);
-	expect(p, '{');
+	p->lex.after = p->lex.at;
+	lex_next(&p->lex);
+	lex_expect(&p->lex, '{');
 }
 
 /*
@@ -388,12 +180,12 @@ static void parse_init_location(struct parser *p)
 	unsigned location = parse_location(p);
 
 	/* A type before it: the last word is the location. */
-	while (!p->failed && (p->token == IDENTIFIER || is_symbol(p, '*'))) {
+	while (!p->lex.failed && (p->lex.token == LEX_IDENTIFIER || lex_is_symbol(&p->lex, '*'))) {
 		if (location == p->t->locations - 1)
 			p->t->locations--;
 		location = parse_location(p);
 	}
-	if (accept(p, '='))
+	if (lex_accept(&p->lex, '='))
 		p->t->init[location] = parse_value(p);
 }
 
@@ -407,34 +199,34 @@ static unsigned parse_init(struct parser *p, struct register_init *regs, unsigne
 {
 	unsigned n = 0;
 
-	while (!p->failed && !accept(p, '}')) {
-		if (accept(p, ';'))
+	while (!p->lex.failed && !lex_accept(&p->lex, '}')) {
+		if (lex_accept(&p->lex, ';'))
 			continue;
-		if (p->token != NUMBER) {
+		if (p->lex.token != LEX_NUMBER) {
 			parse_init_location(p);
 		} else if (n == max) {
-			fail(p, "more than %u registers in the initial state", max);
+			lex_fail(&p->lex, "more than %u registers in the initial state", max);
 		} else {
-			regs[n].line = p->line;
-			regs[n].proc = parse_number(p);
-			expect(p, ':');
+			regs[n].line = p->lex.line;
+			regs[n].proc = lex_number(&p->lex);
+			lex_expect(&p->lex, ':');
 			if (!parse_register(p, &regs[n].n, &regs[n].width))
 				return n;
-			expect(p, '=');
+			lex_expect(&p->lex, '=');
 			regs[n++].value = parse_value(p);
 		}
-		if (!p->failed && !is_symbol(p, ';') && !is_symbol(p, '}'))
-			expected(p, "';' or '}'");
+		if (!p->lex.failed && !lex_is_symbol(&p->lex, ';') && !lex_is_symbol(&p->lex, '}'))
+			lex_expected(&p->lex, "';' or '}'");
 	}
 	return n;
 }
 
 static void set_registers(struct parser *p, const struct register_init *regs, unsigned n)
 {
-	for (unsigned i = 0; i < n && !p->failed; i++) {
+	for (unsigned i = 0; i < n && !p->lex.failed; i++) {
 		int thread;
 
-		p->line = regs[i].line;
+		p->lex.line = regs[i].line;
 		thread = find_thread(p, regs[i].proc);
 		if (thread >= 0)
 			p->t->code[thread].init[regs[i].n] = regs[i].value;
@@ -448,26 +240,27 @@ static void parse_threads(struct parser *p)
 	do {
 		char *end;
 
-		if (p->token != IDENTIFIER || *p->at != 'P' || !is_digit(p->at[1])) {
-			expected(p, "a thread P0, P1, ...");
+		if (p->lex.token != LEX_IDENTIFIER || *p->lex.at != 'P' ||
+		    !is_digit(p->lex.at[1])) {
+			lex_expected(&p->lex, "a thread P0, P1, ...");
 			return;
 		}
 		if (t->threads == LAZYTSC_MAX_THREADS) {
-			fail(p, "more than %d threads", LAZYTSC_MAX_THREADS);
+			lex_fail(&p->lex, "more than %d threads", LAZYTSC_MAX_THREADS);
 			return;
 		}
-		p->proc[t->threads] = (int)strtol(p->at + 1, &end, 10);
-		if (end != p->after) {
-			expected(p, "a thread P0, P1, ...");
+		p->proc[t->threads] = (int)strtol(p->lex.at + 1, &end, 10);
+		if (end != p->lex.after) {
+			lex_expected(&p->lex, "a thread P0, P1, ...");
 			return;
 		}
 		for (unsigned i = 0; i < t->threads; i++)
 			if (p->proc[i] == p->proc[t->threads])
-				fail(p, "thread P%d occurs twice", p->proc[i]);
+				lex_fail(&p->lex, "thread P%d occurs twice", p->proc[i]);
 		t->threads++;
-		next(p);
-	} while (accept(p, '|'));
-	expect(p, ';');
+		lex_next(&p->lex);
+	} while (lex_accept(&p->lex, '|'));
+	lex_expect(&p->lex, ';');
 }
 
 static bool is_memory(const struct lazytsc_litmus_operand *o)
@@ -481,17 +274,18 @@ static struct lazytsc_litmus_operand parse_operand(struct parser *p)
 	char name[LAZYTSC_LITMUS_NAME];
 	bool bracket;
 
-	if (p->token == NUMBER || is_symbol(p, '$') || is_symbol(p, '&')) {
+	if (p->lex.token == LEX_NUMBER || lex_is_symbol(&p->lex, '$') ||
+	    lex_is_symbol(&p->lex, '&')) {
 		o.value = parse_value(p);
 		return o;
 	}
-	bracket = accept(p, '[');
-	accept(p, '%');
-	if (p->token != IDENTIFIER) {
-		expected(p, "an operand");
+	bracket = lex_accept(&p->lex, '[');
+	lex_accept(&p->lex, '%');
+	if (p->lex.token != LEX_IDENTIFIER) {
+		lex_expected(&p->lex, "an operand");
 		return o;
 	}
-	if (!copy_name(p, name))
+	if (!lex_copy_name(&p->lex, name))
 		return o;
 	if (find_register(name, &o.n, &o.width)) {
 		o.kind = bracket ? LAZYTSC_LITMUS_INDIRECT : LAZYTSC_LITMUS_REGISTER;
@@ -499,9 +293,9 @@ static struct lazytsc_litmus_operand parse_operand(struct parser *p)
 		o.kind = LAZYTSC_LITMUS_LOCATION;
 		o.n = find_location(p, name);
 	}
-	next(p);
+	lex_next(&p->lex);
 	if (bracket)
-		expect(p, ']');
+		lex_expect(&p->lex, ']');
 	return o;
 }
 
@@ -551,13 +345,13 @@ static void check_insn(struct parser *p, const struct mnemonic *m, struct lazyts
 		i->from = to;
 	}
 	if (i->to.kind == LAZYTSC_LITMUS_IMMEDIATE)
-		fail(p, "%s writes to a number", m->name);
+		lex_fail(&p->lex, "%s writes to a number", m->name);
 	else if (is_memory(&i->to) && is_memory(&i->from))
-		fail(p, "%s with two operands in memory", m->name);
+		lex_fail(&p->lex, "%s with two operands in memory", m->name);
 	else if (swaps && i->from.kind != LAZYTSC_LITMUS_REGISTER)
-		fail(p, "%s needs a register", m->name);
+		lex_fail(&p->lex, "%s needs a register", m->name);
 	else if (i->locked && !is_memory(&i->to))
-		fail(p, "LOCK %s without an operand in memory", m->name);
+		lex_fail(&p->lex, "LOCK %s without an operand in memory", m->name);
 	if (i->op == LAZYTSC_LITMUS_XCHG && is_memory(&i->to))
 		i->locked = true;
 }
@@ -569,17 +363,20 @@ static void parse_insn(struct parser *p, struct lazytsc_litmus_code *code)
 	const struct mnemonic *m;
 
 	if (code->n == LAZYTSC_LITMUS_MAX_INSNS) {
-		fail(p, "more than %d instructions in a thread", LAZYTSC_LITMUS_MAX_INSNS);
+		lex_fail(&p->lex, "more than %d instructions in a thread",
+			 LAZYTSC_LITMUS_MAX_INSNS);
 		return;
 	}
-	*i = (struct lazytsc_litmus_insn){ .line = p->line };
-	i->locked = accept_word(p, "LOCK") || accept_word(p, "lock");
-	m = p->token == IDENTIFIER && copy_name(p, name) ? find_mnemonic(name) : NULL;
+	*i = (struct lazytsc_litmus_insn){ .line = p->lex.line };
+	i->locked = lex_accept_word(&p->lex, "LOCK") || lex_accept_word(&p->lex, "lock");
+	m = p->lex.token == LEX_IDENTIFIER && lex_copy_name(&p->lex, name) ? find_mnemonic(name)
+									   : NULL;
 	if (!m || (i->locked && !m->lockable)) {
-		expected(p, i->locked ? "an instruction that takes LOCK" : "an instruction");
+		lex_expected(&p->lex,
+			     i->locked ? "an instruction that takes LOCK" : "an instruction");
 		return;
 	}
-	next(p);
+	lex_next(&p->lex);
 	i->op = m->op;
 	if (m->operands)
 		i->to = parse_operand(p);
@@ -587,32 +384,33 @@ static void parse_insn(struct parser *p, struct lazytsc_litmus_code *code)
 		i->from = (struct lazytsc_litmus_operand){ .kind = LAZYTSC_LITMUS_IMMEDIATE,
 							   .value = 1 };
 	if (m->operands == 2) {
-		expect(p, ',');
+		lex_expect(&p->lex, ',');
 		i->from = parse_operand(p);
 	}
-	if (!p->failed)
+	if (!p->lex.failed)
 		check_insn(p, m, i);
-	if (!p->failed && !is_symbol(p, '|') && !is_symbol(p, ';'))
-		expected(p, "'|' or ';' after an instruction");
+	if (!p->lex.failed && !lex_is_symbol(&p->lex, '|') && !lex_is_symbol(&p->lex, ';'))
+		lex_expected(&p->lex, "'|' or ';' after an instruction");
 	code->n++;
 }
 
 static bool at_condition(const struct parser *p)
 {
-	return is_word(p, "locations") || is_word(p, "exists") || is_word(p, "forall") ||
-	       is_word(p, "not") || is_symbol(p, '~');
+	return lex_is_word(&p->lex, "locations") || lex_is_word(&p->lex, "exists") ||
+	       lex_is_word(&p->lex, "forall") || lex_is_word(&p->lex, "not") ||
+	       lex_is_symbol(&p->lex, '~');
 }
 
 static void parse_code(struct parser *p)
 {
-	while (!p->failed && !at_condition(p)) {
+	while (!p->lex.failed && !at_condition(p)) {
 		unsigned column = 0;
 
-		while (!p->failed && !accept(p, ';')) {
-			if (accept(p, '|'))
+		while (!p->lex.failed && !lex_accept(&p->lex, ';')) {
+			if (lex_accept(&p->lex, '|'))
 				column++;
 			else if (column >= p->t->threads)
-				fail(p, "more columns than threads");
+				lex_fail(&p->lex, "more columns than threads");
 			else
 				parse_insn(p, &p->t->code[column]);
 		}
@@ -626,29 +424,30 @@ static unsigned parse_observed(struct parser *p, bool in_condition)
 	struct lazytsc_litmus_observed o = { .thread = -1, .in_condition = in_condition };
 	unsigned i;
 
-	if (p->token == NUMBER) {
+	if (p->lex.token == LEX_NUMBER) {
 		char name[LAZYTSC_LITMUS_NAME];
-		int64_t proc = parse_number(p);
+		int64_t proc = lex_number(&p->lex);
 
-		expect(p, ':');
-		accept(p, '%');
-		if (p->failed || !copy_name(p, name) || !parse_register(p, &o.n, &o.width))
+		lex_expect(&p->lex, ':');
+		lex_accept(&p->lex, '%');
+		if (p->lex.failed || !lex_copy_name(&p->lex, name) ||
+		    !parse_register(p, &o.n, &o.width))
 			return 0;
 		o.thread = find_thread(p, proc);
 		snprintf(o.name, sizeof(o.name), "%d:%.100s", (int)proc, name);
 	} else {
 		o.n = parse_location(p);
-		if (!p->failed)
+		if (!p->lex.failed)
 			snprintf(o.name, sizeof(o.name), "[%.120s]", t->location[o.n]);
 	}
-	if (p->failed)
+	if (p->lex.failed)
 		return 0;
 	for (i = 0; i < t->observed_n; i++)
 		if (!strcmp(t->observed[i].name, o.name))
 			break;
 	if (i == LAZYTSC_LITMUS_MAX_OBSERVED) {
-		fail(p, "more than %d registers and locations in the final state",
-		     LAZYTSC_LITMUS_MAX_OBSERVED);
+		lex_fail(&p->lex, "more than %d registers and locations in the final state",
+			 LAZYTSC_LITMUS_MAX_OBSERVED);
 		return 0;
 	}
 	if (i == t->observed_n)
@@ -659,11 +458,11 @@ static unsigned parse_observed(struct parser *p, bool in_condition)
 
 static void parse_locations(struct parser *p)
 {
-	if (!accept_word(p, "locations"))
+	if (!lex_accept_word(&p->lex, "locations"))
 		return;
-	expect(p, '[');
-	while (!p->failed && !accept(p, ']')) {
-		if (!accept(p, ';'))
+	lex_expect(&p->lex, '[');
+	while (!p->lex.failed && !lex_accept(&p->lex, ']')) {
+		if (!lex_accept(&p->lex, ';'))
 			parse_observed(p, false);
 	}
 }
@@ -673,7 +472,7 @@ static unsigned add_node(struct parser *p, struct lazytsc_litmus_node node)
 	struct lazytsc_litmus *t = p->t;
 
 	if (t->nodes == LAZYTSC_LITMUS_MAX_NODES) {
-		fail(p, "a condition of more than %d parts", LAZYTSC_LITMUS_MAX_NODES);
+		lex_fail(&p->lex, "a condition of more than %d parts", LAZYTSC_LITMUS_MAX_NODES);
 		return 0;
 	}
 	t->node[t->nodes] = node;
@@ -687,30 +486,30 @@ static unsigned parse_atom(struct parser *p)
 	struct lazytsc_litmus_node n = { .op = LAZYTSC_LITMUS_EQUAL };
 
 	if (++p->nesting > MAX_NESTING) {
-		fail(p, "a condition nested deeper than %d", MAX_NESTING);
+		lex_fail(&p->lex, "a condition nested deeper than %d", MAX_NESTING);
 		return 0;
 	}
-	if (accept(p, '(')) {
+	if (lex_accept(&p->lex, '(')) {
 		n.a = parse_implication(p);
-		expect(p, ')');
+		lex_expect(&p->lex, ')');
 		p->nesting--;
 		return n.a;
 	}
-	if (accept(p, '~') || accept_word(p, "not")) {
+	if (lex_accept(&p->lex, '~') || lex_accept_word(&p->lex, "not")) {
 		n.op = LAZYTSC_LITMUS_NOT;
 		n.a = parse_atom(p);
-	} else if (accept_word(p, "true")) {
+	} else if (lex_accept_word(&p->lex, "true")) {
 		n.op = LAZYTSC_LITMUS_TRUE;
-	} else if (accept_word(p, "false")) {
+	} else if (lex_accept_word(&p->lex, "false")) {
 		n.op = LAZYTSC_LITMUS_FALSE;
 	} else {
 		n.a = parse_observed(p, true);
-		if (p->token == DIFFERS) {
+		if (p->lex.token == LEX_DIFFERS) {
 			n.op = LAZYTSC_LITMUS_DIFFERS;
-			next(p);
+			lex_next(&p->lex);
 		} else {
-			expect(p, '=');
-			accept(p, '='); /* == */
+			lex_expect(&p->lex, '=');
+			lex_accept(&p->lex, '='); /* == */
 		}
 		n.value = parse_value(p);
 	}
@@ -722,10 +521,10 @@ static unsigned parse_conjunction(struct parser *p)
 {
 	unsigned a = parse_atom(p);
 
-	while (p->token == CONJUNCTION) {
+	while (p->lex.token == LEX_CONJUNCTION) {
 		unsigned b;
 
-		next(p);
+		lex_next(&p->lex);
 		b = parse_atom(p);
 		a = add_node(p, (struct lazytsc_litmus_node){
 					.op = LAZYTSC_LITMUS_CONJUNCTION, .a = a, .b = b });
@@ -737,10 +536,10 @@ static unsigned parse_disjunction(struct parser *p)
 {
 	unsigned a = parse_conjunction(p);
 
-	while (p->token == DISJUNCTION) {
+	while (p->lex.token == LEX_DISJUNCTION) {
 		unsigned b;
 
-		next(p);
+		lex_next(&p->lex);
 		b = parse_conjunction(p);
 		a = add_node(p, (struct lazytsc_litmus_node){
 					.op = LAZYTSC_LITMUS_DISJUNCTION, .a = a, .b = b });
@@ -753,13 +552,13 @@ static unsigned parse_implication(struct parser *p)
 {
 	unsigned a = parse_disjunction(p), b;
 
-	if (p->token != IMPLIES)
+	if (p->lex.token != LEX_IMPLIES)
 		return a;
 	if (++p->nesting > MAX_NESTING) {
-		fail(p, "a condition nested deeper than %d", MAX_NESTING);
+		lex_fail(&p->lex, "a condition nested deeper than %d", MAX_NESTING);
 		return 0;
 	}
-	next(p);
+	lex_next(&p->lex);
 	b = parse_implication(p);
 	p->nesting--;
 	return add_node(
@@ -769,14 +568,14 @@ static unsigned parse_implication(struct parser *p)
 /* The text from `from` to before the current token, each stretch of blanks as one blank. */
 static void keep_condition(struct parser *p, const char *from)
 {
-	char *to = malloc((size_t)(p->at - from) + 1);
+	char *to = malloc((size_t)(p->lex.at - from) + 1);
 
 	p->t->condition = to;
 	if (!to) {
-		fail(p, "no memory for the condition");
+		lex_fail(&p->lex, "no memory for the condition");
 		return;
 	}
-	for (; from < p->at; from++) {
+	for (; from < p->lex.at; from++) {
 		if (!isspace((unsigned char)*from))
 			*to++ = *from;
 		else if (to != p->t->condition && to[-1] != ' ')
@@ -789,26 +588,26 @@ static void keep_condition(struct parser *p, const char *from)
 
 static void parse_condition(struct parser *p)
 {
-	bool negated = accept(p, '~') || accept_word(p, "not");
+	bool negated = lex_accept(&p->lex, '~') || lex_accept_word(&p->lex, "not");
 	const char *text;
 	unsigned root;
 
-	if (accept_word(p, "exists"))
+	if (lex_accept_word(&p->lex, "exists"))
 		p->t->quantifier = negated ? LAZYTSC_LITMUS_NOT_EXISTS : LAZYTSC_LITMUS_EXISTS;
-	else if (!negated && accept_word(p, "forall"))
+	else if (!negated && lex_accept_word(&p->lex, "forall"))
 		p->t->quantifier = LAZYTSC_LITMUS_FORALL;
 	else
-		expected(p, negated ? "exists" : "exists, ~exists or forall");
-	text = p->at;
+		lex_expected(&p->lex, negated ? "exists" : "exists, ~exists or forall");
+	text = p->lex.at;
 	root = parse_implication(p);
-	if (p->failed)
+	if (p->lex.failed)
 		return;
 	keep_condition(p, text);
-	if (p->token != END)
-		expected(p, "the end of the file");
+	if (p->lex.token != LEX_END)
+		lex_expected(&p->lex, "the end of the file");
 	/* The last node is the whole; parentheses leave no node. */
-	if (!p->failed && root != p->t->nodes - 1)
-		fail(p, "the condition has no root");
+	if (!p->lex.failed && root != p->t->nodes - 1)
+		lex_fail(&p->lex, "the condition has no root");
 }
 
 static void parse(struct parser *p)
@@ -819,13 +618,13 @@ static void parse(struct parser *p)
 
 	parse_header(p);
 	n = parse_init(p, regs, MAX_REGISTERS);
-	if (!p->failed)
+	if (!p->lex.failed)
 		parse_threads(p);
 	set_registers(p, regs, n);
-	if (!p->failed)
+	if (!p->lex.failed)
 		parse_code(p);
 	parse_locations(p);
-	if (!p->failed)
+	if (!p->lex.failed)
 		parse_condition(p);
 }
 
@@ -885,9 +684,12 @@ static void sort_observed(struct lazytsc_litmus *t)
 
 struct lazytsc_litmus *litmus_parse(const char *path, const char *text, size_t size, FILE *err)
 {
-	struct parser p = {
-		.path = path, .err = err, .line = 1, .at = text, .after = text, .end = text + size
-	};
+	struct parser p = { .lex = { .path = path,
+				     .err = err,
+				     .line = 1,
+				     .at = text,
+				     .after = text,
+				     .end = text + size } };
 
 	p.t = calloc(1, sizeof(*p.t));
 	if (!p.t) {
@@ -895,7 +697,7 @@ struct lazytsc_litmus *litmus_parse(const char *path, const char *text, size_t s
 		return NULL;
 	}
 	parse(&p);
-	if (p.failed) {
+	if (p.lex.failed) {
 		litmus_free(p.t);
 		return NULL;
 	}

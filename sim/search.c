@@ -111,6 +111,12 @@ static u64 access_event(struct search *s, struct search_thread *t, enum event_ki
 	return old;
 }
 
+static void refuse_to_wait(const struct lazytsc_access *a)
+{
+	if (a->ready)
+		die(a, "waits for plain memory, which the exhaustive search cannot follow");
+}
+
 static u64 access_search(struct lazytsc_engine *engine, const struct lazytsc_access *a)
 {
 	struct search *s = (struct search *)engine;
@@ -130,12 +136,12 @@ static u64 access_search(struct lazytsc_engine *engine, const struct lazytsc_acc
 		return access_event(s, t, EVENT_WRITE, a);
 	case LAZYTSC_OP_MB:
 	case LAZYTSC_OP_EXIT:
+		refuse_to_wait(a);
 		if (!graph_needs_fence(s->graph, t->self.cpu, t->pos))
 			return 0;
 		return access_event(s, t, EVENT_FENCE, a);
 	case LAZYTSC_OP_EVENT:
-		if (a->ready)
-			die(a, "waits for plain memory, which the exhaustive search cannot follow");
+		refuse_to_wait(a);
 		return 0;
 	case LAZYTSC_OP_CHOOSE:
 		return access_event(s, t, EVENT_CHOICE, a);
