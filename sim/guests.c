@@ -252,12 +252,14 @@ static void raw_next(struct lazytsc_program_state *s, enum lazytsc_reason reason
 	}
 }
 
-/* A word that LAZYTSC_MSR must refuse. */
+/* A word that LAZYTSC_MSR must refuse, or one for an address with no memory. */
 static u64 bad_word(struct lazytsc_program_state *s)
 {
 	u64 word = below(s, (u64)1 << 36) & LAZYTSC_MSR_GPA;
 
-	switch (below(s, 3)) {
+	switch (below(s, 4)) {
+	case 3:
+		return word | LAZYTSC_MSR_ENABLE;
 	case 0:
 		return word | LAZYTSC_MSR_ENABLE | (u64)2 << below(s, 5);
 	case 1:

@@ -9,6 +9,9 @@
 /* A timer that is set further ahead than this is left off: no run is that long. */
 #define FAR ((u64)1 << 61)
 
+/* So many guesses are followed in the liveness phase. */
+#define SETTLE_GUESSES 1000
+
 static enum lazytsc_timer_kind kind_now(const struct vcpu *v)
 {
 	enum lazytsc_timer_kind kind = v->m->config.timer;
@@ -119,7 +122,8 @@ void timer_expire(struct vcpu *v, enum lazytsc_context context)
 
 	if (!v->hostside.timer)
 		return;
-	if (p)
+	/* Settling ends: guesses are not followed for ever. */
+	if (p && (!v->settling || v->settling_guesses++ < SETTLE_GUESSES))
 		e.guess = p->expire(v->policy, &v->hostside, v->host_area, &e);
 	v->stats.events++;
 	lazytsc_mon_host_begin(&v->mon, v->tsc, e.now, e.wait);
@@ -130,8 +134,13 @@ void timer_expire(struct vcpu *v, enum lazytsc_context context)
 
 static void wake(struct vcpu *v, u64 after)
 {
-	if (v->state != BLOCKED || v->self != SELF_NONE || defect(v, LAZYTSC_DEFECT_NO_WAKE))
+	if (v->state != BLOCKED || v->self != SELF_NONE)
 		return;
+	if (v->inject && defect(v, LAZYTSC_DEFECT_NO_WAKE)) {
+		if (v->inject <= v->tsc)
+			lapic_deliver(v);
+		return;
+	}
 	if (v->inject || defect(v, LAZYTSC_DEFECT_SILENT_WAKES))
 		self(v, SELF_WOKEN, v->now + after + v->m->d.cost.wake);
 }
@@ -144,7 +153,9 @@ static void fires_elsewhere(struct vcpu *v)
 	v->stats.remote_expiries++;
 	v->other_time += c->callback;
 	timer_expire(v, LAZYTSC_REMOTE);
-	if (v->state == GUEST && v->inject && !defect(v, LAZYTSC_DEFECT_NO_KICK))
+	/* A posted interrupt reaches IRR in an exit as well; a kick has nothing to do there. */
+	if ((v->state == GUEST || (v->state == EXITED && v->hw_kind == LAZYTSC_TIMER_POSTED)) &&
+	    v->inject && !defect(v, LAZYTSC_DEFECT_NO_KICK))
 		v->at[AT_ARRIVAL] = v->now + c->ipi;
 	wake(v, c->ipi);
 }

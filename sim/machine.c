@@ -242,11 +242,11 @@ bool lazytsc_machine_settle_vcpu(struct lazytsc_machine *m, unsigned int i)
 
 	v->settling = 1;
 	v->at[AT_TROUBLE] = NEVER;
-	if (v->self == SELF_OP || v->state == BLOCKED || v->state == USER || v->state == GUEST) {
+	/* What the guest has begun it ends: an operation that has exited, a WRMSR after its set. */
+	if (v->self != SELF_TRAP && v->self != SELF_BLOCK && !v->in_wrmsr)
 		v->op.kind = LAZYTSC_GUEST_NOTHING;
-		if (v->self == SELF_OP)
-			v->at[AT_SELF] = NEVER;
-	}
+	if (v->self == SELF_OP)
+		v->at[AT_SELF] = NEVER;
 	vcpu_run(v, end);
 	v->now = end;
 	v->tsc = clock_guest(&v->clock, end);

@@ -96,8 +96,8 @@ static void resume_promise(struct vcpu *v)
 	u64 before = lazytsc_load(&v->area.armed);
 
 	v->was_user = 0;
-	if (v->word)
-		v->host_area = v->slot_gone ? NULL : &v->area;
+	if ((v->word & LAZYTSC_MSR_GPA) == AREA_GPA && !v->slot_gone)
+		v->host_area = &v->area;
 	variant(v)->host_resume(&v->hostside, v->host_area, v->tsc);
 	vcpu_publish(v, before);
 }
@@ -361,15 +361,15 @@ static void run_self(struct vcpu *v)
 static void arrive(struct vcpu *v)
 {
 	v->at[AT_ARRIVAL] = NEVER;
-	if (v->state != GUEST || !v->inject)
+	if (!v->inject || v->inject > v->tsc)
 		return;
-	if (v->hw_kind != LAZYTSC_TIMER_POSTED) {
+	if (v->hw_kind == LAZYTSC_TIMER_POSTED && (v->state == GUEST || v->state == EXITED)) {
+		lapic_deliver(v);
+		if (v->state == GUEST && v->irr && !v->isr)
+			go_on(v);
+	} else if (v->state == GUEST) {
 		vcpu_exit(v, LAZYTSC_EXIT_IRQ, SELF_ENTER);
-		return;
 	}
-	lapic_deliver(v);
-	if (v->irr && !v->isr)
-		go_on(v);
 }
 
 static void device(struct vcpu *v)

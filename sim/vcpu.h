@@ -128,6 +128,7 @@ struct vcpu {
 	uint8_t dirty; /* the page, since the last pass of a migration */
 	uint8_t precopied; /* a migration's first pass is over */
 	uint8_t reserved3[3];
+	u64 settling_guesses;
 	u64 saved; /* the deadline that a migration carries */
 	u64 trouble_at[LAZYTSC_TROUBLE_COUNT];
 	struct lazytsc_random random; /* the machine's own; the program has another */

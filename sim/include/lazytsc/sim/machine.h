@@ -300,6 +300,7 @@ bool lazytsc_machine_run_vcpu(struct lazytsc_machine *m, unsigned int i, u64 ns)
  * lazytsc_machine_settle() - the liveness phase
  *
  * Guests set nothing more and nothing disturbs them; every deadline of the next 1000 s must come.
+ * No more than 1000 guesses are followed for each vCPU.
  * True: it did, and nothing is broken. To be called once, at the end.
  */
 bool lazytsc_machine_settle(struct lazytsc_machine *m);
