@@ -45,6 +45,7 @@ files()
 	cat <<-END
 	$core/guest.c virt/lazytsc/guest.c
 	$core/host.c virt/lazytsc/host.c
+	$core/predictor.c virt/lazytsc/predictor.c
 	$here/Makefile.virt virt/lazytsc/Makefile
 	$here/port/lazytsc_port.h virt/lazytsc/include/lazytsc_port.h
 	$here/host/lazy_tscdeadline.c arch/x86/kvm/lazy_tscdeadline.c

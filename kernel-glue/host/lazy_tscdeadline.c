@@ -27,6 +27,13 @@ static bool lazy_tscdeadline = true;
 module_param(lazy_tscdeadline, bool, 0444);
 MODULE_PARM_DESC(lazy_tscdeadline, "Offer the lazy TSC deadline to guests");
 
+static bool lazy_tscdeadline_early;
+module_param(lazy_tscdeadline_early, bool, 0444);
+MODULE_PARM_DESC(lazy_tscdeadline_early, "Guess the guest's next deadline and arm that early");
+
+/* How early, ns: what a guess may miss by, and the guest be kept waiting for. */
+#define EARLY_SLACK_NS 1000
+
 /* The page is mapped, if @area is set, and nobody else is in the core. */
 struct section {
 	struct lazytsc_area *area;
@@ -177,6 +184,10 @@ static int enable(struct kvm_lapic *apic, u64 data, bool host_initiated)
 		hrtimer_cancel(&apic->lapic_timer.timer);
 	enter(apic, &s);
 	import(apic);
+	/* Once: enabling it again must not renew what the guesses may cost. */
+	if (lazy_tscdeadline_early && !lazy->predictor.slack)
+		lazytsc_predictor_init(&lazy->predictor,
+				       nsec_to_cycles(apic->vcpu, EARLY_SLACK_NS));
 	if (s.area)
 		lazytsc_host_enable(&lazy->host, s.area);
 	lazy->undecided = false;
@@ -317,6 +328,7 @@ bool kvm_lazy_tscdeadline_write(struct kvm_lapic *apic, u64 data, bool host_init
 {
 	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
 	struct lazytsc_decision d;
+	u64 now, guess = 0;
 	struct section s;
 
 	if (atomic) {
@@ -329,10 +341,15 @@ bool kvm_lazy_tscdeadline_write(struct kvm_lapic *apic, u64 data, bool host_init
 		enter_thread(apic, &s);
 	}
 
-	if (host_initiated)
+	now = guest_now(apic->vcpu);
+	if (host_initiated) {
 		d = lazytsc_host_restore(&lazy->host, data);
-	else
-		d = lazytsc_host_write(&lazy->host, s.area, data, guest_now(apic->vcpu), 0);
+	} else {
+		if (lazy_tscdeadline_early)
+			guess = lazytsc_predictor_write(&lazy->predictor, &lazy->host, s.area,
+							data, now);
+		d = lazytsc_host_write(&lazy->host, s.area, data, now, guess);
+	}
 	published(apic);
 	lazy->undecided = false;
 	lazy->again = false;
@@ -367,19 +384,23 @@ static void count_silent(struct kvm_lapic *apic, u64 fired, bool blocked)
 }
 
 static enum kvm_lazy_action decide(struct kvm_lapic *apic, struct section *s,
-				   const struct lazytsc_expiry *e, bool from_timer_fn)
+				   struct lazytsc_expiry *e, bool from_timer_fn)
 {
 	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
 	struct kvm_timer *ktimer = &apic->lapic_timer;
 	u64 fired = lazy->host.timer;
 	struct lazytsc_decision d;
 
+	if (lazy_tscdeadline_early)
+		e->guess = lazytsc_predictor_expire(&lazy->predictor, &lazy->host, s->area, e);
 	d = lazytsc_host_expire(&lazy->host, s->area, e);
 	lazy->punctual = d.inject == fired && !lazy->undecided;
 	lazy->undecided = false;
 	WRITE_ONCE(ktimer->tscdeadline, d.timer);
 	if (d.inject) {
 		ktimer->expired_tscdeadline = d.inject;
+		/* A guess is armed when the interrupt is delivered. */
+		published(apic);
 		return KVM_LAZY_INJECT;
 	}
 
@@ -450,6 +471,11 @@ ktime_t kvm_lazy_tscdeadline_expires(struct kvm_lapic *apic)
 	ns = min(ns, U64_MAX / USEC_PER_SEC) * USEC_PER_SEC;
 	do_div(ns, apic->vcpu->arch.virtual_tsc_khz);
 	return ktime_sub_ns(ktime_add_ns(ktime_get(), ns), apic->lapic_timer.timer_advance_ns);
+}
+
+void kvm_lazy_tscdeadline_set_again(struct kvm_lapic *apic)
+{
+	apic->lazy.again = true;
 }
 
 /*

@@ -16,6 +16,7 @@ struct kvm_lapic;
 #ifdef CONFIG_KVM_LAZY_TSCDEADLINE
 
 #include <lazytsc/host.h>
+#include <lazytsc/predictor.h>
 
 struct kvm_lazy_tscdeadline {
 	/*
@@ -24,6 +25,7 @@ struct kvm_lazy_tscdeadline {
 	 */
 	raw_spinlock_t lock;
 	struct lazytsc_host host;
+	struct lazytsc_predictor predictor;
 	struct gfn_to_pfn_cache gpc;
 	/* What the guest, or user space, wrote to LAZYTSC_MSR; 0: not enabled. */
 	u64 msr_val;
@@ -108,6 +110,7 @@ u64 kvm_lazy_tscdeadline_read(struct kvm_lapic *apic);
 /* The hardware timer fired. Any context with preemption off. */
 enum kvm_lazy_action kvm_lazy_tscdeadline_expire(struct kvm_lapic *apic, bool from_timer_fn);
 ktime_t kvm_lazy_tscdeadline_expires(struct kvm_lapic *apic);
+void kvm_lazy_tscdeadline_set_again(struct kvm_lapic *apic);
 bool kvm_lazy_tscdeadline_again(struct kvm_lapic *apic, int *tries);
 bool kvm_lazy_tscdeadline_settle(struct kvm_lapic *apic);
 
