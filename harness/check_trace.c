@@ -91,12 +91,12 @@ static void describe_change(const struct lazytsc_world *was, const struct lazyts
 {
 	char n[24];
 
-	if (is->timer != was->timer || is->host.lazy != was->host.lazy) {
-		if (!is->timer)
+	if (is->host.timer != was->host.timer || is->host.lazy != was->host.lazy) {
+		if (!is->host.timer)
 			append(text, "no host timer; ");
 		else
 			append(text, "%s timer at %s; ", is->host.lazy ? "lazy" : "plain",
-			       check_number(is->timer, n));
+			       check_number(is->host.timer, n));
 	}
 	if (is->mon.inflights > was->mon.inflights)
 		append(text, "injects for %s; ",

@@ -263,7 +263,7 @@ static const struct lazytsc_scenario scenarios[] = {
 	{
 		.name = "full-hostile",
 		.summary = "as hostile, with guesses",
-		.horizon = 3,
+		.horizon = 2,
 		.where = BOTH,
 		.ops = 3,
 		.alphabet = OP(SET) | OP(RAW) | OP(PENDING) | OP(ARMED),
@@ -274,7 +274,7 @@ static const struct lazytsc_scenario scenarios[] = {
 	{
 		.name = "full-all",
 		.summary = "everything at once",
-		.horizon = 3,
+		.horizon = 2,
 		.wait = 1,
 		.where = BOTH,
 		.ops = 2,

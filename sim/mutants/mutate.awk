@@ -122,6 +122,8 @@ key == "function" { fn = value; next }
 key == "line" {
 	if (file == "" || fn == "")
 		die("'line' without 'file' and 'function'")
+	if (file != "guest.c" && file != "host.c")
+		die("no copies are made of '" file "'")
 	was[++pairs] = value
 	is[pairs] = ""
 	in_file[pairs] = file
