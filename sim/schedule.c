@@ -25,10 +25,18 @@ struct scheduler {
 	const uint16_t *until; /* only what is hb-before this; NULL: all */
 };
 
+static bool is_failed(const struct scheduler *s)
+{
+	return lazytsc_stepper_status(s->stepper) == LAZYTSC_FAILED;
+}
+
 static void perform(struct scheduler *s, struct lazytsc_step step)
 {
 	char text[LAZYTSC_STEP_TEXT];
 
+	/* Another assertion failed on the way: that is where the schedule ends then. */
+	if (is_failed(s))
+		return;
 	assert(lazytsc_stepper_is_enabled(s->stepper, step));
 	lazytsc_stepper_perform(s->stepper, step);
 	lazytsc_step_print(step, text);
@@ -62,7 +70,7 @@ static void issue(struct scheduler *s, const struct event *e)
 {
 	const unsigned t = e->thread;
 
-	while (s->issued[t] <= e->index) {
+	while (s->issued[t] <= e->index && !is_failed(s)) {
 		const event_id id = graph_id(s->g, t, s->issued[t]);
 		const bool silent = is_silent(s, t);
 		struct lazytsc_step step = { .cpu = (unsigned char)t };
@@ -171,8 +179,19 @@ static const uint16_t *last_read_clock(const struct graph *g, unsigned thread)
 	return e->last_read ? graph_clock(g, graph_id(g, thread, e->last_read - 1)) : NULL;
 }
 
-char *schedule_of(const struct lazytsc_check *check, const struct graph *g, int thread)
+/* The thread whose assertion has failed. */
+static int failed_thread(const struct scheduler *s)
 {
+	int t = 0;
+
+	while (lazytsc_stepper_pending(s->stepper, (unsigned)t).op != LAZYTSC_OP_FAIL)
+		t++;
+	return t;
+}
+
+char *schedule_of(const struct lazytsc_check *check, const struct graph *g, int *failed)
+{
+	const int thread = *failed;
 	struct scheduler s = { .g = g };
 	char *text = NULL;
 	size_t size;
@@ -190,6 +209,9 @@ char *schedule_of(const struct lazytsc_check *check, const struct graph *g, int 
 		for (int t = 0; t < (int)g->threads; t++)
 			if (thread < 0 || t == thread)
 				run_out(&s, (unsigned)t);
+		assert(is_failed(&s) == (thread >= 0));
+		if (thread >= 0)
+			*failed = failed_thread(&s);
 	}
 	if (s.out && fclose(s.out)) {
 		free(text);

@@ -237,23 +237,32 @@ static void put_aside(struct search *s, const struct graph *g, double weight, bo
 		out_of_memory(s);
 }
 
+/* What is wrong: the assertion that a thread has stopped at, or -1: the final condition. */
+static char *describe_violation(struct search *s, const struct graph *g, int thread)
+{
+	static const char at_end[] = "the final condition does not hold";
+	const struct lazytsc_access *a;
+	char *text;
+	size_t size;
+
+	if (thread < 0)
+		return strdup(at_end);
+	a = run_thread(s, g, (unsigned)thread);
+	size = strlen(a->file) + strlen(a->func) + strlen(a->name) + 64;
+	text = malloc(size);
+	if (text)
+		snprintf(text, size, "%s:%d: %s: assertion failed: %s", a->file, a->line, a->func,
+			 a->name);
+	return text;
+}
+
 static void note_violation(struct search *s, const struct graph *g, int thread)
 {
 	struct found *found = s->found;
 
 	if (found->violations++ == 0) {
-		static const char at_end[] = "the final condition does not hold";
-		const struct lazytsc_access *a = thread < 0 ? NULL : run_thread(s, g, thread);
-		size_t size = a ? strlen(a->file) + strlen(a->func) + strlen(a->name) + 64
-				: sizeof(at_end);
-
-		found->violation = malloc(size);
-		if (found->violation && a)
-			snprintf(found->violation, size, "%s:%d: %s: assertion failed: %s", a->file,
-				 a->line, a->func, a->name);
-		else if (found->violation)
-			memcpy(found->violation, at_end, size);
-		found->schedule = schedule_of(s->check, g, thread);
+		found->schedule = schedule_of(s->check, g, &thread);
+		found->violation = describe_violation(s, g, thread);
 		if (!found->violation || !found->schedule)
 			out_of_memory(s);
 	}

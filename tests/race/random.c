@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The reduced search against an unreduced one, on small random programs, in both models: the same
- * number of executions, of blocked executions, the same outcomes, each as often. The unreduced
+ * number of executions, of blocked executions, the same outcomes, each as often, the same answer to
+ * whether an assertion can fail, and schedules that lead to what they are said to. The unreduced
  * search tries every interleaving, drains included, on the machine with store buffers (step.c); it
  * knows nothing of graphs or axioms. It tells two interleavings apart by what a trace is: which
  * store each load reads, and in which order the stores of a field reach memory; and it does not go
@@ -33,6 +34,7 @@ struct op {
 
 struct code {
 	unsigned n;
+	bool asserts; /* in place of assumptions */
 	struct op op[MAX_OPS];
 };
 
@@ -77,7 +79,10 @@ static void run_code(const struct lazytsc_self *self)
 			last = lazytsc_choose("way", op->value + 1);
 			break;
 		case LAZYTSC_OP_ASSUME:
-			lazytsc_assume(last != op->value);
+			if (code->asserts)
+				lazytsc_assert(last != op->value);
+			else
+				lazytsc_assume(last != op->value);
 			continue;
 		case LAZYTSC_OP_EVENT:
 			lazytsc_event("event");
@@ -183,6 +188,7 @@ struct unreduced {
 	struct lazytsc_step path[MAX_STEPS];
 	struct set seen;
 	u64 executions, blocked;
+	bool failed;
 	size_t outcomes;
 	struct outcome outcome[MAX_OUTCOMES];
 	u64 count[MAX_OUTCOMES];
@@ -265,17 +271,24 @@ static struct lazytsc_state_hash follow(struct unreduced *u, unsigned depth)
 	return (struct lazytsc_state_hash){ hash.low64, hash.high64 };
 }
 
-static void count_outcome(struct unreduced *u)
+static struct outcome outcome_of(struct unreduced *u)
 {
 	const lazytsc_shared_t *fields = lazytsc_stepper_shared(u->stepper);
 	struct outcome o;
-	size_t i;
 
 	memset(&o, 0, sizeof(o));
 	for (unsigned t = 0; t < u->source->program.threads; t++)
 		o.reads[t] = *(u64 *)lazytsc_stepper_own(u->stepper, t);
 	for (unsigned f = 0; f < FIELDS; f++)
 		o.memory[f] = lazytsc_stepper_memory(u->stepper, &fields[f]);
+	return o;
+}
+
+static void count_outcome(struct unreduced *u)
+{
+	const struct outcome o = outcome_of(u);
+	size_t i;
+
 	for (i = 0; i < u->outcomes; i++)
 		if (!memcmp(&u->outcome[i], &o, sizeof(o)))
 			break;
@@ -298,6 +311,8 @@ static void try_all(struct unreduced *u, unsigned depth)
 	if (lazytsc_stepper_status(u->stepper) == LAZYTSC_FINISHED) {
 		u->executions++;
 		count_outcome(u);
+	} else if (lazytsc_stepper_status(u->stepper) == LAZYTSC_FAILED) {
+		u->failed = true;
 	} else if (!n) {
 		u->blocked++;
 	}
@@ -305,6 +320,12 @@ static void try_all(struct unreduced *u, unsigned depth)
 		u->path[depth] = steps[i];
 		try_all(u, depth + 1);
 	}
+}
+
+/* Some outcomes count as wrong, so that schedules can be tried. */
+static bool is_wrong(const struct outcome *o)
+{
+	return XXH3_64bits(o, sizeof(*o)) % 4 == 0;
 }
 
 static bool final(const struct lazytsc_final *f, void *outcome, const void *arg)
@@ -316,7 +337,7 @@ static bool final(const struct lazytsc_final *f, void *outcome, const void *arg)
 		o->reads[t] = *(const u64 *)lazytsc_final_own(f, t);
 	for (unsigned i = 0; i < FIELDS; i++)
 		o->memory[i] = lazytsc_final_memory(f, offsetof(struct shared, field[i]));
-	return true;
+	return !is_wrong(o);
 }
 
 static u64 count_of(const struct lazytsc_check_result *r, const struct outcome *o)
@@ -327,19 +348,75 @@ static u64 count_of(const struct lazytsc_check_result *r, const struct outcome *
 	return 0;
 }
 
+static enum lazytsc_stepper_status perform(struct unreduced *u, const char *schedule)
+{
+	lazytsc_stepper_reset(u->stepper);
+	while (*schedule) {
+		struct lazytsc_step step;
+
+		schedule = lazytsc_step_parse(schedule, &step);
+		assert_non_null(schedule);
+		assert_true(lazytsc_stepper_is_enabled(u->stepper, step));
+		lazytsc_stepper_perform(u->stepper, step);
+	}
+	return lazytsc_stepper_status(u->stepper);
+}
+
+static struct unreduced *run_unreduced(struct source *source, enum lazytsc_model model)
+{
+	struct unreduced *u = calloc(1, sizeof(*u));
+
+	assert_non_null(u);
+	u->source = source;
+	u->stepper = lazytsc_stepper_new(
+		&(struct lazytsc_stepper_config){ .program = &source->program, .model = model });
+	assert_non_null(u->stepper);
+	try_all(u, 0);
+	return u;
+}
+
+static void free_unreduced(struct unreduced *u)
+{
+	lazytsc_stepper_free(u->stepper);
+	free(u->seen.slot);
+	free(u);
+}
+
+/* Whether an assertion can fail, and a schedule that makes it fail. */
+static void compare_failure(u64 seed, enum lazytsc_model model, unsigned *failures)
+{
+	struct lazytsc_check_result result;
+	struct lazytsc_check check;
+	struct source source;
+	struct unreduced *u;
+
+	make_source(seed, &source);
+	for (unsigned t = 0; t < source.program.threads; t++)
+		source.code[t].asserts = true;
+	u = run_unreduced(&source, model);
+	check = (struct lazytsc_check){ .program = &source.program, .model = model };
+	assert_true(lazytsc_check_run(&check, &result));
+	if (u->failed != (result.violations != 0))
+		fail_msg("seed %llu: unreduced %s, reduced %llu violations",
+			 (unsigned long long)seed, u->failed ? "fails" : "does not fail",
+			 (unsigned long long)result.violations);
+	if (result.violations)
+		assert_int_equal(perform(u, result.schedule), LAZYTSC_FAILED);
+	*failures += result.violations != 0;
+	lazytsc_check_release(&result);
+	free_unreduced(u);
+}
+
 static void compare(u64 seed, enum lazytsc_model model, u64 *executions)
 {
 	struct lazytsc_check_result result;
 	struct lazytsc_check check;
 	struct source source;
-	struct unreduced *u = calloc(1, sizeof(*u));
+	struct unreduced *u;
+	struct outcome wrong;
 
-	assert_non_null(u);
 	make_source(seed, &source);
-	u->source = &source;
-	u->stepper = lazytsc_stepper_new(
-		&(struct lazytsc_stepper_config){ .program = &source.program, .model = model });
-	try_all(u, 0);
+	u = run_unreduced(&source, model);
 	check = (struct lazytsc_check){ .program = &source.program,
 					.model = model,
 					.final = final,
@@ -360,14 +437,29 @@ static void compare(u64 seed, enum lazytsc_model model, u64 *executions)
 			 (unsigned long long)u->executions, (unsigned long long)u->blocked,
 			 u->outcomes, (unsigned long long)result.executions,
 			 (unsigned long long)result.blocked, result.outcomes);
+	if (result.violations) {
+		assert_int_equal(perform(u, result.schedule), LAZYTSC_FINISHED);
+		wrong = outcome_of(u);
+		assert_true(is_wrong(&wrong));
+	}
 	*executions += result.executions;
 	lazytsc_check_release(&result);
-	lazytsc_stepper_free(u->stepper);
-	free(u->seen.slot);
-	free(u);
+	free_unreduced(u);
 }
 
 static unsigned programs = 600;
+
+static void failures_are_found(void **state)
+{
+	unsigned failures = 0;
+
+	(void)state;
+	for (u64 seed = 0; seed < programs; seed++) {
+		compare_failure(seed, LAZYTSC_SC, &failures);
+		compare_failure(seed, LAZYTSC_TSO, &failures);
+	}
+	assert_in_range(failures, programs / 20, programs);
+}
 
 static void reduced_is_unreduced(void **state)
 {
@@ -387,6 +479,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reduced_is_unreduced),
+		cmocka_unit_test(failures_are_found),
 	};
 	const char *more = getenv("LAZYTSC_RANDOM_PROGRAMS");
 
