@@ -1,12 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # Install the Debian packages that a group of jobs needs and that are not there yet.
-# Usage: harness/deps.sh [GROUP...]   groups: build test kernel (default: build)
+# Usage: harness/deps.sh [GROUP...]   groups: build test bench kernel (default: build)
 set -eu
 
 build="gcc cmake ninja-build pkg-config libjansson-dev libsmartcols-dev libarchive-dev zlib1g-dev liblzma-dev
 	libzstd-dev libxxhash-dev"
 test="$build clang libclang-rt-14-dev libcmocka-dev lcov xz-utils zstd gzip binutils python3"
+bench="$build spin"
 kernel="$build linux-source-6.12 ccache bc flex bison libelf-dev libssl-dev cpio kmod xz-utils
 	make rsync perl patch python3 qemu-system-x86 bochs bochs-term bochsbios vgabios isolinux
 	syslinux-common xorriso bsdutils sparse"
@@ -16,9 +17,10 @@ for group in "${@:-build}"; do
 	case $group in
 	build) wanted="$wanted $build" ;;
 	test) wanted="$wanted $test" ;;
+	bench) wanted="$wanted $bench" ;;
 	kernel) wanted="$wanted $kernel" ;;
 	*)
-		echo "deps.sh: no group '$group'; groups: build test kernel" >&2
+		echo "deps.sh: no group '$group'; groups: build test bench kernel" >&2
 		exit 1
 		;;
 	esac
