@@ -337,6 +337,8 @@ static u64 choose(struct lazytsc_predictor *p, u64 now, u64 limit, u8 kind)
 			p->chosen = i;
 		}
 		none = (none * (256 - chance)) >> 8;
+		if (none < score)
+			break; /* nothing further on can be likelier */
 		ahead[i] += beats(s, 1);
 	}
 	if (p->chosen < 0 || (kind == CONTEXT_AT_REST && score <= none)) {
