@@ -155,7 +155,7 @@ static void fires_elsewhere(struct vcpu *v)
 	timer_expire(v, LAZYTSC_REMOTE);
 	/* A posted interrupt reaches IRR in an exit as well; a kick has nothing to do there. */
 	if ((v->state == GUEST || (v->state == EXITED && v->hw_kind == LAZYTSC_TIMER_POSTED)) &&
-	    v->inject && !defect(v, LAZYTSC_DEFECT_NO_KICK))
+	    v->inject && v->at[AT_ARRIVAL] == NEVER && !defect(v, LAZYTSC_DEFECT_NO_KICK))
 		v->at[AT_ARRIVAL] = v->now + c->ipi;
 	wake(v, c->ipi);
 }
