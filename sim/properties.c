@@ -255,7 +255,7 @@ void lazytsc_mon_take(struct lazytsc_monitor *m, u64 tsc)
 
 void lazytsc_mon_page_reused(struct lazytsc_monitor *m, u64 tsc)
 {
-	guest_runs(m, tsc);
+	tick(m, tsc);
 	if (m->enabled)
 		fail(m, tsc, LAZYTSC_RULE_PAGE_IN_USE, tsc, m->published);
 }
