@@ -327,7 +327,7 @@ static struct lazytsc_arm *find(struct lazytsc_monitor *m, u64 d)
 static void injected(struct lazytsc_monitor *m, u64 tsc, u64 d)
 {
 	struct lazytsc_arm *a = find(m, d);
-	u32 serial = m->serial;
+	u32 serial = 0; /* for a deadline that is not known to be anybody's */
 
 	m->injections++;
 	if (d > m->limit)
@@ -448,14 +448,15 @@ void lazytsc_mon_delivered(struct lazytsc_monitor *m, u64 tsc)
 		unwanted(m, tsc, f.deadline);
 	if (f.replaced)
 		fail(m, tsc, LAZYTSC_RULE_FIRED_AFTER_REWRITE, f.deadline, wanted(m));
-	if (f.serial <= m->taken && !m->wild)
+	if (f.serial && f.serial <= m->taken && !m->wild)
 		fail(m, tsc, LAZYTSC_RULE_TWICE, f.deadline, wanted(m));
 	if (!m->irr) {
 		m->deliveries++;
 		m->irr_since = tsc;
 	}
 	m->irr = 1;
-	m->irr_serial = f.serial;
+	if (f.serial > m->irr_serial)
+		m->irr_serial = f.serial;
 	expect(m);
 }
 
