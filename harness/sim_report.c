@@ -194,6 +194,7 @@ static json_t *json_row(const struct sim_run *run, const struct sim_result *resu
 		set(list, lazytsc_exit_name(e), s->exits[e]);
 	json_object_set_new(o, "exits_by_reason", list);
 	set(o, "remote_expiries", s->remote_expiries);
+	set(o, "timer_events", s->events);
 	set(o, "migrations", s->migrations);
 	set(o, "late_min_ns", s->late_min);
 	set(o, "late_avg_ns", average(s));
