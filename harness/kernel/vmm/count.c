@@ -13,7 +13,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "vmm.h"
+#include "count.h"
+#include "die.h"
 
 #define EVENTS	  "/sys/kernel/tracing/events/kvm/"
 #define MAX_STATS 256

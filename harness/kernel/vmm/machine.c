@@ -14,7 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "vmm.h"
+#include "die.h"
+#include "machine.h"
 
 /* Guest physical addresses. */
 #define GDT_ADDR     0x8000

@@ -11,7 +11,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "vmm.h"
+#include "count.h"
+#include "die.h"
+#include "machine.h"
+#include "state.h"
 
 #define LAPIC_IRR	 0x200
 #define LAPIC_LVTT	 0x320

@@ -3,7 +3,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "vmm.h"
+#include "die.h"
+#include "uart.h"
 
 #define UART_IRQ 4
 

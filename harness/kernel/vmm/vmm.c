@@ -1,33 +1,24 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "vmm.h"
-
 #include <argp.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "count.h"
+#include "die.h"
+#include "machine.h"
+#include "state.h"
+#include "uart.h"
+
 #define SIG_KICK       SIGUSR1
 #define COM1	       0x3f8
 #define STATUS_TIMEOUT 3
-
-void vmm_die(const char *fmt, ...)
-{
-	va_list ap;
-
-	fprintf(stderr, "lazytsc-vmm: ");
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-	exit(2);
-}
 
 static void on_kick(int sig)
 {

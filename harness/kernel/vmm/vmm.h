@@ -2,11 +2,14 @@
 /*
  * A virtual machine monitor, just large enough to boot Linux on KVM and to measure it.
  *
- *   machine.c   memory, loading, boot parameters, MP table, CPUID
+ *   vmm.c       command line, vCPU threads, the doorbell
  *   state.c     create a VM, save all of its state, restore it into a new one
+ *   machine.c   memory, loading, boot parameters, MP table, CPUID
  *   uart.c      an 8250 for the console
  *   count.c     KVM's binary statistics and the histograms of its tracepoints
- *   vmm.c       command line, vCPU threads, the doorbell
+ *   die.c       one line, and the end
+ *
+ * A file calls only files below it.
  *
  * The guest drives it by stores to a 32-bit register (enum vmm_command): measure from here to there, take this
  * page of text, save and restore yourself.
@@ -21,14 +24,13 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include <lazytsc/abi.h> /* the PV MSR and its feature bit */
+
 #include "doorbell.h"
 
 #define VMM_MAX_CPUS  4
 #define VMM_MAX_MSRS  512
 #define VMM_MAX_CPUID 128
-
-/* The PV MSR and its feature bit, as in <lazytsc/abi.h>. */
-#include <lazytsc/abi.h>
 
 struct uart {
 	uint8_t ier, lcr, mcr, scr, dll, dlm;
@@ -77,33 +79,5 @@ struct vmm {
 	struct counts *counts;
 	FILE *trace;
 };
-
-/* Print one line and leave with status 2. */
-void vmm_die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
-
-/* machine.c */
-void machine_memory(struct vmm *m);
-void machine_load(struct vmm *m);
-void machine_cpuid(struct vmm *m);
-void machine_set_cpuid(struct vmm *m, struct vcpu *v);
-void machine_boot_regs(struct vcpu *v);
-
-/* state.c */
-void vm_create(struct vmm *m);
-/* All vCPU threads are parked. Order: enum vmm_restore. */
-void vm_save_restore(struct vmm *m, enum vmm_restore order);
-/* All vCPU threads are parked. Where each stands, to standard error: the trace of a hang. */
-void vm_show(struct vmm *m);
-
-/* uart.c; called with the lock held */
-void uart_io(struct vmm *m, struct kvm_run *run);
-
-/* count.c */
-struct counts *counts_new(void);
-void counts_attach(struct counts *c, struct vmm *m); /* after the VM was created */
-void counts_detach(struct counts *c); /* before it is destroyed: keeps the sums */
-void counts_start(struct counts *c);
-void counts_stop(struct counts *c);
-void counts_print(struct counts *c, FILE *out);
 
 #endif
