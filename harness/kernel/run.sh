@@ -15,6 +15,7 @@ usage()
 	  --scale PERCENT   of each workload's length (100)
 	  --kernel NAME     lazy (default), or stock: the feature is then off only
 	  --build DIR       use this build of a patched kernel, whatever is in it
+	  --torture N       expiries of the torture before scaling (1500)
 	  --seed N          of the torture (1)
 	  --json            the table as a JSON array, one object for each row
 	  --out DIR         where logs, reports and traces go (default: build/kernel/run)
@@ -40,7 +41,7 @@ lazytsc=${LAZYTSC:-$top/build/release/harness/lazytsc}
 # shellcheck source=harness/kernel/plan.sh
 . "$here/plan.sh"
 
-emulators="qemu bochs" workloads=rewrite,cyclic,idle,rr,torture scale=100 kernel=lazy seed=1 json= build=
+emulators="qemu bochs" workloads=rewrite,cyclic,idle,rr,torture scale=100 kernel=lazy seed=1 json= build= torture=1500
 out=$work/run
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -53,6 +54,7 @@ while [ $# -gt 0 ]; do
 	--workloads) workloads=$2; shift 2 ;;
 	--scale) scale=$2; shift 2 ;;
 	--kernel) kernel=$2; shift 2 ;;
+	--torture) torture=$2; shift 2 ;;
 	--build) build=$2; shift 2 ;;
 	--seed) seed=$2; shift 2 ;;
 	--out) out=$2; shift 2 ;;
@@ -66,11 +68,6 @@ features="off on"
 [ "$kernel" = lazy ] || features=off
 mkdir -p "$out"
 
-wanted()
-{
-	[[ ,$workloads, = *,$1,* ]]
-}
-
 # length N: for this emulator; bochs is slower by about five.
 length()
 {
@@ -80,42 +77,40 @@ length()
 	echo $((n > 0 ? n : 1))
 }
 
-# One boot for the workloads of one vCPU, one for those of two. Counts need a machine that is alone.
-plan_one()
+# plan WORKLOAD: a guest with the feature off, then one with it on. The emulated host has one CPU,
+# which both vCPUs of a guest share: with two it hangs more often.
+plan()
 {
+	local feature
+
 	for feature in $features; do
-		! wanted rewrite || plan_guest "rewrite-$feature" 1 "$feature" rewrite \
-			"n=$(length 2000)" us=500 gap=20 trace=1
-		! wanted cyclic || plan_guest "cyclic-$feature" 1 "$feature" cyclic \
-			"n=$(length 500)" us=1000 trace=1
-		! wanted idle || plan_guest "idle-$feature" 1 "$feature" idle \
-			"n=$(length 3000)" us=1000 trace=1
+		case $1 in
+		rewrite) plan_guest "$1-$feature" 1 "$feature" "$1" "n=$(length 2000)" us=500 gap=20 trace=1 ;;
+		cyclic) plan_guest "$1-$feature" 1 "$feature" "$1" "n=$(length 500)" us=1000 trace=1 ;;
+		idle) plan_guest "$1-$feature" 1 "$feature" "$1" "n=$(length 3000)" us=1000 trace=1 ;;
+		# Linux stops the tick on every HLT only where a cpuidle driver says so: haltpoll.
+		rr) GUEST_APPEND="cpuidle_haltpoll.force=1;haltpoll.guest_halt_poll_ns=0" \
+			plan_guest "$1-$feature" 2 "$feature" "$1" "n=$(length 1000)" trace=1 ;;
+		torture) plan_guest "$1-$feature" 2 "$feature" "$1" "n=$(length "$torture")" timers=32 \
+			restore=150 hotplug=200 toggle=70 "seed=$seed" ;;
+		esac
 	done
 }
 
-# Linux stops the tick of an idle CPU on every HLT only where a cpuidle driver says so: haltpoll.
-plan_two()
+# One boot for each workload, so that a hang costs little.
+boots()
 {
-	for feature in $features; do
-		! wanted rr || GUEST_APPEND="cpuidle_haltpoll.force=1;haltpoll.guest_halt_poll_ns=0" \
-			plan_guest "rr-$feature" 2 "$feature" rr "n=$(length 2000)" trace=1
-		! wanted torture || plan_guest "torture-$feature" 2 "$feature" torture \
-			"n=$(length 1500)" timers=32 restore=150 hotplug=200 toggle=70 "seed=$seed" \
-			trace=1
-	done
-}
+	local emulator=$1 workload dir seconds
 
-boots() # emulator -> attempts, hangs and crashes are added to $out/boots.txt
-{
-	local emulator=$1 part dir
-
-	for part in one two; do
-		dir=$out/$emulator-$part
+	for workload in ${workloads//,/ }; do
+		dir=$out/$emulator-$workload
 		mkdir -p "$dir"
-		"plan_$part" >"$dir/plan"
-		[ -s "$dir/plan" ] || continue
+		plan "$workload" >"$dir/plan"
+		seconds=$((30 + scale / 5))
+		[ "$emulator" = qemu ] || seconds=$((4 * seconds))
+		[ "$workload" != torture ] || seconds=$((seconds + torture * scale / 20000))
 		"$here/boot.sh" --emulator "$emulator" --build "$build" --out "$dir" \
-			--host-cpus $([ "$part" = one ] && echo 1 || echo 2) "$dir/plan" || return
+			--timeout "$seconds" --attempts 4 "$dir/plan" || return
 	done
 }
 
@@ -187,7 +182,7 @@ row()
 pids=()
 # The emulators run side by side, their results are put together in order.
 for emulator in $emulators; do
-	(boots "$emulator") & pids[${#pids[@]}]=$!
+	boots "$emulator" & pids[${#pids[@]}]=$!
 done
 for pid in "${pids[@]}"; do
 	wait "$pid" || worse $? "a boot failed"
@@ -199,11 +194,8 @@ rows=$out/rows.tsv
 for emulator in $emulators; do
 	for workload in ${workloads//,/ }; do
 		for feature in $features; do
-			for part in one two; do
-				r=$out/$emulator-$part/report.txt
-				! grep -qsx "run $workload-$feature" "$r" ||
-					row "$emulator" "$workload-$feature" "$r" >>"$rows"
-			done
+			r=$out/$emulator-$workload/report.txt
+			[ ! -e "$r" ] || row "$emulator" "$workload-$feature" "$r" >>"$rows"
 		done
 	done
 done
@@ -226,15 +218,11 @@ else
 	{ echo "$header"; cat "$rows"; } | column -t -s '	' -R 4,5,6,7,8,9,10,11,12,13,14,15,16
 	echo
 	for emulator in $emulators; do
-		for part in one two; do
-			grep -hs '' "$out/$emulator-$part/plan" | sed -n 's/^\([^ ]*\)-off .*--append .*;--;/\1: /p' |
-				tr ';' ' ' | sed "s/^/$emulator /"
-		done
-	done
-	for emulator in $emulators; do
-		for part in one two; do
-			b=$out/$emulator-$part/boot.txt
-			[ ! -e "$b" ] || tr '\n' ' ' <"$b" | sed 's/ $/\n/'
+		for workload in ${workloads//,/ }; do
+			dir=$out/$emulator-$workload
+			sed -n 's/^\([^ ]*\)-off .*--cpus \([0-9]\) .*--append .*;--;\([^;]*\)/\1: \2 vCPUs/p' \
+				"$dir/plan" | tr '\n;' '  '
+			[ ! -e "$dir/boot.txt" ] || paste -sd' ' "$dir/boot.txt"
 		done
 	done
 fi

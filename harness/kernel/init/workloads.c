@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <errno.h>
+#include <linux/futex.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -62,23 +64,26 @@ struct outcome workload_rewrite(const struct params *p)
 
 struct rr {
 	const struct params *p;
-	int request, response;
+	_Alignas(64) _Atomic uint32_t request;
+	_Alignas(64) _Atomic uint32_t response;
 };
 
-static void wait_for(int fd)
+/*
+ * A futex, because its wake-up holds no lock that the woken CPU needs: where both vCPUs share a CPU of
+ * the host, an eventfd's would leave it spinning for a whole slice.
+ */
+static void wait_for(_Atomic uint32_t *f, uint32_t value)
 {
-	uint64_t n;
+	uint32_t seen;
 
-	if (read(fd, &n, sizeof(n)) != sizeof(n))
-		guest_die("eventfd: %s", strerror(errno));
+	while ((seen = atomic_load(f)) != value)
+		syscall(SYS_futex, f, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
 }
 
-static void notify(int fd)
+static void notify(_Atomic uint32_t *f, uint32_t value)
 {
-	uint64_t one = 1;
-
-	if (write(fd, &one, sizeof(one)) != sizeof(one))
-		guest_die("eventfd: %s", strerror(errno));
+	atomic_store(f, value);
+	syscall(SYS_futex, f, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 static void *rr_server(void *arg)
@@ -86,10 +91,10 @@ static void *rr_server(void *arg)
 	struct rr *rr = arg;
 
 	guest_pin(1);
-	for (long i = 0; i < rr->p->n; i++) {
-		wait_for(rr->request);
+	for (long i = 1; i <= rr->p->n; i++) {
+		wait_for(&rr->request, i);
 		guest_spin(rr->p->gap * 1000);
-		notify(rr->response);
+		notify(&rr->response, i);
 	}
 	return NULL;
 }
@@ -100,7 +105,7 @@ static void *rr_server(void *arg)
  */
 struct outcome workload_rr(const struct params *p)
 {
-	struct rr rr = { .p = p, .request = eventfd(0, 0), .response = eventfd(0, 0) };
+	struct rr rr = { .p = p };
 	struct outcome o = { 0 };
 	pthread_t server;
 
@@ -109,9 +114,9 @@ struct outcome workload_rr(const struct params *p)
 	guest_pin(0);
 	if (pthread_create(&server, NULL, rr_server, &rr))
 		guest_die("no thread");
-	for (long i = 0; i < p->n; i++) {
-		notify(rr.request);
-		wait_for(rr.response);
+	for (long i = 1; i <= p->n; i++) {
+		notify(&rr.request, i);
+		wait_for(&rr.response, i);
 		guest_spin(p->gap * 1000);
 	}
 	pthread_join(server, NULL);
