@@ -127,12 +127,15 @@ us()
 	awk -v ns="$1" 'BEGIN { printf "%.1f", ns / 1000 }'
 }
 
-# predict TRACE VARIANT COLUMN: of the total of all vCPUs. A skip is a write that did not happen.
+# predict TRACE VARIANT: host entries, of the total of all vCPUs. A skip is a write that did not happen.
 predict()
 {
 	sed 's/lazytsc_skip: 6e0/write_msr: 6e0/' "$1" >"$1.wanted"
 	"$lazytsc" replay --csv --variants "$2" "$1.wanted" |
-		awk -F, -v want="$2" 'NR > 1 && $2 == want && $3 == "total" { print $9 }'
+		awk -F, -v want="$2" 'NR == 1 { for (i = 1; i <= NF; i++) column[$i] = i }
+			$column["variant"] == want && $column["vcpu"] == "total" {
+				print $column["host_entries"]
+			}'
 }
 
 status=0
