@@ -105,22 +105,44 @@ static void set_deadline(u64 t)
 	asm volatile("sti");
 }
 
-static void set_all(void)
+/* Returns the index of the argument after the 0. */
+static int set_all(void)
 {
 	u64 now = rdtsc(), writes = lazy.writes, t = 0;
+	int i;
 
-	for (int i = 0; i < 8 && shared->arg[i]; i++) {
+	for (i = 0; i < 6 && shared->arg[i]; i++) {
 		t = now + shared->arg[i];
 		set_deadline(t);
 	}
 	shared->result[0] = lazy.writes - writes;
 	shared->result[1] = t;
+	return i + 1;
+}
+
+/* No return to user space, which withdraws as well, between the deadlines and the write. */
+static void set_then_write(void)
+{
+	int i = set_all();
+
+	wrmsr(shared->arg[i], shared->arg[i + 1]);
+	shared->result[0] = lazy.area ? lazytsc_load(&lazy.area->armed) : 0;
+	shared->result[2] = rdmsr(MSR_TSC_DEADLINE);
 }
 
 static void spin_until(u64 t)
 {
 	while (rdtsc() < t)
 		asm volatile("pause");
+}
+
+static void set_then_wait(void)
+{
+	u64 now = rdtsc();
+	int i = set_all();
+
+	shared->ready = 1;
+	spin_until(now + shared->arg[i]);
 }
 
 static void wait_halted(void)
@@ -182,6 +204,12 @@ static void execute(void)
 	}
 	case CMD_SET:
 		set_all();
+		break;
+	case CMD_SET_WRMSR:
+		set_then_write();
+		break;
+	case CMD_SET_WAIT:
+		set_then_wait();
 		break;
 	case CMD_WAIT:
 		spin_until(rdtsc() + shared->arg[0]);

@@ -5,9 +5,10 @@
  *
  * It proves that a guest and a VMM which do as the documentation says get what it says, and that
  * those which do not harm nobody: the MSR and its validation (B11), enforced CPUID, the worked
- * example with its exits (B5, B12), past, zero and huge deadlines (A1 to A4, A8), mask (B8), mode
- * switch (A11), HLT (A9, B13), TSC offset (A15), save and restore in both orders and by a VMM that
- * ignores the feature (B17), raw writes (B7), a memslot that goes away (B18), a hostile page (B11).
+ * example with its exits (B5, B12), past, zero and huge deadlines (A1 to A4, A8), mask and disable
+ * (B8), mode switch (A11), HLT (A9, B13), TSC offset (A15), save and restore in both orders and by
+ * a VMM that ignores the feature (B17), raw writes (B7), a memslot that goes away (B18), a hostile
+ * page (B11).
  *
  * Every case has a VM of its own. Without the feature (a stock kernel, or lazy_tscdeadline=0) the
  * cases that need it are skipped, and the others are the control. Prints one line for each case:
@@ -18,6 +19,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -276,17 +278,19 @@ static void run(struct vm *vm)
 	      (unsigned long long)vm->area->armed.port_only);
 }
 
-/* guest(vm, command, argument, argument or 0, ..., 0), all of them u64. Returns result[0]. */
-static u64 guest(struct vm *vm, enum command command, ...)
+static void set_command(struct vm *vm, enum command command, const u64 *args)
 {
-	va_list ap;
-	u64 arg = 1;
-
-	va_start(ap, command);
 	vm->shared->command = command;
 	for (int i = 0; i < 8; i++)
-		vm->shared->arg[i] = arg = arg || i < 2 ? va_arg(ap, u64) : 0;
-	va_end(ap);
+		vm->shared->arg[i] = args[i];
+}
+
+/* guest(vm, command, argument...): result[0] */
+#define guest(vm, command, ...) guest_args(vm, command, (const u64[8]){ __VA_ARGS__ })
+
+static u64 guest_args(struct vm *vm, enum command command, const u64 *args)
+{
+	set_command(vm, command, args);
 	run(vm);
 	return vm->shared->result[0];
 }
@@ -297,25 +301,25 @@ static struct vm start(bool lazy)
 	struct vm vm = create(lazy);
 
 	run(&vm);
-	guest(&vm, CMD_START, 0ULL, 0ULL);
-	if (lazy && guest(&vm, CMD_ENABLE, (u64)AREA_ADDR, 0ULL))
+	guest(&vm, CMD_START, 0);
+	if (lazy && guest(&vm, CMD_ENABLE, AREA_ADDR))
 		die("the guest's area was refused");
 	return vm;
 }
 
 static u64 wait_ms(struct vm *vm, u64 ms)
 {
-	return guest(vm, CMD_WAIT, ms * vm->ms, 0ULL);
+	return guest(vm, CMD_WAIT, ms * vm->ms);
 }
 
 static u64 guest_wrmsr(struct vm *vm, u32 msr, u64 value)
 {
-	return guest(vm, CMD_WRMSR, (u64)msr, value, 0ULL);
+	return guest(vm, CMD_WRMSR, msr, value);
 }
 
 static u64 guest_rdmsr(struct vm *vm, u32 msr)
 {
-	guest(vm, CMD_RDMSR, (u64)msr, 0ULL);
+	guest(vm, CMD_RDMSR, msr);
 	return vm->shared->result[1];
 }
 
@@ -378,7 +382,7 @@ static void case_msr(bool lazy)
 static void check_example(struct vm *vm, bool lazy)
 {
 	u64 silent = stat(vm, "lazy_tscdeadline_silent"), t3;
-	u64 writes = guest(vm, CMD_SET, 4 * vm->ms, 6 * vm->ms, 8 * vm->ms, 10 * vm->ms, 0ULL);
+	u64 writes = guest(vm, CMD_SET, 4 * vm->ms, 6 * vm->ms, 8 * vm->ms, 10 * vm->ms);
 
 	t3 = vm->shared->result[1];
 	CHECK(writes == (lazy ? 1 : 4), "%llu writes", (unsigned long long)writes);
@@ -424,7 +428,7 @@ static void case_zero(bool lazy)
 {
 	struct vm vm = start(lazy);
 
-	guest(&vm, CMD_SET, 4 * vm.ms, 0ULL);
+	guest(&vm, CMD_SET, 4 * vm.ms);
 	guest_wrmsr(&vm, MSR_IA32_TSC_DEADLINE, 0);
 	CHECK(get_msr(&vm, MSR_IA32_TSC_DEADLINE) == 0, "still set");
 	wait_ms(&vm, 10);
@@ -437,25 +441,40 @@ static void case_huge(bool lazy)
 {
 	static const u64 huge[] = { ~0ULL, ~0ULL - 1, 1ULL << 63, 1ULL << 56 };
 	struct vm vm = start(lazy);
+	u64 silent, far;
 
 	for (u32 i = 0; i < sizeof(huge) / sizeof(huge[0]); i++) {
-		guest(&vm, CMD_PENDING, i % 2 ? huge[i] : 0ULL, 0ULL);
+		guest(&vm, CMD_PENDING, i % 2 ? huge[i] : 0ULL);
 		guest_wrmsr(&vm, MSR_IA32_TSC_DEADLINE, huge[i]);
 		CHECK(guest_rdmsr(&vm, MSR_IA32_TSC_DEADLINE) == huge[i], "reads otherwise");
 		wait_ms(&vm, 3);
 		check_silent(&vm, "for a far deadline (A8)");
 	}
+
+	/* Just beyond what fits a conversion to ns: a timer that overflows fires soon. */
+	far = ~0ULL / 1000000 + 5 * vm.ms;
+	silent = stat(&vm, "lazy_tscdeadline_silent");
+	guest(&vm, CMD_SET, far);
+	wait_ms(&vm, 10);
+	check_silent(&vm, "for a far deadline (A8)");
+	guest(&vm, CMD_SET, 2 * vm.ms, far);
+	wait_ms(&vm, 10);
+	check_silent(&vm, "for a far deadline (A8)");
+	silent = stat(&vm, "lazy_tscdeadline_silent") - silent;
+	CHECK(silent == 1, "%llu silent expiries", (unsigned long long)silent);
 	destroy(&vm);
 }
 
 static void case_mask(bool lazy)
 {
+	const u64 masked = LVTT_DEADLINE | LVTT_MASKED | TIMER_VECTOR;
 	struct vm vm = start(lazy);
 	u64 t;
 
-	guest(&vm, CMD_SET, 4 * vm.ms, 20 * vm.ms, 0ULL);
+	CHECK(!guest(&vm, CMD_SET_WRMSR, 4 * vm.ms, 20 * vm.ms, 0, MSR_X2APIC_LVTT, masked),
+	      "armed while masked (B8)");
 	t = vm.shared->result[1];
-	guest_wrmsr(&vm, MSR_X2APIC_LVTT, LVTT_DEADLINE | LVTT_MASKED | TIMER_VECTOR);
+	CHECK(vm.shared->result[2] == t, "deadline lost by the mask (B8)");
 	CHECK(get_msr(&vm, MSR_IA32_TSC_DEADLINE) == t, "deadline lost by the mask (B8)");
 	wait_ms(&vm, 8);
 	check_silent(&vm, "while masked");
@@ -465,12 +484,29 @@ static void case_mask(bool lazy)
 	destroy(&vm);
 }
 
+/* Switched off by the guest while a deadline is in the page: it is kept (B8). */
+static void case_disable(bool lazy)
+{
+	struct vm vm = start(lazy);
+	u64 t;
+
+	CHECK(!guest(&vm, CMD_SET_WRMSR, 4 * vm.ms, 20 * vm.ms, 0, LAZYTSC_MSR, 0), "armed while "
+										    "disabled "
+										    "(B8)");
+	t = vm.shared->result[1];
+	CHECK(vm.shared->result[2] == t, "deadline lost (B8)");
+	wait_ms(&vm, 30);
+	check_fired(&vm, t);
+	destroy(&vm);
+}
+
 static void case_mode(bool lazy)
 {
 	struct vm vm = start(lazy);
 
-	guest(&vm, CMD_SET, 4 * vm.ms, 6 * vm.ms, 0ULL);
-	guest_wrmsr(&vm, MSR_X2APIC_LVTT, TIMER_VECTOR);
+	CHECK(!guest(&vm, CMD_SET_WRMSR, 4 * vm.ms, 6 * vm.ms, 0, MSR_X2APIC_LVTT, TIMER_VECTOR),
+	      "armed in another mode (A11)");
+	CHECK(vm.shared->result[2] == 0, "set in another mode (A11)");
 	CHECK(guest_rdmsr(&vm, MSR_IA32_TSC_DEADLINE) == 0, "set in another mode (A11)");
 	guest_wrmsr(&vm, MSR_IA32_TSC_DEADLINE, 1);
 	guest_wrmsr(&vm, MSR_X2APIC_LVTT, LVTT_DEADLINE | TIMER_VECTOR);
@@ -486,9 +522,9 @@ static void case_hlt(bool lazy)
 	struct vm vm = start(lazy);
 	u64 t, woken;
 
-	guest(&vm, CMD_SET, 40 * vm.ms, 60 * vm.ms, 0ULL);
+	guest(&vm, CMD_SET, 40 * vm.ms, 60 * vm.ms);
 	t = vm.shared->result[1];
-	woken = guest(&vm, CMD_HLT, 0ULL, 0ULL);
+	woken = guest(&vm, CMD_HLT, 0);
 	check_fired(&vm, t);
 	CHECK(woken == 1, "HLT left %llu times (B13)", (unsigned long long)woken);
 	CHECK(stat(&vm, "lazy_tscdeadline_silent_blocked") == (lazy ? 1 : 0), "%llu in HLT (B13)",
@@ -502,7 +538,7 @@ static void case_raw(bool lazy)
 	struct vm vm = start(lazy);
 	u64 t, far;
 
-	guest(&vm, CMD_SET, 4 * vm.ms, 500 * vm.ms, 0ULL);
+	guest(&vm, CMD_SET, 4 * vm.ms, 500 * vm.ms);
 	far = vm.shared->result[1];
 	t = far - 480 * vm.ms;
 	guest_wrmsr(&vm, MSR_IA32_TSC_DEADLINE, t);
@@ -539,15 +575,19 @@ static void check_migrate(const u32 *msrs, bool aware)
 	struct vm vm = start(true);
 	u64 t, writes;
 
-	guest(&vm, CMD_SET, 10 * vm.ms, 200 * vm.ms, 0ULL);
+	guest(&vm, CMD_SET, 10 * vm.ms, 200 * vm.ms);
 	t = vm.shared->result[1];
 	vm = migrate(&vm, msrs, true);
 	CHECK(get_msr(&vm, MSR_IA32_TSC_DEADLINE) == t, "deadline not restored");
 	run(&vm);
-	guest(&vm, CMD_HLT, 0ULL, 0ULL);
+	/* Who restored the page finds the deadline published; to move it takes no exit. */
+	writes = guest(&vm, CMD_SET, 250 * vm.ms);
+	CHECK(writes == (aware ? 0 : 1), "%llu writes", (unsigned long long)writes);
+	t = vm.shared->result[1];
+	guest(&vm, CMD_HLT, 0);
 	check_fired(&vm, t);
 	vm.shared->interrupts = 0;
-	writes = guest(&vm, CMD_SET, 4 * vm.ms, 6 * vm.ms, 8 * vm.ms, 0ULL);
+	writes = guest(&vm, CMD_SET, 4 * vm.ms, 6 * vm.ms, 8 * vm.ms);
 	CHECK(writes == (aware ? 1 : 3), "%llu writes", (unsigned long long)writes);
 	t = vm.shared->result[1];
 	wait_ms(&vm, 20);
@@ -573,18 +613,29 @@ static void case_restore_unaware(bool lazy)
 	check_migrate((const u32[]){ MSR_IA32_TSC, MSR_IA32_TSC_DEADLINE, 0 }, false);
 }
 
-/* The page goes away while a deadline is in it, and comes back. */
+static void *run_vcpu(void *vm)
+{
+	run(vm);
+	return NULL;
+}
+
+/* The page goes away under the running guest while a deadline is in it, and comes back. */
 static void case_memslot(bool lazy)
 {
 	struct vm vm = start(lazy);
-	u64 t;
+	const u64 args[8] = { 100 * vm.ms, 200 * vm.ms, 0, 300 * vm.ms };
+	pthread_t thread;
 
-	guest(&vm, CMD_SET, 10 * vm.ms, 30 * vm.ms, 0ULL);
-	t = vm.shared->result[1];
+	set_command(&vm, CMD_SET_WAIT, args);
+	if (pthread_create(&thread, NULL, run_vcpu, &vm))
+		die("no thread");
+	while (!vm.shared->ready)
+		usleep(100);
+	CHECK(vm.area->armed.port_only, "not armed");
 	set_slot(&vm, 1, AREA_ADDR, vm.area, 0);
-	CHECK(get_msr(&vm, MSR_IA32_TSC_DEADLINE) == t, "deadline lost with the page (B18)");
-	wait_ms(&vm, 50);
-	check_fired(&vm, t);
+	CHECK(!vm.area->armed.port_only, "armed in memory that is no guest's (B18)");
+	pthread_join(thread, NULL);
+	check_fired(&vm, vm.shared->result[1]);
 
 	vm.shared->interrupts = 0;
 	guest_wrmsr(&vm, MSR_IA32_TSC_DEADLINE, 1);
@@ -602,7 +653,7 @@ static void case_hostile(bool lazy)
 {
 	struct vm vm = start(lazy);
 
-	guest(&vm, CMD_HOSTILE, 50 * vm.ms, 0ULL);
+	guest(&vm, CMD_HOSTILE, 50 * vm.ms);
 	vm.shared->interrupts = 0;
 	check_example(&vm, lazy);
 	destroy(&vm);
@@ -620,6 +671,7 @@ static const struct {
 	{ "zero", case_zero, false },
 	{ "huge", case_huge, true },
 	{ "mask", case_mask, false },
+	{ "disable", case_disable, true },
 	{ "mode", case_mode, false },
 	{ "hlt", case_hlt, false },
 	{ "tsc_offset", case_tsc_offset, false },

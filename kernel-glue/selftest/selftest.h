@@ -31,6 +31,10 @@ enum command {
 	CMD_RDMSR, /* arg: msr. result: faults, value */
 	CMD_ENABLE, /* arg: gpa. result: faults */
 	CMD_SET, /* arg: delays, 0 ends. Sets each one. result: MSR writes, deadline set last */
+	CMD_SET_WRMSR, /* arg: delays, 0, msr, value. As CMD_SET, then writes. result: armed after it,
+			* deadline set last, deadline that the MSR reads */
+	CMD_SET_WAIT, /* arg: delays, 0, delay. As CMD_SET, says so in `ready`, spins.
+		       * result: MSR writes, deadline set last */
 	CMD_WAIT, /* arg: delay. Spins. result: interrupts, TSC of the last one */
 	CMD_HLT, /* Waits for one interrupt with HLT. result: times woken, interrupts, its TSC */
 	CMD_PENDING, /* arg: value. Stores it in pending, with no MSR write */
@@ -45,6 +49,7 @@ struct shared {
 	u64 interrupts;
 	u64 irq_tsc;
 	u64 faults;
+	u64 ready;
 };
 
 #endif
