@@ -75,7 +75,7 @@ static struct entry *find(struct check_point *point, const struct lazytsc_scenar
 {
 	const struct entry key = { .scenario = s, .cell = cell };
 
-	if (!point->sorted)
+	if (!point->sorted && point->entries)
 		qsort(point->entry, point->entries, sizeof(key), compare);
 	point->sorted = true;
 	return point->entries ? bsearch(&key, point->entry, point->entries, sizeof(key), compare)
