@@ -114,13 +114,13 @@ status 2 sim --trace="$0"
 status 2 sim --duration=1ms --perfetto="$dir/none/trace.json"
 
 # Documented.
-man=$source/docs/man/lazytsc-sim.1
+sed 's/\\-/-/g' "$source/docs/man/lazytsc-sim.1" >"$dir/man"
 status 0 sim --help
 for option in $(grep -o -e ' --[a-z-]*' "$dir/out"); do
 	case $option in
 	--help | --usage) continue ;;
 	esac
-	sed 's/\\-/-/g' "$man" | grep -q -e "Fl -${option#--}\\b" || fail "the man page lacks $option"
+	grep -q -e "Fl -${option#--}\\b" "$dir/man" || fail "the man page lacks $option"
 done
 status 0 sim --list
 while read -r name _; do
