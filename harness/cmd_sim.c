@@ -666,6 +666,7 @@ int cmd_sim(int argc, char **argv)
 		a.run.duration_ns = a.swarm ? SECOND / 50 : 10 * SECOND;
 	if (!a.khz)
 		a.run.config.host_khz[0] = a.run.config.host_khz[1] = a.run.config.guest_khz;
+	a.run.progress = !a.swarm && isatty(STDERR_FILENO);
 	if (a.list) {
 		sim_print_list(stdout);
 		status = CLI_OK;

@@ -43,6 +43,7 @@ struct sim_run {
 	unsigned int nvariants;
 	const char *repeat; /* the arguments that repeat the run, without seed and swarm */
 	bool per_vcpu, hist;
+	bool progress; /* to standard error, when a run takes more than two seconds */
 };
 
 /** sim_run_one() - one machine, vCPUs spread over threads; false: no memory or unusable */

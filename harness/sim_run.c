@@ -4,15 +4,32 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "sim.h"
 
+/* A vCPU's run is done in so many slices, so that progress can be shown. */
+#define SLICES 100
+
 struct work {
 	struct lazytsc_machine *m;
+	const char *name;
 	unsigned int vcpus;
 	u64 ns;
+	bool progress;
+	time_t start;
 	atomic_uint next;
+	atomic_ullong slices; /* done */
 };
+
+static void show(struct work *w)
+{
+	u64 done = atomic_fetch_add(&w->slices, 1) + 1;
+
+	if (w->progress && time(NULL) > w->start + 2)
+		fprintf(stderr, "\r%s: %3u %%", w->name,
+			(unsigned int)(done * 100 / ((u64)w->vcpus * SLICES)));
+}
 
 static void *worker(void *arg)
 {
@@ -20,7 +37,15 @@ static void *worker(void *arg)
 	unsigned int i;
 
 	while ((i = atomic_fetch_add(&w->next, 1)) < w->vcpus) {
-		if (lazytsc_machine_run_vcpu(w->m, i, w->ns))
+		bool good = true;
+
+		for (unsigned int s = 1; s <= SLICES && good; s++) {
+			u64 ns = s < SLICES ? w->ns / SLICES * s : w->ns;
+
+			good = lazytsc_machine_run_vcpu(w->m, i, ns);
+			show(w);
+		}
+		if (good)
 			lazytsc_machine_settle_vcpu(w->m, i);
 	}
 	return NULL;
@@ -51,7 +76,11 @@ bool sim_run_one(const struct sim_run *run, const struct lazytsc_machine_config 
 		 const struct sim_variant *variant, struct sim_result *result)
 {
 	struct lazytsc_machine_config c = *config;
-	struct work w = { .vcpus = c.vcpus, .ns = run->duration_ns };
+	struct work w = { .name = variant->name,
+			  .vcpus = c.vcpus,
+			  .ns = run->duration_ns,
+			  .progress = run->progress,
+			  .start = time(NULL) };
 	pthread_t thread[64];
 	unsigned int n = 0;
 
@@ -71,6 +100,8 @@ bool sim_run_one(const struct sim_run *run, const struct lazytsc_machine_config 
 	worker(&w);
 	while (n)
 		pthread_join(thread[--n], NULL);
+	if (run->progress)
+		fputs("\r\033[K", stderr);
 	collect(w.m, &c, result);
 	lazytsc_machine_free(w.m);
 	return true;

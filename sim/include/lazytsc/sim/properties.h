@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The properties: one monitor for each vCPU watches what guest and host do, and says which
- * requirement (A1.., B1.. of docs/requirements.md) was broken first.
+ * requirement (A1.., B1.. of docs/protocol.md) was broken first.
  *
  * How to use it. Whoever runs the protocol (the simulator's machine, a race checker's scenario, a
  * unit test) calls the functions below in the order in which things happen, with the guest TSC of
