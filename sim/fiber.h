@@ -19,6 +19,7 @@ struct fiber {
 	void *arg;
 	/* For the sanitizers, which keep a stack's bounds and history of their own. */
 	void *fake, *tsan, *tsan_caller;
+	unsigned starts;
 	const void *caller_bottom;
 	size_t caller_size;
 };
