@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Build and run every test but those that boot kernels (harness/kernel/run.sh --help tells those).
+# Build and run every test but those that boot kernels; those take longer, and are run by
+#   harness/deps.sh kernel && ctest --test-dir build/release -L kernel
 # Usage: tests/run.sh [PRESET...]
 # Presets: release asan tsan clang coverage (default: all of them, release first).
 set -euo pipefail
@@ -42,4 +43,5 @@ for preset in "${@:-release asan tsan clang coverage}"; do
 		run_preset "$one"
 	done
 done
-echo "All tests passed. Tests that boot kernels: harness/kernel/run.sh --help"
+echo "All tests passed. Those that boot kernels (25 minutes the first time, then 3):
+  harness/deps.sh kernel && ctest --test-dir build/release -L kernel"
