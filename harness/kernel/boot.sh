@@ -18,6 +18,7 @@ usage()
 	  --emulator NAME   qemu (AMD SVM, software timer; default) or bochs (Intel VMX, hv timer)
 	  --no-icount       qemu: real time instead of counted instructions (counts vary)
 	  --host-cpus N     CPUs of the emulated machine (1)
+	  --append TEXT     more for the host kernel's command line
 	  --add SRC:DST     one more file for the host's initramfs, may be repeated
 	  --timeout S       processor time for one attempt (100), and ten times as much in real time:
 	                    a hang spins, and is told from a busy machine by that
@@ -32,7 +33,7 @@ usage()
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 work=${LAZYTSC_KERNEL_DIR:-$top/build/kernel}
-emulator=qemu icount=1 host_cpus=1 timeout=100 attempts=3 build= guest= out= plan= adds=()
+emulator=qemu icount=1 host_cpus=1 timeout=100 attempts=3 build= guest= out= plan= adds=() more=
 
 die()
 {
@@ -51,6 +52,7 @@ while [ $# -gt 0 ]; do
 	--guest) guest=$2; shift 2 ;;
 	--emulator) emulator=$2; shift 2 ;;
 	--host-cpus) host_cpus=$2; shift 2 ;;
+	--append) more=$2; shift 2 ;;
 	--add) adds+=("$2"); shift 2 ;;
 	--timeout) timeout=$2; shift 2 ;;
 	--attempts) attempts=$2; shift 2 ;;
@@ -106,7 +108,7 @@ objcopy -S "$guest/vmlinux" "$tmp/vmlinux"
 
 # Counted instructions repeat a run exactly, a hang as well: the host's init waits a little longer at
 # each attempt.
-append="console=ttyS0,115200 tsc=reliable panic=-1 reboot=t quiet"
+append="console=ttyS0,115200 tsc=reliable panic=-1 reboot=t quiet${more:+ $more}"
 
 run_qemu()
 {
