@@ -427,12 +427,15 @@ u64 lazytsc_predictor_expire(struct lazytsc_predictor *p, const struct lazytsc_h
 		if (p->chosen >= 0 && changed &&
 		    (pending < fired || pending - fired > beats(&p->streams[p->chosen], 1)))
 			p->streams[p->chosen].context = CONTEXT_NONE;
-		for (int i = 0; i < LAZYTSC_STREAMS; i++)
-			pass(p, &p->streams[i], fired + 2 * p->slack + 1);
+		/* Just ahead, and nobody can wait for it here: its beat is not over. */
+		if (pending < fired || pending - fired > p->slack) {
+			for (int i = 0; i < LAZYTSC_STREAMS; i++)
+				pass(p, &p->streams[i], fired + 2 * p->slack + 1);
+		}
 		if (pending < fired && changed)
 			guess = choose(p, e->now, ~(u64)0, 0);
 		else
 			guess = guess_at_rest(p, pending >= fired ? pending : 0, e->now);
 	}
-	return afford(p, e->context == LAZYTSC_VCPU ? guess : 0);
+	return afford(p, guess);
 }

@@ -2,11 +2,10 @@
 /*
  * The predictor between the real guest and host sides, on a machine of a few lines: a periodic
  * deadline is soon found, its writes are skipped, and the guest is never held for longer than the
- * slack; deliveries stay exact (A6, A7). Off (slack 0) and on another CPU there is no guess. The
+ * slack; deliveries stay exact (A6, A7). Off (slack 0) there is no guess; on another CPU no wait. The
  * credit (B12): hits earn, silent expiries that prove no skip cost, at none the guesses stop, and a
  * store whose WRMSR is still on its way is not taken for a skip. How streams are found, halved and
- * replaced. Any values whatever, also those
- * that wrap, leave it within its bounds (B11).
+ * replaced. Any values whatever, also those that wrap, leave it within its bounds (B11).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -146,13 +145,16 @@ static void off_without_slack(void **state)
 	assert_int_equal(m.waited, 0);
 }
 
-static void no_guess_on_another_cpu(void **state)
+static void no_wait_on_another_cpu(void **state)
 {
 	(void)state;
 	m.context = LAZYTSC_REMOTE;
 	ticks(100);
+	/* Each guess is armed again for its deadline: no wait, and the exit is saved all the same. */
 	assert_int_equal(m.waited, 0);
-	assert_int_equal(m.guest.skips, 0);
+	assert_true(m.guest.skips > 90);
+	assert_true(m.host.stats.silent_running <= m.guest.skips + 5);
+	assert_in_range(m.p.credit, LAZYTSC_PREDICTOR_CREDIT - 5, LAZYTSC_PREDICTOR_CREDIT);
 }
 
 static void credit_runs_out(void **state)
@@ -352,7 +354,7 @@ int main(void)
 		cmocka_unit_test_setup(a_tick_is_found, setup),
 		cmocka_unit_test_setup(two_streams, setup),
 		cmocka_unit_test_setup(off_without_slack, setup),
-		cmocka_unit_test_setup(no_guess_on_another_cpu, setup),
+		cmocka_unit_test_setup(no_wait_on_another_cpu, setup),
 		cmocka_unit_test_setup(credit_runs_out, setup),
 		cmocka_unit_test_setup(hits_earn_credit, setup),
 		cmocka_unit_test_setup(a_write_on_its_way_is_no_skip, setup),

@@ -95,7 +95,8 @@ u64 lazytsc_predictor_write(struct lazytsc_predictor *p, const struct lazytsc_ho
  * @area: its area; NULL only when the timer is not lazy
  * @e:    as for lazytsc_host_expire(); its guess is not read
  *
- * On another CPU nobody can wait, so there is no guess: the timer is armed for what is wanted.
+ * On another CPU nobody can wait: there a guess that is right is armed again, for its deadline. That is
+ * one more expiry, but no exit of a vCPU.
  *
  * Return: the guess, or 0. Context: where lazytsc_host_expire() is called.
  * Source: requirement B12.
