@@ -403,6 +403,7 @@ u64 lazytsc_predictor_write(struct lazytsc_predictor *p, const struct lazytsc_ho
 u64 lazytsc_predictor_expire(struct lazytsc_predictor *p, const struct lazytsc_host *h,
 			     const struct lazytsc_area *area, const struct lazytsc_expiry *e)
 {
+	u64 wait = e->context == LAZYTSC_VCPU ? e->wait : 0;
 	u64 fired = h->timer, pending, guess;
 	bool changed;
 
@@ -415,7 +416,7 @@ u64 lazytsc_predictor_expire(struct lazytsc_predictor *p, const struct lazytsc_h
 	p->known = pending;
 	p->proven = changed || p->proven;
 
-	if (pending >= fired && (pending <= e->now || pending - e->now <= e->wait)) {
+	if (pending >= fired && (pending <= e->now || pending - e->now <= wait)) {
 		if (p->certain)
 			p->again -= (p->again + (1 << AGAIN_RATE) - 1) >> AGAIN_RATE;
 		guess = guess_after(p, pending, pending > e->now ? pending : e->now);
@@ -427,8 +428,10 @@ u64 lazytsc_predictor_expire(struct lazytsc_predictor *p, const struct lazytsc_h
 		if (p->chosen >= 0 && changed &&
 		    (pending < fired || pending - fired > beats(&p->streams[p->chosen], 1)))
 			p->streams[p->chosen].context = CONTEXT_NONE;
-		/* Just ahead, and nobody can wait for it here: its beat is not over. */
-		if (pending < fired || pending - fired > p->slack) {
+		if (pending >= fired && pending - fired <= p->slack) {
+			/* Nobody can wait here: its beat is not over, and looking early is no use. */
+			p->again = 0;
+		} else {
 			for (int i = 0; i < LAZYTSC_STREAMS; i++)
 				pass(p, &p->streams[i], fired + 2 * p->slack + 1);
 		}
