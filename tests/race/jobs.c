@@ -54,8 +54,8 @@ static void any_number_of_jobs(void **state)
 			check.jobs = j ? 2 * j - 1 : 2;
 			check.final = final;
 			check.outcome_size = 4 * sizeof(u64);
-			run(check.model == LAZYTSC_SC ? LAZYTSC_LAMPORT_FAST : LAZYTSC_PETERSON,
-			    (struct lazytsc_algorithm_options){ 2, 2, 0, 0 }, check, &r[j]);
+			run(LAZYTSC_PETERSON, (struct lazytsc_algorithm_options){ 2, 2, 0, 0 },
+			    check, &r[j]);
 			assert_int_equal(r[j].executions, r[0].executions);
 			assert_int_equal(r[j].blocked, r[0].blocked);
 			assert_int_equal(r[j].cut, r[0].cut);
