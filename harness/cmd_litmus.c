@@ -208,11 +208,34 @@ struct totals {
 	unsigned run, bad, differ, bounded, violated;
 };
 
-static void compare(const struct litmus_table *table, const struct lazytsc_litmus *t,
-		    const struct lazytsc_check *check, const struct lazytsc_litmus_result *r,
-		    struct totals *totals)
+/* By the test's name, or else by its file's. */
+static const struct litmus_expected *find_row(const struct litmus_table *table, const char *test,
+					      const char *path)
 {
-	const struct litmus_expected *row = litmus_table_find(table, t->name);
+	const struct litmus_expected *row = litmus_table_find(table, test);
+	const char *slash = strrchr(path, '/');
+	static const char suffix[] = ".litmus";
+	size_t length;
+	char *name;
+
+	if (row)
+		return row;
+	name = strdup(slash ? slash + 1 : path);
+	if (!name)
+		return NULL;
+	length = strlen(name);
+	if (length > strlen(suffix) && !strcmp(name + length - strlen(suffix), suffix))
+		name[length - strlen(suffix)] = 0;
+	row = litmus_table_find(table, name);
+	free(name);
+	return row;
+}
+
+static void compare(const struct litmus_table *table, const char *path,
+		    const struct lazytsc_litmus *t, const struct lazytsc_check *check,
+		    const struct lazytsc_litmus_result *r, struct totals *totals)
+{
+	const struct litmus_expected *row = find_row(table, t->name, path);
 	char verdict[64];
 
 	if (!row) {
@@ -253,7 +276,7 @@ static void run_file(const struct arguments *a, const char *path, const struct l
 		fprintf(stderr, "%s: a thread uses a number as an address\n", path);
 		totals->bad++;
 	} else if (table) {
-		compare(table, t, &check, &r, totals);
+		compare(table, path, t, &check, &r, totals);
 	} else {
 		printf("%s", totals->run ? "\n" : "");
 		print_result(t, &check, &r);

@@ -20,7 +20,7 @@ static size_t events(const struct graph *g)
 }
 
 /* One mapping holds it all; pages that are never used cost nothing. */
-size_t graph_size(const struct graph *g)
+static size_t graph_size(const struct graph *g)
 {
 	return (events(g) + g->fields) * sizeof(*g->ev) + (g->fields + 1) * sizeof(*g->co_last) +
 	       events(g) * (g->chains + g->threads) * sizeof(uint16_t);

@@ -87,7 +87,6 @@ struct graph_log {
 bool graph_init(struct graph *g, enum lazytsc_model model, unsigned threads, unsigned fields,
 		unsigned cap);
 void graph_fini(struct graph *g);
-size_t graph_size(const struct graph *g);
 
 /* Empties it: no events but the first writes, with the values given. */
 void graph_clear(struct graph *g, const u64 *values);

@@ -108,7 +108,12 @@ printf 'loc\tholds\tholds\t1\t1\t2\t2\n' >>table
 check 0 '1 tests under x86-TSO: 0 differ from the table' \
 	"$lazytsc" litmus --expect table loc.litmus
 
-# Tables.
+# Tables. A test is known by its name, or by its file's.
+sed 's/^X86 loc/X86 another/' loc.litmus >other.litmus
+cp table table2
+printf 'other\tholds\tholds\t1\t1\t2\t2\n' >>table2
+check 0 '1 tests under x86-TSO: 0 differ from the table' \
+	"$lazytsc" litmus --expect table2 other.litmus
 printf 'SB\tforbid\tforbid\t3\t4\t3\t5\n' >>table
 check 1 'SB: expected forbid, 4 outcomes, 5 executions; found allow, 4 outcomes, 4 executions
 MP: not in the table
