@@ -27,6 +27,9 @@ static void plan_next(struct vcpu *v)
 		if (v->trouble_at[t] < v->at[AT_TROUBLE])
 			v->at[AT_TROUBLE] = v->trouble_at[t];
 	}
+	/* What had to wait while something else disturbed the vCPU is due at once. */
+	if (v->at[AT_TROUBLE] < v->now)
+		v->at[AT_TROUBLE] = v->now;
 }
 
 void trouble_plan(struct vcpu *v)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* A vCPU's thread and its guest: what happens next, and the ways in and out of guest mode. */
-#include <string.h>
+#include <assert.h>
 
 #include "vcpu.h"
 
@@ -403,6 +403,7 @@ void vcpu_run(struct vcpu *v, u64 until)
 
 		if (v->at[s] > until || v->at[s] == NEVER)
 			break;
+		assert(v->at[s] >= v->now);
 		v->now = v->at[s];
 		v->tsc = clock_guest(&v->clock, v->now);
 		switch (s) {
