@@ -167,7 +167,7 @@ hangs=0 crashes=0
 for ((n = 1; n <= attempts; n++)); do
 	rm -f "$tmp/serial" "$tmp/report"
 	rc=0
-	"run_$emulator" & child=$!
+	"run_$emulator" 2>"$tmp/shell.log" & child=$!
 	wait "$child" || rc=$?
 	child=
 	touch "$tmp/serial" "$tmp/report"

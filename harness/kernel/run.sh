@@ -91,8 +91,7 @@ plan()
 		# Linux stops the tick on every HLT only where a cpuidle driver says so: haltpoll.
 		rr) GUEST_APPEND="cpuidle_haltpoll.force=1;haltpoll.guest_halt_poll_ns=0" \
 			plan_guest "$1-$feature" 2 "$feature" "$1" "n=$(length 1000)" trace=1 ;;
-		torture) plan_guest "$1-$feature" 2 "$feature" "$1" "n=$(length "$torture")" timers=32 \
-			restore=150 hotplug=200 toggle=70 "seed=$seed" ;;
+		torture) plan_torture "$1-$feature" "$emulator" "$feature" "$(length "$torture")" "$seed" ;;
 		esac
 	done
 }
