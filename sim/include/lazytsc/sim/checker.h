@@ -41,7 +41,10 @@ struct lazytsc_progress {
 	double seconds;
 };
 
-/* Limits; 0 stands for none, or for the default. */
+/*
+ * Limits; 0 stands for none, or for the default. Some 100,000 events in one execution are the most
+ * that the search's own stack holds; beyond that it ends as for lack of memory.
+ */
 struct lazytsc_limits {
 	unsigned depth; /* events of one thread; default 1000, at most 65,000 */
 	u64 executions;
