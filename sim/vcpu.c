@@ -29,8 +29,9 @@ void vcpu_publish(struct vcpu *v, u64 before)
 {
 	u64 armed = lazytsc_load(&v->area.armed);
 
-	/* A 0 over a 0 that a hostile guest has stored does not show, and is as good as published. */
-	if (armed != before || (!armed && v->mon.published))
+	/* Over the same value, stored by a hostile guest, it does not show; the host's copy tells. */
+	if (armed != before ||
+	    (armed != v->mon.published && armed == (v->hostside.lazy ? v->hostside.timer : 0)))
 		lazytsc_mon_publish(&v->mon, v->tsc, armed);
 }
 
