@@ -34,7 +34,7 @@ struct arguments {
 	const char *checkpoint, *replay, *races, *defect;
 	unsigned int cell;
 	const struct lazytsc_defect *defects;
-	bool full, json, list;
+	bool full, all, json, list; /* all: no scenario was named */
 };
 
 static const struct argp_option options[] = {
@@ -290,7 +290,7 @@ static int run(struct arguments *a)
 		status = check_scenarios(&a->run, point, a->scenario, a->scenarios, results);
 	if (status == CLI_OK) {
 		status = check_report(stdout, &a->run, results, a->scenarios, a->json);
-		if (status == CLI_OK && !a->json && !a->full)
+		if (status == CLI_OK && !a->json && a->all && !a->full)
 			puts("The same kinds with larger bounds: --full.");
 		check_results_fini(results, a->scenarios);
 	}
@@ -330,7 +330,8 @@ int cmd_check(int argc, char **argv)
 		return check_races(&a.run, a.races);
 	if (a.defects)
 		return check_defects(stdout, &a.run, a.defects, a.defect, a.json);
-	if (!a.scenarios)
+	a.all = !a.scenarios;
+	if (a.all)
 		choose_scenarios(&a);
 	return run(&a);
 }

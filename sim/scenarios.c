@@ -262,10 +262,10 @@ static const struct lazytsc_scenario scenarios[] = {
 	},
 	{
 		.name = "full-hostile",
-		.summary = "as hostile, with guesses",
+		.summary = "as hostile, longer, with guesses",
 		.horizon = 2,
 		.where = BOTH,
-		.ops = 3,
+		.ops = 4,
 		.alphabet = OP(SET) | OP(RAW) | OP(PENDING) | OP(ARMED),
 		.guesses = true,
 		.prefix = 2,
