@@ -99,16 +99,18 @@ static void *work(void *arg)
 
 static bool run_threads(struct pool *p)
 {
-	unsigned int want = p->run->threads, n = 0;
-	pthread_t *thread = calloc(want, sizeof(*thread));
+	size_t want = p->run->threads < p->jobs ? p->run->threads : p->jobs, n = 0;
+	pthread_t *thread = calloc(want + 1, sizeof(*thread));
 
-	if (!thread)
+	if (!thread) {
+		fputs("lazytsc check: no memory\n", stderr);
 		return false;
-	while (n < want && n < p->jobs && !pthread_create(&thread[n], NULL, work, p))
+	}
+	while (n < want && !pthread_create(&thread[n], NULL, work, p))
 		n++;
 	if (!n)
 		work(p);
-	for (unsigned int i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++)
 		pthread_join(thread[i], NULL);
 	free(thread);
 	progress(p, "   \n");
