@@ -83,7 +83,7 @@ one()
 	local kernel=$1 build=$2 feature=$3 seed=$4 dir=$out/$1-$4 r b
 
 	mkdir -p "$dir"
-	plan_torture torture "$emulator" "$feature" "$length" "$seed" >"$dir/plan"
+	plan_torture torture "$feature" "$length" "$seed" >"$dir/plan"
 	"$here/boot.sh" --emulator "$emulator" --build "$build" --out "$dir" --attempts 3 \
 		--timeout $((40 + length / 200)) "$dir/plan" 2>"$dir/boot.log" || true
 	r=$dir/report.txt b=$dir/boot.txt

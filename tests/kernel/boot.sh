@@ -9,8 +9,8 @@
 #   workloads  what each workload costs the host: fewer entries with the feature than without where
 #              deadlines are re-written, and as many as lazytsc replay says, to 5 % and 3 at the edges;
 #              silent expiries never exceed skips; no more timer interrupts than stock (B5, B12, B24)
-#   torture    10,000 expiries under CPU hotplug, toggling, save and restore in both orders and by an
-#              unaware VMM: none lost, none early (A6, A7, B8, B16, B17)
+#   torture    10,000 expiries under toggling, save and restore in both orders and by an unaware VMM: none
+#              lost, none early (A6, A7, B8, B17). In plans of 1,000, because a hang costs a whole plan
 #
 # Exit status: 0 passed, 1 failed.
 set -euo pipefail
@@ -59,20 +59,21 @@ workloads)
 		{ rows++; off = $9 - $10 }
 		off > 3 + $10 / 20 || -off > 3 + $10 / 20 { bad($9 " host entries, replay says " $10) }
 		$3 == "off" { stock[$1 $2] = $9; irq[$1 $2] = $12; next }
-		$2 ~ /rewrite|rr/ && $9 > stock[$1 $2] / 4 { bad($9 " host entries of " stock[$1 $2]) }
+		$2 ~ /^(rewrite|rr)$/ && $9 > stock[$1 $2] / 4 { bad($9 " host entries of " stock[$1 $2]) }
 		$9 > stock[$1 $2] + 5 + stock[$1 $2] / 20 { bad($9 " host entries, stock " stock[$1 $2]) }
 		$12 > irq[$1 $2] * 1.2 + 5 { bad($12 " timer interrupts, stock " irq[$1 $2]) }
 		END {
-			if (rows != 16)
-				bad(rows " rows of 16")
+			if (rows != 14)
+				bad(rows " rows of 14")
 			exit failed
 		}' "$out/rows.tsv" || fail "see the table above"
 	;;
 torture)
-	"$kernel/run.sh" --emulator qemu --workloads torture --torture 10000 --out "$out" ||
-		fail "run.sh: status $?"
-	"$kernel/run.sh" --emulator bochs --workloads torture --torture 1500 --out "$out/bochs" ||
-		fail "run.sh: status $?"
+	rm -f "$out/soak.tsv"
+	"$kernel/soak.sh" --expiries 10000 --run 1000 --minutes 40 --out "$out" ||
+		fail "soak.sh: status $?"
+	reached=$(awk -F'\t' '$1 == "lazy" { n += $3 } END { print n + 0 }' "$out/soak.tsv")
+	[ "$reached" -ge 10000 ] || fail "$reached of 10000 expiries"
 	;;
 *)
 	echo "usage: boot.sh selftest|workloads|torture" >&2

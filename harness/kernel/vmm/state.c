@@ -78,6 +78,26 @@ static void list_msrs(struct vmm *m)
 	m->msr_list = list;
 }
 
+static void tsc_offset(int fd, unsigned long cmd, uint64_t *value)
+{
+	struct kvm_device_attr attr = { .group = KVM_VCPU_TSC_CTRL,
+					.attr = KVM_VCPU_TSC_OFFSET,
+					.addr = (uintptr_t)value };
+
+	if (ioctl(fd, cmd, &attr))
+		vmm_die("KVM_VCPU_TSC_OFFSET: %m");
+}
+
+/* All vCPUs on the first one's: created at different times, they may differ. */
+static void synchronise_tsc(struct vmm *m)
+{
+	uint64_t offset;
+
+	tsc_offset(m->vcpu[0].fd, KVM_GET_DEVICE_ATTR, &offset);
+	for (int i = 1; i < m->opt.cpus; i++)
+		tsc_offset(m->vcpu[i].fd, KVM_SET_DEVICE_ATTR, &offset);
+}
+
 void vm_create(struct vmm *m)
 {
 	struct kvm_userspace_memory_region mem = { .memory_size = m->ram_size,
@@ -99,6 +119,7 @@ void vm_create(struct vmm *m)
 	IOCTL(m->fd, KVM_SET_USER_MEMORY_REGION, &mem);
 	for (int i = 0; i < m->opt.cpus; i++)
 		create_vcpu(m, &m->vcpu[i]);
+	synchronise_tsc(m);
 }
 
 static void destroy(struct vmm *m)
@@ -150,16 +171,6 @@ static void save_msrs(struct vmm *m, int fd, struct vcpu_state *s)
 	}
 	if (!get_msr(fd, MSR_TSC_DEADLINE, &s->deadline))
 		vmm_die("MSR_IA32_TSC_DEADLINE cannot be read");
-}
-
-static void tsc_offset(int fd, unsigned long cmd, uint64_t *value)
-{
-	struct kvm_device_attr attr = { .group = KVM_VCPU_TSC_CTRL,
-					.attr = KVM_VCPU_TSC_OFFSET,
-					.addr = (uintptr_t)value };
-
-	if (ioctl(fd, cmd, &attr))
-		vmm_die("KVM_VCPU_TSC_OFFSET: %m");
 }
 
 static void save_vcpu(struct vmm *m, int fd, struct vcpu_state *s)
