@@ -121,6 +121,9 @@ void lazytsc_host_enable(struct lazytsc_host *h, struct lazytsc_area *area);
  * @guess: where to look next even without need, or 0; used when it lies ahead of @now and, for a
  *         deadline ahead, before @v
  *
+ * An injection that was decided and is not delivered belongs to a deadline that this write
+ * replaces: the caller drops it as well. So does it on lazytsc_host_cancel() and _restore().
+ *
  * Context: vCPU context.
  * Source: requirements A1, A2, A4, A5, B7, B9.
  */
