@@ -7,7 +7,8 @@
 #   selftest   the kernel self-test passes on the patched kernel on both emulators, and the
 #              architectural half of it on the stock kernel
 #   workloads  what each workload costs the host: fewer entries with the feature than without where
-#              deadlines are re-written, and as many as lazytsc replay says, to 5 % and 3 at the edges;
+#              deadlines are re-written, and no more than lazytsc replay says, to 5 % and 3 at the
+#              edges (20 % below: a host that blocks and wakes is not the ideal one);
 #              silent expiries never exceed skips; no more timer interrupts than stock (B5, B12, B24)
 #   torture    10,000 expiries under toggling, save and restore in both orders and by an unaware VMM: none
 #              lost, none early (A6, A7, B8, B17). In plans of 1,000, because a hang costs a whole plan
@@ -57,7 +58,7 @@ workloads)
 			failed = 1
 		}
 		{ rows++; off = $9 - $10 }
-		off > 3 + $10 / 20 || -off > 3 + $10 / 20 { bad($9 " host entries, replay says " $10) }
+		off > 3 + $10 / 20 || -off > 3 + $10 / 5 { bad($9 " host entries, replay says " $10) }
 		$3 == "off" { stock[$1 $2] = $9; irq[$1 $2] = $12; next }
 		$2 ~ /^(rewrite|rr)$/ && $9 > stock[$1 $2] / 4 { bad($9 " host entries of " stock[$1 $2]) }
 		$9 > stock[$1 $2] + 5 + stock[$1 $2] / 20 { bad($9 " host entries, stock " stock[$1 $2]) }
