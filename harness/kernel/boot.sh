@@ -11,7 +11,7 @@ usage()
 	usage: boot.sh [OPTION...] --build DIR --out DIR PLAN
 
 	Each line of the file PLAN is one command in the host: "NAME PROGRAM ARGUMENT...". A guest is
-	"NAME /bin/lazytsc-vmm --kernel /guest/vmlinux --initrd /guest/initrd ..."; guest.sh writes them.
+	"NAME /bin/lazytsc-vmm --kernel /guest/vmlinux --initrd /guest/initrd ..."; plan.sh writes them.
 
 	  --build DIR       a kernel's build directory, as printed by build.sh; for host and guest
 	  --guest DIR       another kernel for the guest

@@ -210,13 +210,13 @@ done
 if [ -n "$json" ]; then
 	awk -F'\t' -v header="$header" 'BEGIN { n = split(header, h, "\t"); print "[" }
 		{
-			printf "%s {", NR > 1 ? ",\n" : ""
+			printf "%s {", (NR > 1 ? ",\n" : "")
 			for (i = 1; i <= n; i++) {
-				gsub(/[^a-z]+/, "_", h[i])
-				number = $i ~ /^[-+]?[0-9.]+$/
+				gsub(/[^a-z]+/, "_", h[i]); sub(/_$/, "", h[i])
+				number = ($i ~ /^[-+]?[0-9.]+$/)
 				gsub(/^\+/, "", $i)
-				v = $i == "-" ? "null" : number ? $i : "\"" $i "\""
-				printf "%s\"%s\": %s", i > 1 ? ", " : "", h[i], v
+				v = ($i == "-") ? "null" : (number ? $i : "\"" $i "\"")
+				printf "%s\"%s\": %s", (i > 1 ? ", " : ""), h[i], v
 			}
 			printf "}"
 		}
