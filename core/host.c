@@ -75,7 +75,7 @@ struct lazytsc_decision lazytsc_host_write(struct lazytsc_host *h, struct lazyts
 	if (v == 0)
 		return lazytsc_host_cancel(h, area);
 
-	/* The exit drained the guest's stores. A value that pending does not hold is a raw write. */
+	/* The exit drained the guest's stores. A value that is not in pending is a raw write. */
 	ours = area && lazytsc_load(&area->pending) == v;
 	h->inflight = 0;
 	if (guess <= now || !ours)

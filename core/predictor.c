@@ -307,8 +307,8 @@ static void look_ahead(struct lazytsc_predictor *p, u64 now, u64 *ahead, u8 kind
 
 /*
  * Which beat will be the first that the guest wants? Each has a chance, by its stream and context,
- * and the first comes first. At rest, with a deadline known (limit) or none, a beat must be likelier
- * than that nothing comes before; after a delivery the next write exits anyway unless something is
+ * and the first comes first. At rest, with a deadline known (limit) or none, a beat must be
+ * likelier than that nothing comes before; after a delivery the next write exits anyway unless something is
  * armed, so the likeliest beat is as good as any.
  */
 static u64 choose(struct lazytsc_predictor *p, u64 now, u64 limit, u8 kind)
@@ -422,14 +422,14 @@ u64 lazytsc_predictor_expire(struct lazytsc_predictor *p, const struct lazytsc_h
 		guess = guess_after(p, pending, pending > e->now ? pending : e->now);
 	} else {
 		/*
-		 * If the guest has written since, and wants something far off now, who knows whether
-		 * it wanted the guess meanwhile (a tick, restarted and stopped).
+		 * If the guest has written since, and wants something far off now, who knows
+		 * whether it wanted the guess meanwhile (a tick, restarted and stopped).
 		 */
 		if (p->chosen >= 0 && changed &&
 		    (pending < fired || pending - fired > beats(&p->streams[p->chosen], 1)))
 			p->streams[p->chosen].context = CONTEXT_NONE;
 		if (pending >= fired && pending - fired <= p->slack) {
-			/* Nobody can wait here: its beat is not over, and looking early is no use. */
+			/* Nobody can wait here: its beat is not over; looking early is no use. */
 			p->again = 0;
 		} else {
 			for (int i = 0; i < LAZYTSC_STREAMS; i++)

@@ -33,7 +33,7 @@
  */
 #define LAZYTSC_PREDICTOR_CREDIT 256
 
-/* Deadlines at equal distances. Each of its places in time is a beat, wanted by the guest or not. */
+/* Deadlines at equal distances. Each of its places in time is a beat, wanted or not. */
 struct lazytsc_stream {
 	u64 period; /* TSC cycles, 8 fraction bits; 0: this entry is free */
 	u64 next; /* the next beat */
@@ -52,7 +52,7 @@ struct lazytsc_predictor {
 	u64 known; /* what pending held when the host last looked */
 	u64 delivered; /* the last deadline that was due */
 	u64 silent; /* of the host's silent expiries, those accounted for */
-	u64 again; /* how far below a known deadline to look: guests program it again, with jitter */
+	u64 again; /* how far below a known deadline to look: it is set again, with jitter */
 	u32 credit; /* proven skips - silent expiries + LAZYTSC_PREDICTOR_CREDIT, at most that */
 	u32 stray;
 	int chosen; /* the stream of the guess that stands; -1: none */
@@ -69,8 +69,8 @@ struct lazytsc_predictor {
  *         guest TSC cycles; one microsecond's worth is meant. The predictor's other times are
  *         multiples of it. 0: never guess.
  *
- * Due once, when the vCPU is created. Anew whenever the guest enables the feature would give a guest
- * its credit anew; and what the predictor remembers of a former TSC or area does no harm.
+ * Due once, when the vCPU is created. Anew whenever the guest enables the feature would give a
+ * guest its credit anew; and what the predictor remembers of a former TSC or area does no harm.
  */
 void lazytsc_predictor_init(struct lazytsc_predictor *p, u64 slack);
 
@@ -95,8 +95,8 @@ u64 lazytsc_predictor_write(struct lazytsc_predictor *p, const struct lazytsc_ho
  * @area: its area; NULL only when the timer is not lazy
  * @e:    as for lazytsc_host_expire(); its guess is not read
  *
- * On another CPU nobody can wait: there a guess that is right is armed again, for its deadline. That is
- * one more expiry, but no exit of a vCPU.
+ * On another CPU nobody can wait: there a guess that is right is armed again, for its deadline.
+ * That is one more expiry, but no exit of a vCPU.
  *
  * Return: the guess, or 0. Context: where lazytsc_host_expire() is called.
  * Source: requirement B12.
