@@ -308,8 +308,8 @@ static void look_ahead(struct lazytsc_predictor *p, u64 now, u64 *ahead, u8 kind
 /*
  * Which beat will be the first that the guest wants? Each has a chance, by its stream and context,
  * and the first comes first. At rest, with a deadline known (limit) or none, a beat must be
- * likelier than that nothing comes before; after a delivery the next write exits anyway unless something is
- * armed, so the likeliest beat is as good as any.
+ * likelier than that nothing comes before; after a delivery the next write exits anyway unless
+ * something is armed, so the likeliest beat is as good as any.
  */
 static u64 choose(struct lazytsc_predictor *p, u64 now, u64 limit, u8 kind)
 {

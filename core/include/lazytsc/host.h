@@ -15,7 +15,8 @@
  *
  * Synchronisation. Calls for one struct lazytsc_host are serialised by the caller (in KVM: the
  * vCPU's mutex, and hrtimer_cancel() before the vCPU thread decides), and ordered as by a lock:
- * what one call stored, in the area as well, the next one sees, on whichever CPU. Against the guest:
+ * what one call stored, in the area as well, the next one sees, on whichever CPU. Against the
+ * guest:
  *
  *                          guest running?   armed                   pending
  *   guest set, disarm      yes, it is it    load after barrier      store before barrier
@@ -78,8 +79,8 @@ struct lazytsc_decision {
 	u64 timer;
 	/*
 	 * Not 0: the timer interrupt for this deadline is due. If the deadline is still ahead
-	 * (never on another CPU), keep the guest stopped until then. Say lazytsc_host_delivered() when the
-	 * interrupt is in the LAPIC.
+	 * (never on another CPU), keep the guest stopped until then. Say lazytsc_host_delivered()
+	 * when the interrupt is in the LAPIC.
 	 */
 	u64 inject;
 };
