@@ -20,10 +20,12 @@ run_lcov()
 }
 
 # The core is compiled once more into the simulator, where the port's branches are not its own: its
-# figures are those of the library that the unit tests link.
+# figures are those of the library that the unit tests link. Files that the build made (the core's
+# mutants) are nobody's coverage.
 : >"$build/lcov.log"
 run_lcov -c -d "$build/core" --include "$source/core/*" -o "$all.core"
-run_lcov -c -d "$build" --include "$source/*" --exclude "$source/core/*" -o "$all.rest"
+run_lcov -c -d "$build" --include "$source/*" --exclude "$source/core/*" --exclude "$build/*" \
+	-o "$all.rest"
 run_lcov -a "$all.core" -a "$all.rest" -o "$all" # one record a file, with its sums
 rm "$all.core" "$all.rest"
 
@@ -48,7 +50,10 @@ done
 echo "  $(cat "$source"/core/*.c | grep -cE "$assertion") assertions in core, excluded from its branches"
 
 if [ "${2-}" = --html ]; then
-	genhtml --rc lcov_branch_coverage=1 -q -o "$build/html" -p "$source" "$all" 2>>"$build/lcov.log"
+	genhtml --rc lcov_branch_coverage=1 -q -o "$build/html" -p "$source" "$all" 2>>"$build/lcov.log" || {
+		cat "$build/lcov.log" >&2
+		exit 1
+	}
 	echo "  $build/html/index.html"
 fi
 
