@@ -108,7 +108,9 @@ objcopy -S "$guest/vmlinux" "$tmp/vmlinux"
 
 # Counted instructions repeat a run exactly, a hang as well: the host's init waits a little longer at
 # each attempt.
-append="console=ttyS0,115200 tsc=reliable panic=-1 reboot=t quiet${more:+ $more}"
+# The host may measure its TSC badly while it boots. KVM then takes the rate of its own vCPUs for one
+# that it cannot give, and leaves them without a timer (and a TSC that reads 0): hence the tolerance.
+append="console=ttyS0,115200 tsc=reliable kvm.tsc_tolerance_ppm=100000 panic=-1 reboot=t quiet${more:+ $more}"
 
 run_qemu()
 {
