@@ -94,7 +94,7 @@ plan()
 		# Linux stops the tick on every HLT only where a cpuidle driver says so: haltpoll.
 		rr) [ "$emulator" = bochs ] || GUEST_APPEND="cpuidle_haltpoll.force=1;haltpoll.guest_halt_poll_ns=0" \
 			plan_guest "$1-$feature" 2 "$feature" "$1" "n=$(length 1000)" trace=1 ;;
-		torture) plan_torture "$1-$feature" "$feature" "$(length "$torture")" "$seed" ;;
+		torture) plan_torture "$1-$feature" 1 "$feature" "$(length "$torture")" "$seed" ;;
 		esac
 	done
 }

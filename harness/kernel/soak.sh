@@ -9,14 +9,15 @@ usage()
 	cat <<-END
 	usage: soak.sh [OPTION...]
 
-	Each round boots the torture once on the lazy kernel with the feature on, and every fourth round
-	once more on the stock kernel, as a control: the emulators hang on that one too. One line for each
-	run goes to DIR/soak.tsv, where an interrupted soak goes on; the totals are printed at the end, and
-	by --report at any time.
+	Each round boots the torture once on the lazy kernel with the feature on, and every fifth round
+	once more on the stock kernel, as a control: the emulators hang on that one too. Guests have one
+	vCPU and two in turn, the host arms early (kvm.lazy_tscdeadline_early) in every second pair of
+	rounds. One line for each run goes to DIR/soak.tsv, where an interrupted soak goes on; the totals
+	are printed at the end, and by --report at any time.
 
-	  --expiries N      stop when the lazy kernel has reached so many (1000000)
+	  --expiries N      stop when the feature has been on for so many (1000000)
 	  --minutes M       or after this time (60)
-	  --run N           expiries of one run (3000)
+	  --run N           expiries of one run (10000)
 	  --emulator NAME   qemu (default) or bochs
 	  --report          print the totals of DIR/soak.tsv and end
 	  --out DIR         (build/kernel/soak)
@@ -30,7 +31,7 @@ work=${LAZYTSC_KERNEL_DIR:-$(cd "$here/../.." && pwd)/build/kernel}
 # shellcheck source=harness/kernel/plan.sh
 . "$here/plan.sh"
 
-goal=1000000 minutes=60 length=3000 emulator=qemu out=$work/soak report=
+goal=1000000 minutes=60 length=10000 emulator=qemu out=$work/soak report=
 while [ $# -gt 0 ]; do
 	case $1 in
 	-h | --help) usage; exit 0 ;;
@@ -48,23 +49,26 @@ while [ $# -gt 0 ]; do
 done
 mkdir -p "$out"
 log=$out/soak.tsv
-[ -e "$log" ] || printf 'kernel\tseed\texpiries\tviolations\trestores\thotplugs\ttoggles\tlate_max_us\tattempts\thangs\tcrashes\tstatus\n' >"$log"
+[ -e "$log" ] || printf 'feature\tcpus\tseed\texpiries\tviolations\trestores\thotplugs\ttoggles\tlate_max_us\tattempts\thangs\tcrashes\tstatus\n' >"$log"
 
 totals()
 {
 	awk -F'\t' 'NR > 1 {
-		k = $1; runs[k]++; e[k] += $3; v[k] += $4; r[k] += $5; h[k] += $6; t[k] += $7
-		if ($8 > l[k]) l[k] = $8
-		a[k] += $9; g[k] += $10; c[k] += $11; if ($12 != "0") bad[k]++
-		if (!(k in first)) first[k] = $2
-		last[k] = $2
+		k = $1 "\t" $2
+		if (!(k in runs)) { order[++n] = k; first[k] = $3 }
+		last[k] = $3
+		runs[k]++; e[k] += $4; v[k] += $5; r[k] += $6; h[k] += $7; t[k] += $8
+		if ($9 > l[k]) l[k] = $9
+		a[k] += $10; g[k] += $11; c[k] += $12; if ($13 != "0") bad[k]++
 	} END {
-		print "kernel\truns\tseeds\texpiries\tviolations\trestores\thotplugs\ttoggles\tlate max us\tboots\thangs\tcrashes\tnot ended"
-		for (k in runs)
-			printf "%s\t%d\t%s-%s\t%d\t%d\t%d\t%d\t%d\t%s\t%d\t%d\t%d\t%d\n", k, runs[k], first[k],
+		print "feature\tvCPUs\truns\tseeds\texpiries\tviolations\trestores\thotplugs\ttoggles\tlate max us\tboots\thangs\tcrashes\tnot ended"
+		for (i = 1; i <= n; i++) {
+			k = order[i]
+			printf "%s\t%d\t%d-%d\t%d\t%d\t%d\t%d\t%d\t%s\t%d\t%d\t%d\t%d\n", k, runs[k], first[k],
 				last[k], e[k], v[k], r[k], h[k], t[k], l[k], a[k], g[k], c[k], bad[k]
+		}
 	}' "$log" | column -t -s '	'
-	awk -F'\t' 'NR > 1 && $4 > 0 { bad = 1 } END { exit bad ? 42 : 0 }' "$log"
+	awk -F'\t' 'NR > 1 && $5 > 0 { bad = 1 } END { exit bad ? 42 : 0 }' "$log"
 }
 
 if [ -n "$report" ]; then
@@ -77,20 +81,23 @@ number()
 	awk -v v="$1" 'BEGIN { print v + 0 }'
 }
 
-# one KERNEL BUILD FEATURE SEED: a run, with its attempts, and its line in the log.
+# one off|on|early CPUS SEED: a run, with its attempts, and its line in the log. Off: the stock kernel.
 one()
 {
-	local kernel=$1 build=$2 feature=$3 seed=$4 dir=$out/$1-$4 r b
+	local feature=$1 cpus=$2 seed=$3 dir=$out/$1-$3 build=$lazy lazy_append= r b
 
+	[ "$feature" != off ] || build=$stock
+	[ "$feature" != early ] || lazy_append=kvm.lazy_tscdeadline_early=1
 	mkdir -p "$dir"
-	plan_torture torture "$feature" "$length" "$seed" >"$dir/plan"
+	plan_torture torture "$cpus" "${feature/early/on}" "$length" "$seed" >"$dir/plan"
 	# In real time: with counted instructions the emulated guest hangs far more often.
-	"$here/boot.sh" --emulator "$emulator" --no-icount --build "$build" --out "$dir" --attempts 3 \
-		--timeout $((60 + length / 50)) "$dir/plan" 2>"$dir/boot.log" || true
+	"$here/boot.sh" --emulator "$emulator" --no-icount --build "$build" --append "$lazy_append" \
+		--out "$dir" --attempts 3 --timeout $((60 + length / 50)) "$dir/plan" \
+		2>"$dir/boot.log" || true
 	r=$dir/report.txt b=$dir/boot.txt
 	touch "$r" "$b"
 	{
-		printf '%s\t%s' "$kernel" "$seed"
+		printf '%s\t%s\t%s' "$feature" "$cpus" "$seed"
 		for name in expiries violations restores torture_hotplugs torture_toggles; do
 			printf '\t%s' "$(number "$(report_value "$r" torture $name)")"
 		done
@@ -110,14 +117,16 @@ one()
 lazy=$("$here/build.sh" lazy)
 stock=$("$here/build.sh" stock)
 end=$((SECONDS + 60 * minutes))
-seed=$(awk -F'\t' 'NR > 1 && $2 > s { s = $2 } END { print s + 1 }' "$log")
+seed=$(awk -F'\t' 'NR > 1 && $3 > s { s = $3 } END { print s + 1 }' "$log")
 reached()
 {
-	awk -F'\t' '$1 == "lazy" { e += $3 } END { print e + 0 }' "$log"
+	awk -F'\t' 'NR > 1 && $1 != "off" { e += $4 } END { print e + 0 }' "$log"
 }
 while [ "$(reached)" -lt "$goal" ] && [ $SECONDS -lt $end ]; do
-	one lazy "$lazy" on "$seed"
-	[ $((seed % 4)) != 1 ] || one stock "$stock" off "$seed"
+	feature=on cpus=$((1 + seed % 2))
+	[ $((seed / 2 % 2)) = 0 ] || feature=early
+	one $feature $cpus "$seed"
+	[ $((seed % 5)) != 1 ] || one off $cpus "$seed"
 	[ ! -t 2 ] || printf '\r%s of %s expiries ' "$(reached)" "$goal" >&2
 	seed=$((seed + 1))
 done
