@@ -247,7 +247,11 @@ void kvm_lazy_tscdeadline_run(struct kvm_lapic *apic)
 	struct section s;
 
 	enter_thread(apic, &s);
-	lazytsc_host_resume(&apic->lazy.host, s.area, guest_now(apic->vcpu));
+	/* With the APIC disabled MSR writes are ignored: none may be skipped instead (A13). */
+	if (kvm_apic_present(apic->vcpu))
+		lazytsc_host_resume(&apic->lazy.host, s.area, guest_now(apic->vcpu));
+	else if (s.area)
+		lazytsc_host_enable(&apic->lazy.host, s.area);
 	published(apic);
 	leave(apic, &s);
 }

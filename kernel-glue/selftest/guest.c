@@ -18,8 +18,19 @@
 #define TIMER_VECTOR	 0x20
 #define GP_VECTOR	 13
 
-static volatile struct shared *const shared = (struct shared *)SHARED_ADDR;
-static struct lazytsc_guest lazy;
+/* At the start of a vCPU's block, the end of which is its stack. */
+struct cpu {
+	volatile struct shared shared;
+	struct lazytsc_guest lazy;
+};
+
+static inline struct cpu *this_cpu(void)
+{
+	return (struct cpu *)((u64)__builtin_frame_address(0) & ~(u64)(CPU_SIZE - 1));
+}
+
+#define shared (&this_cpu()->shared)
+#define lazy   (this_cpu()->lazy)
 
 struct gate {
 	unsigned short low, selector, flags, middle;
@@ -111,6 +122,7 @@ static int set_all(void)
 	u64 now = rdtsc(), writes = lazy.writes, t = 0;
 	int i;
 
+	shared->result[2] = now + shared->arg[0];
 	for (i = 0; i < 6 && shared->arg[i]; i++) {
 		t = now + shared->arg[i];
 		set_deadline(t);
@@ -130,10 +142,36 @@ static void set_then_write(void)
 	shared->result[2] = rdmsr(MSR_TSC_DEADLINE);
 }
 
+static void set_then_disarm(void)
+{
+	u64 writes = lazy.writes;
+
+	set_all();
+	asm volatile("cli");
+	if (lazytsc_guest_disarm(&lazy))
+		wrmsr(MSR_TSC_DEADLINE, 0);
+	asm volatile("sti");
+	shared->result[0] = lazy.writes - writes;
+	shared->result[2] = rdmsr(MSR_TSC_DEADLINE);
+}
+
 static void spin_until(u64 t)
 {
 	while (rdtsc() < t)
 		asm volatile("pause");
+}
+
+static void set_too_late(void)
+{
+	u64 t = rdtsc() + shared->arg[0];
+
+	asm volatile("cli");
+	if (lazytsc_guest_set(&lazy, t))
+		wrmsr(MSR_TSC_DEADLINE, t);
+	spin_until(t + shared->arg[1]);
+	wrmsr(MSR_TSC_DEADLINE, 0);
+	asm volatile("sti");
+	shared->result[1] = t;
 }
 
 static void set_then_wait(void)
@@ -149,6 +187,7 @@ static void wait_halted(void)
 {
 	u64 before = shared->interrupts, woken = 0;
 
+	shared->ready = 1;
 	for (;;) {
 		asm volatile("cli" : : : "memory");
 		if (shared->interrupts != before)
@@ -207,6 +246,12 @@ static void execute(void)
 		break;
 	case CMD_SET_WRMSR:
 		set_then_write();
+		break;
+	case CMD_SET_DISARM:
+		set_then_disarm();
+		break;
+	case CMD_SET_LATE:
+		set_too_late();
 		break;
 	case CMD_SET_WAIT:
 		set_then_wait();

@@ -4,15 +4,12 @@
  * needs /dev/kvm and nothing else, and that brings its guest (guest.c) along.
  *
  * It proves that a guest and a VMM which do as the documentation says get what it says, and that
- * those which do not harm nobody: the MSR and its validation (B11), enforced CPUID, the worked
- * example with its exits (B5, B12), past, zero and huge deadlines (A1 to A4, A8), mask and disable
- * (B8), mode switch (A11), HLT (A9, B13), TSC offset (A15), save and restore in both orders and by
- * a VMM that ignores the feature (B17), raw writes (B7), a memslot that goes away (B18), a hostile
- * page (B11).
+ * those which do not harm nobody. Each case says which requirement of docs/protocol.md it is for.
  *
  * Every case has a VM of its own. Without the feature (a stock kernel, or lazy_tscdeadline=0) the
  * cases that need it are skipped, and the others are the control. Prints one line for each case:
- * its name and ok, FAIL or skipped.
+ * its name and ok, FAIL or skipped. A case that takes too long is a lost deadline. Arguments are the
+ * names of the cases to run; none: all.
  *
  * Exit status: 0 all cases that ran are ok, 1 at least one is not, 2 no /dev/kvm.
  */
@@ -20,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,11 +33,23 @@
 
 #define MSR_IA32_TSC	      0x10
 #define MSR_IA32_TSC_DEADLINE 0x6e0
+#define MSR_APIC_BASE	      0x1b
+#define MSR_X2APIC_TPR	      0x808
+#define MSR_X2APIC_SVR	      0x80f
+#define MSR_X2APIC_ICR	      0x830
 #define MSR_X2APIC_LVTT	      0x832
+#define MSR_X2APIC_TMICT      0x838
+#define MSR_X2APIC_TMCCT      0x839
+#define APIC_DISABLED	      0xfee00100 /* of the first vCPU */
+#define APIC_XAPIC	      0xfee00900
+#define ICR_INIT	      0x4500
 #define LVTT_DEADLINE	      (2U << 17)
 #define LVTT_MASKED	      (1U << 16)
 #define TIMER_VECTOR	      0x20
 #define KVM_FEATURES	      0x40000001
+#define TRACING		      "/sys/kernel/tracing/"
+#define CASE_SECONDS	      20
+#define POISON		      0x5a5a5a5a5a5a5a5aULL
 
 asm(".section .rodata\n"
     ".balign 8\n"
@@ -48,11 +58,14 @@ asm(".section .rodata\n"
     ".previous\n");
 extern const char guest_elf[], guest_elf_end[];
 
+/* With a vCPU of it. */
 struct vm {
 	int fd, vcpu, stats;
 	struct kvm_run *run;
 	char *ram;
-	struct lazytsc_area *area;
+	struct lazytsc_area *page; /* the memslot that the areas are in */
+	struct lazytsc_area *area; /* the vCPU's */
+	u64 at_rest; /* its armed while the vCPU is in user space; not 0: the host shall not write */
 	volatile struct shared *shared;
 	u64 ms; /* one millisecond in TSC cycles */
 };
@@ -122,13 +135,13 @@ static void set_msr(struct vm *vm, u32 index, u64 value)
 		die("MSR %#x cannot be set to %#llx", index, (unsigned long long)value);
 }
 
-/* A KVM binary statistic of the vCPU; 0 where this kernel does not have it. */
-static u64 stat(struct vm *vm, const char *name)
+/* A KVM binary statistic of the vCPU. Returns whether this kernel has it. */
+static bool find_stat(struct vm *vm, const char *name, u64 *value)
 {
+	bool found = false;
 	struct kvm_stats_header head;
 	size_t size;
 	char *desc;
-	u64 value = 0;
 
 	if (pread(vm->stats, &head, sizeof(head), 0) != sizeof(head))
 		die("the statistics cannot be read");
@@ -139,24 +152,41 @@ static u64 stat(struct vm *vm, const char *name)
 	for (u32 i = 0; i < head.num_desc; i++) {
 		struct kvm_stats_desc *d = (struct kvm_stats_desc *)(desc + i * size);
 
-		if (!strcmp(d->name, name) &&
-		    pread(vm->stats, &value, sizeof(value), head.data_offset + d->offset) < 0)
+		if (strcmp(d->name, name))
+			continue;
+		found = true;
+		if (pread(vm->stats, value, sizeof(*value), head.data_offset + d->offset) < 0)
 			die("the statistics cannot be read");
 	}
 	free(desc);
+	return found;
+}
+
+/* 0 where this kernel does not have it. */
+static u64 stat(struct vm *vm, const char *name)
+{
+	u64 value = 0;
+
+	find_stat(vm, name, &value);
 	return value;
 }
 
-static void set_slot(struct vm *vm, u32 slot, u64 gpa, void *memory, u64 size)
+static void set_slot_flags(struct vm *vm, u32 slot, u64 gpa, void *memory, u64 size, u32 flags)
 {
 	struct kvm_userspace_memory_region region = {
 		.slot = slot,
+		.flags = flags,
 		.guest_phys_addr = gpa,
 		.memory_size = size,
 		.userspace_addr = (unsigned long)memory,
 	};
 
 	IOCTL(vm->fd, KVM_SET_USER_MEMORY_REGION, &region);
+}
+
+static void set_slot(struct vm *vm, u32 slot, u64 gpa, void *memory, u64 size)
+{
+	set_slot_flags(vm, slot, gpa, memory, size, 0);
 }
 
 static void *map(size_t size)
@@ -180,8 +210,8 @@ static u64 load_guest(struct vm *vm)
 	return eh->e_entry;
 }
 
-/* The first GiB one to one in 2 MiB pages, flat segments, and the guest's entry. */
-static void set_registers(struct vm *vm, u64 entry)
+/* The first GiB one to one in 2 MiB pages, flat segments, the vCPU's stack, the guest's entry. */
+static void set_registers(struct vm *vm)
 {
 	u64 *table = (u64 *)(vm->ram + PML4_ADDR), *gdt = (u64 *)(vm->ram + GDT_ADDR);
 	struct kvm_segment code = {
@@ -190,7 +220,11 @@ static void set_registers(struct vm *vm, u64 entry)
 	struct kvm_segment data = {
 		.limit = ~0U, .selector = DATA_SEL, .type = 3, .present = 1, .s = 1, .db = 1, .g = 1
 	};
-	struct kvm_regs regs = { .rip = entry, .rsp = STACK_ADDR - 8, .rflags = 2 };
+	struct kvm_regs regs = {
+		.rip = load_guest(vm),
+		.rsp = (char *)vm->shared - vm->ram + CPU_SIZE - 8,
+		.rflags = 2,
+	};
 	struct kvm_sregs sregs;
 
 	table[0] = (PML4_ADDR + 0x1000) | 3;
@@ -213,8 +247,11 @@ static void set_registers(struct vm *vm, u64 entry)
 	IOCTL(vm->vcpu, KVM_SET_REGS, &regs);
 }
 
-static void set_cpuid(struct vm *vm, bool lazy)
+/* The bit is set where KVM does not offer it, too. */
+static bool try_set_cpuid(struct vm *vm, bool lazy)
 {
+	bool ok;
+
 	size_t size = sizeof(*supported) + supported->nent * sizeof(supported->entries[0]);
 	struct kvm_cpuid2 *cpuid = malloc(size);
 
@@ -226,46 +263,62 @@ static void set_cpuid(struct vm *vm, bool lazy)
 
 		if (e->function == 1)
 			e->ecx |= 1U << 21 | 1U << 24 | 1U << 31;
-		else if (e->function == KVM_FEATURES && !lazy)
+		else if (e->function == KVM_FEATURES && lazy)
+			e->eax |= 1U << LAZYTSC_CPUID_BIT;
+		else if (e->function == KVM_FEATURES)
 			e->eax &= ~(1U << LAZYTSC_CPUID_BIT);
 	}
-	IOCTL(vm->vcpu, KVM_SET_CPUID2, cpuid);
+	ok = !ioctl(vm->vcpu, KVM_SET_CPUID2, cpuid);
 	free(cpuid);
+	return ok;
+}
+
+static void add_vcpu(struct vm *vm, int id, bool lazy)
+{
+	struct kvm_enable_cap enforce = { .cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID, .args = { 1 } };
+
+	vm->vcpu = IOCTL(vm->fd, KVM_CREATE_VCPU, id);
+	vm->stats = IOCTL(vm->vcpu, KVM_GET_STATS_FD, 0);
+	vm->run = mmap(NULL, IOCTL(kvm, KVM_GET_VCPU_MMAP_SIZE, 0), PROT_READ | PROT_WRITE,
+		       MAP_SHARED, vm->vcpu, 0);
+	if (vm->run == MAP_FAILED)
+		die("kvm_run: %s", strerror(errno));
+	IOCTL(vm->vcpu, KVM_ENABLE_CAP, &enforce);
+	if (!try_set_cpuid(vm, lazy))
+		die("KVM_SET_CPUID2: %s", strerror(errno));
+	vm->ms = IOCTL(vm->vcpu, KVM_GET_TSC_KHZ, 0);
+	vm->area = vm->page + id;
+	vm->shared = (volatile struct shared *)(vm->ram + CPU_ADDR + id * CPU_SIZE);
+	set_registers(vm);
 }
 
 /* A VM whose guest has not run yet. */
 static struct vm create(bool lazy)
 {
-	struct kvm_enable_cap enforce = { .cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID, .args = { 1 } };
-	struct vm vm = { .ram = map(RAM_SIZE), .area = map(AREA_SIZE) };
+	struct vm vm = { .ram = map(RAM_SIZE), .page = map(AREA_SIZE) };
 
 	vm.fd = IOCTL(kvm, KVM_CREATE_VM, 0);
 	IOCTL(vm.fd, KVM_SET_TSS_ADDR, 0xfffbd000);
 	IOCTL(vm.fd, KVM_CREATE_IRQCHIP, 0);
 	set_slot(&vm, 0, 0, vm.ram, RAM_SIZE);
-	set_slot(&vm, 1, AREA_ADDR, vm.area, AREA_SIZE);
-	vm.vcpu = IOCTL(vm.fd, KVM_CREATE_VCPU, 0);
-	vm.stats = IOCTL(vm.vcpu, KVM_GET_STATS_FD, 0);
-	vm.run = mmap(NULL, IOCTL(kvm, KVM_GET_VCPU_MMAP_SIZE, 0), PROT_READ | PROT_WRITE,
-		      MAP_SHARED, vm.vcpu, 0);
-	if (vm.run == MAP_FAILED)
-		die("kvm_run: %s", strerror(errno));
-	IOCTL(vm.vcpu, KVM_ENABLE_CAP, &enforce);
-	set_cpuid(&vm, lazy);
-	vm.ms = IOCTL(vm.vcpu, KVM_GET_TSC_KHZ, 0);
-	vm.shared = (volatile struct shared *)(vm.ram + SHARED_ADDR);
-	set_registers(&vm, load_guest(&vm));
+	set_slot(&vm, 1, AREA_ADDR, vm.page, AREA_SIZE);
+	add_vcpu(&vm, 0, lazy);
 	return vm;
 }
 
-static void destroy(struct vm *vm)
+static void destroy_vcpu(struct vm *vm)
 {
 	munmap(vm->run, IOCTL(kvm, KVM_GET_VCPU_MMAP_SIZE, 0));
 	close(vm->stats);
 	close(vm->vcpu);
+}
+
+static void destroy(struct vm *vm)
+{
+	destroy_vcpu(vm);
 	close(vm->fd);
 	munmap(vm->ram, RAM_SIZE);
-	munmap(vm->area, AREA_SIZE);
+	munmap(vm->page, AREA_SIZE);
 }
 
 static void run(struct vm *vm)
@@ -274,7 +327,7 @@ static void run(struct vm *vm)
 		die("KVM_RUN: %s", strerror(errno));
 	if (vm->run->exit_reason != KVM_EXIT_IO || vm->run->io.port != DONE_PORT)
 		die("unexpected exit %u from the guest", vm->run->exit_reason);
-	CHECK(!vm->area->armed.port_only, "armed is %#llx in user space (B17)",
+	CHECK(vm->area->armed.port_only == vm->at_rest, "armed is %#llx in user space (B17)",
 	      (unsigned long long)vm->area->armed.port_only);
 }
 
@@ -295,16 +348,60 @@ static u64 guest_args(struct vm *vm, enum command command, const u64 *args)
 	return vm->shared->result[0];
 }
 
+static void enable(struct vm *vm)
+{
+	if (guest(vm, CMD_ENABLE, AREA_ADDR + ((char *)vm->area - (char *)vm->page)))
+		die("the guest's area was refused");
+}
+
+static void start_guest(struct vm *vm, bool lazy)
+{
+	run(vm);
+	guest(vm, CMD_START, 0);
+	if (lazy)
+		enable(vm);
+}
+
 /* Up and running, its area given to the host when @lazy. */
 static struct vm start(bool lazy)
 {
 	struct vm vm = create(lazy);
 
-	run(&vm);
-	guest(&vm, CMD_START, 0);
-	if (lazy && guest(&vm, CMD_ENABLE, AREA_ADDR))
-		die("the guest's area was refused");
+	start_guest(&vm, lazy);
 	return vm;
+}
+
+/* One more vCPU of @first. */
+static struct vm start_second(const struct vm *first, bool lazy)
+{
+	struct kvm_mp_state runnable = { .mp_state = KVM_MP_STATE_RUNNABLE };
+	struct vm vm = *first;
+
+	add_vcpu(&vm, 1, lazy);
+	IOCTL(vm.vcpu, KVM_SET_MP_STATE, &runnable);
+	start_guest(&vm, lazy);
+	return vm;
+}
+
+static void *run_vcpu(void *vm)
+{
+	run(vm);
+	return NULL;
+}
+
+/* Run the command in a thread, and wait until the guest says that it is so far. */
+static pthread_t guest_in_thread(struct vm *vm, enum command command, const u64 *args,
+				 void *(*function)(void *))
+{
+	pthread_t thread;
+
+	set_command(vm, command, args);
+	vm->shared->ready = 0;
+	if (pthread_create(&thread, NULL, function, vm))
+		die("no thread");
+	while (!vm->shared->ready)
+		usleep(100);
+	return thread;
 }
 
 static u64 wait_ms(struct vm *vm, u64 ms)
@@ -339,6 +436,23 @@ static void check_silent(struct vm *vm, const char *when)
 	      (unsigned long long)vm->shared->interrupts, when);
 }
 
+/* t0..t3, t0 the earliest: one write, one silent expiry, one interrupt, and that at t3. */
+static void check_example(struct vm *vm, bool lazy)
+{
+	u64 silent = stat(vm, "lazy_tscdeadline_silent"), t3;
+	u64 writes = guest(vm, CMD_SET, 4 * vm->ms, 6 * vm->ms, 8 * vm->ms, 10 * vm->ms);
+
+	t3 = vm->shared->result[1];
+	CHECK(writes == (lazy ? 1 : 4), "%llu writes", (unsigned long long)writes);
+	CHECK(get_msr(vm, MSR_IA32_TSC_DEADLINE) == t3, "not the last deadline (B14)");
+	wait_ms(vm, 20);
+	check_fired(vm, t3);
+	silent = stat(vm, "lazy_tscdeadline_silent") - silent;
+	CHECK(silent <= (lazy ? 3 : 0), "%llu silent expiries, 3 skips (B12)",
+	      (unsigned long long)silent);
+}
+
+/* Only a guest that has been offered the feature may use it, and its VMM restore it (B18). */
 static void case_cpuid(bool lazy)
 {
 	struct vm vm = start(lazy);
@@ -352,6 +466,48 @@ static void case_cpuid(bool lazy)
 	destroy(&vm);
 }
 
+/* Not offered, a CPUID bit that the VMM makes up is worth nothing: module parameter, stock (B18). */
+static void case_absent(bool lazy)
+{
+	struct vm vm = create(true);
+	u64 value;
+
+	(void)lazy;
+	start_guest(&vm, false);
+	CHECK(guest_wrmsr(&vm, LAZYTSC_MSR, AREA_ADDR | 1) == 1, "accepted from the guest");
+	CHECK(!try_set_msr(&vm, LAZYTSC_MSR, AREA_ADDR | 1), "accepted from user space");
+	guest(&vm, CMD_RDMSR, LAZYTSC_MSR);
+	CHECK(vm.shared->result[0] == 1, "can be read");
+	if (find_stat(&vm, "lazy_tscdeadline_publish", &value))
+		CHECK(value == 0, "%llu times published", (unsigned long long)value);
+	destroy(&vm);
+}
+
+/*
+ * A VMM that takes the CPUID bit away also switches the feature off: the host writes in the page no
+ * more. Once the vCPU has run, CPUID is fixed, as on every kernel (B18).
+ */
+static void case_cpuid_removed(bool lazy)
+{
+	struct vm vm = create(lazy);
+
+	set_msr(&vm, LAZYTSC_MSR, AREA_ADDR | 1);
+	CHECK(get_msr(&vm, LAZYTSC_MSR) == (AREA_ADDR | 1), "reads otherwise");
+	if (!try_set_cpuid(&vm, false) || !try_set_cpuid(&vm, true))
+		die("KVM_SET_CPUID2: %s", strerror(errno));
+	CHECK(get_msr(&vm, LAZYTSC_MSR) == 0, "still enabled");
+	vm.area->armed.port_only = vm.at_rest = POISON;
+	start_guest(&vm, false);
+	wait_ms(&vm, 2);
+
+	vm.area->armed.port_only = vm.at_rest = 0;
+	enable(&vm);
+	CHECK(!try_set_cpuid(&vm, false), "taken away after the vCPU has run");
+	check_example(&vm, lazy);
+	destroy(&vm);
+}
+
+/* A word with reserved bits, not aligned, across a page's end or without memory is #GP (B11). */
 static void case_msr(bool lazy)
 {
 	static const u64 bad[] = {
@@ -378,22 +534,7 @@ static void case_msr(bool lazy)
 	destroy(&vm);
 }
 
-/* t0..t3, t0 the earliest: one write, one silent expiry, one interrupt, and that at t3. */
-static void check_example(struct vm *vm, bool lazy)
-{
-	u64 silent = stat(vm, "lazy_tscdeadline_silent"), t3;
-	u64 writes = guest(vm, CMD_SET, 4 * vm->ms, 6 * vm->ms, 8 * vm->ms, 10 * vm->ms);
-
-	t3 = vm->shared->result[1];
-	CHECK(writes == (lazy ? 1 : 4), "%llu writes", (unsigned long long)writes);
-	CHECK(get_msr(vm, MSR_IA32_TSC_DEADLINE) == t3, "not the last deadline (B14)");
-	wait_ms(vm, 20);
-	check_fired(vm, t3);
-	silent = stat(vm, "lazy_tscdeadline_silent") - silent;
-	CHECK(silent <= (lazy ? 3 : 0), "%llu silent expiries, 3 skips (B12)",
-	      (unsigned long long)silent);
-}
-
+/* The worked example: a skip for each later deadline, nothing early, nothing lost (A1, A3, B5). */
 static void case_example(bool lazy)
 {
 	struct vm vm = start(lazy);
@@ -402,6 +543,7 @@ static void case_example(bool lazy)
 	destroy(&vm);
 }
 
+/* The same for a guest whose TSC is far from the host's (A15). */
 static void case_tsc_offset(bool lazy)
 {
 	struct vm vm = start(lazy);
@@ -411,6 +553,7 @@ static void case_tsc_offset(bool lazy)
 	destroy(&vm);
 }
 
+/* Past deadlines fire at once, once each (A2), and leave nothing armed to skip on (B9). */
 static void case_past(bool lazy)
 {
 	struct vm vm = start(lazy);
@@ -421,9 +564,16 @@ static void case_past(bool lazy)
 		wait_ms(&vm, 2);
 		check_fired(&vm, v);
 	}
+	for (u32 i = 0; i < 3; i++) {
+		vm.shared->interrupts = 0;
+		CHECK(guest(&vm, CMD_SET, -vm.ms) == 1, "skipped (B9)");
+		wait_ms(&vm, 2);
+		check_fired(&vm, vm.shared->result[1]);
+	}
 	destroy(&vm);
 }
 
+/* 0 disarms (A4). */
 static void case_zero(bool lazy)
 {
 	struct vm vm = start(lazy);
@@ -433,6 +583,70 @@ static void case_zero(bool lazy)
 	CHECK(get_msr(&vm, MSR_IA32_TSC_DEADLINE) == 0, "still set");
 	wait_ms(&vm, 10);
 	check_silent(&vm, "after 0 was written (A4)");
+	destroy(&vm);
+}
+
+/* The guest's disarm takes no exit while something is armed; the deadline reads 0 (A4, B6, B14). */
+static void case_disarm(bool lazy)
+{
+	struct vm vm = start(lazy);
+	u64 writes = guest(&vm, CMD_SET_DISARM, 20 * vm.ms, 30 * vm.ms);
+
+	CHECK(writes == (lazy ? 1 : 3), "%llu writes", (unsigned long long)writes);
+	CHECK(vm.shared->result[2] == 0, "RDMSR: still set (B14)");
+	CHECK(get_msr(&vm, MSR_IA32_TSC_DEADLINE) == 0, "KVM_GET_MSRS: still set (B14)");
+	wait_ms(&vm, 40);
+	check_silent(&vm, "after the disarm (A4)");
+	CHECK(stat(&vm, "lazy_tscdeadline_silent") <= 1, "more silent expiries than skips (B12)");
+	check_example(&vm, lazy);
+	destroy(&vm);
+}
+
+/* Every deadline earlier than the one before it: each needs its exit, the last one counts (A5). */
+static void case_earlier(bool lazy)
+{
+	struct vm vm = start(lazy);
+	u64 writes = guest(&vm, CMD_SET, 50 * vm.ms, 40 * vm.ms, 30 * vm.ms, 20 * vm.ms);
+
+	CHECK(writes == 4, "%llu writes", (unsigned long long)writes);
+	wait_ms(&vm, 60);
+	check_fired(&vm, vm.shared->result[1]);
+	CHECK(vm.shared->irq_tsc < vm.shared->result[2], "as late as the first one (A5)");
+	destroy(&vm);
+}
+
+/* What has been raised is not taken back by a write that comes after it (A16). */
+static void case_raised(bool lazy)
+{
+	struct vm vm = start(lazy);
+
+	guest(&vm, CMD_SET_LATE, 2 * vm.ms, 3 * vm.ms);
+	wait_ms(&vm, 3);
+	check_fired(&vm, vm.shared->result[1]);
+	destroy(&vm);
+}
+
+/*
+ * RDMSR while an earlier deadline is armed, and KVM_GET_MSRS after that one has expired silently, read
+ * the deadline that the guest wants (A8, B14).
+ */
+static void case_effective(bool lazy)
+{
+	struct vm vm = start(lazy);
+	u64 armed = guest(&vm, CMD_SET_WRMSR, 20 * vm.ms, 50 * vm.ms, 0, MSR_X2APIC_TPR, 0), t;
+
+	t = vm.shared->result[1];
+	CHECK(lazy ? armed && armed < t : !armed, "armed is %#llx", (unsigned long long)armed);
+	CHECK(vm.shared->result[2] == t, "RDMSR: not the last deadline");
+	CHECK(get_msr(&vm, MSR_IA32_TSC_DEADLINE) == t, "KVM_GET_MSRS: not the last deadline");
+	wait_ms(&vm, 30);
+	check_silent(&vm, "at the first deadline (A6)");
+	CHECK(get_msr(&vm, MSR_IA32_TSC_DEADLINE) == t, "after the silent expiry: not the last "
+							"one");
+	CHECK(guest_rdmsr(&vm, MSR_IA32_TSC_DEADLINE) == t, "RDMSR: not the last deadline");
+	wait_ms(&vm, 30);
+	check_fired(&vm, t);
+	CHECK(guest_rdmsr(&vm, MSR_IA32_TSC_DEADLINE) == 0, "RDMSR: still set (A3)");
 	destroy(&vm);
 }
 
@@ -465,22 +679,58 @@ static void case_huge(bool lazy)
 	destroy(&vm);
 }
 
+/*
+ * Masked, by the LVT entry or by switching the APIC off in software: nothing stays armed and no deadline
+ * is lost (B8). That it comes on unmask is KVM's way (A10, KVM deviates).
+ */
 static void case_mask(bool lazy)
 {
-	const u64 masked = LVTT_DEADLINE | LVTT_MASKED | TIMER_VECTOR;
-	struct vm vm = start(lazy);
-	u64 t;
+	const u64 unmasked = LVTT_DEADLINE | TIMER_VECTOR;
+	const struct {
+		u64 msr, off, on;
+	} ways[] = {
+		{ MSR_X2APIC_LVTT, LVTT_MASKED | unmasked, unmasked },
+		{ MSR_X2APIC_SVR, 0xff, 0x1ff },
+	};
 
-	CHECK(!guest(&vm, CMD_SET_WRMSR, 4 * vm.ms, 20 * vm.ms, 0, MSR_X2APIC_LVTT, masked),
-	      "armed while masked (B8)");
+	for (u32 i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		struct vm vm = start(lazy);
+		u64 t;
+
+		CHECK(!guest(&vm, CMD_SET_WRMSR, 4 * vm.ms, 20 * vm.ms, 0, ways[i].msr,
+			     ways[i].off),
+		      "armed while masked (B8)");
+		t = vm.shared->result[1];
+		CHECK(vm.shared->result[2] == t, "deadline lost by the mask (B8)");
+		CHECK(get_msr(&vm, MSR_IA32_TSC_DEADLINE) == t, "deadline lost by the mask (B8)");
+		wait_ms(&vm, 8);
+		check_silent(&vm, "while masked");
+		guest_wrmsr(&vm, ways[i].msr, ways[i].on);
+		guest_wrmsr(&vm, MSR_X2APIC_LVTT, unmasked);
+		wait_ms(&vm, 30);
+		check_fired(&vm, t);
+		destroy(&vm);
+	}
+}
+
+/* With the APIC disabled MSR writes are ignored, so none may be skipped instead (A13). */
+static void case_apic_off(bool lazy)
+{
+	struct vm vm = start(lazy);
+	u64 t, writes;
+
+	CHECK(!guest(&vm, CMD_SET_WRMSR, 40 * vm.ms, 50 * vm.ms, 0, MSR_APIC_BASE, APIC_DISABLED),
+	      "armed while the APIC is disabled");
 	t = vm.shared->result[1];
-	CHECK(vm.shared->result[2] == t, "deadline lost by the mask (B8)");
-	CHECK(get_msr(&vm, MSR_IA32_TSC_DEADLINE) == t, "deadline lost by the mask (B8)");
-	wait_ms(&vm, 8);
-	check_silent(&vm, "while masked");
-	guest_wrmsr(&vm, MSR_X2APIC_LVTT, LVTT_DEADLINE | TIMER_VECTOR);
-	wait_ms(&vm, 30);
+	CHECK(vm.shared->result[2] == 0, "can be read");
+	writes = guest(&vm, CMD_SET, 60 * vm.ms);
+	CHECK(writes == 1, "skipped");
+	guest_wrmsr(&vm, MSR_APIC_BASE, APIC_XAPIC);
+	guest_wrmsr(&vm, MSR_APIC_BASE, APIC_XAPIC | 1 << 10);
+	CHECK(guest_rdmsr(&vm, MSR_IA32_TSC_DEADLINE) == t, "not the one before");
+	wait_ms(&vm, 80);
 	check_fired(&vm, t);
+	CHECK(vm.shared->irq_tsc < t + 10 * vm.ms, "at the one that was to be ignored");
 	destroy(&vm);
 }
 
@@ -500,6 +750,7 @@ static void case_disable(bool lazy)
 	destroy(&vm);
 }
 
+/* A switch to another mode disarms, and there the MSR is dead (A11); back, TMICT is dead (A12). */
 static void case_mode(bool lazy)
 {
 	struct vm vm = start(lazy);
@@ -511,12 +762,15 @@ static void case_mode(bool lazy)
 	guest_wrmsr(&vm, MSR_IA32_TSC_DEADLINE, 1);
 	guest_wrmsr(&vm, MSR_X2APIC_LVTT, LVTT_DEADLINE | TIMER_VECTOR);
 	CHECK(guest_rdmsr(&vm, MSR_IA32_TSC_DEADLINE) == 0, "set by the mode switch (A11)");
+	guest_wrmsr(&vm, MSR_X2APIC_TMICT, 1000);
+	CHECK(guest_rdmsr(&vm, MSR_X2APIC_TMCCT) == 0, "counts in deadline mode (A12)");
 	wait_ms(&vm, 12);
 	check_silent(&vm, "after the mode switch (A11)");
 	check_example(&vm, lazy);
 	destroy(&vm);
 }
 
+/* A halted vCPU sleeps through the deadline that is not wanted any more (A9, B13). */
 static void case_hlt(bool lazy)
 {
 	struct vm vm = start(lazy);
@@ -527,9 +781,47 @@ static void case_hlt(bool lazy)
 	woken = guest(&vm, CMD_HLT, 0);
 	check_fired(&vm, t);
 	CHECK(woken == 1, "HLT left %llu times (B13)", (unsigned long long)woken);
+	CHECK(stat(&vm, "halt_wakeup") == 1, "woken %llu times (B13)",
+	      (unsigned long long)stat(&vm, "halt_wakeup"));
 	CHECK(stat(&vm, "lazy_tscdeadline_silent_blocked") == (lazy ? 1 : 0), "%llu in HLT (B13)",
 	      (unsigned long long)stat(&vm, "lazy_tscdeadline_silent_blocked"));
 	destroy(&vm);
+}
+
+/*
+ * The page cannot be reached when the timer fires, because some other memslot has changed: the vCPU's
+ * thread looks, and leaves a halted guest halted (B5, B13).
+ */
+static void case_undecided(bool lazy)
+{
+	static const enum command commands[] = { CMD_SET_WAIT, CMD_HLT };
+
+	for (u32 i = 0; i < 2; i++) {
+		struct vm vm = start(lazy);
+		const u64 args[2][8] = { { 100 * vm.ms, 200 * vm.ms, 0, 300 * vm.ms } };
+		void *other = map(AREA_SIZE);
+		pthread_t thread;
+		u64 t;
+
+		if (commands[i] == CMD_HLT)
+			guest(&vm, CMD_SET, 100 * vm.ms, 200 * vm.ms);
+		t = vm.shared->result[1];
+		thread = guest_in_thread(&vm, commands[i], args[i], run_vcpu);
+		while (commands[i] == CMD_HLT && !stat(&vm, "blocking"))
+			usleep(100);
+		set_slot(&vm, 2, NO_ADDR, other, AREA_SIZE);
+		pthread_join(thread, NULL);
+		if (commands[i] == CMD_HLT)
+			CHECK(vm.shared->result[0] == 1, "HLT left %llu times (B13)",
+			      (unsigned long long)vm.shared->result[0]);
+		else
+			t = vm.shared->result[1];
+		check_fired(&vm, t);
+		/* Twice where the thread that has been woken goes back to the hv timer first. */
+		CHECK(stat(&vm, "lazy_tscdeadline_undecided"), "the page was in reach");
+		destroy(&vm);
+		munmap(other, AREA_SIZE);
+	}
 }
 
 /* pending is later, and stale: what is written to the MSR counts. */
@@ -557,7 +849,7 @@ static struct vm migrate(struct vm *from, const u32 *msrs, bool lazy)
 	struct kvm_regs regs;
 
 	memcpy(to.ram, from->ram, RAM_SIZE);
-	memcpy(to.area, from->area, AREA_SIZE);
+	memcpy(to.page, from->page, AREA_SIZE);
 	IOCTL(from->vcpu, KVM_GET_REGS, &regs);
 	IOCTL(from->vcpu, KVM_GET_SREGS, &sregs);
 	IOCTL(from->vcpu, KVM_GET_LAPIC, &lapic);
@@ -570,6 +862,7 @@ static struct vm migrate(struct vm *from, const u32 *msrs, bool lazy)
 	return to;
 }
 
+/* Armed in one VM, fired in another, which goes on as the first would have (B17). */
 static void check_migrate(const u32 *msrs, bool aware)
 {
 	struct vm vm = start(true);
@@ -613,26 +906,16 @@ static void case_restore_unaware(bool lazy)
 	check_migrate((const u32[]){ MSR_IA32_TSC, MSR_IA32_TSC_DEADLINE, 0 }, false);
 }
 
-static void *run_vcpu(void *vm)
-{
-	run(vm);
-	return NULL;
-}
-
-/* The page goes away under the running guest while a deadline is in it, and comes back. */
+/* The page goes away under the running guest while a deadline is in it, and comes back (B18). */
 static void case_memslot(bool lazy)
 {
 	struct vm vm = start(lazy);
 	const u64 args[8] = { 100 * vm.ms, 200 * vm.ms, 0, 300 * vm.ms };
 	pthread_t thread;
 
-	set_command(&vm, CMD_SET_WAIT, args);
-	if (pthread_create(&thread, NULL, run_vcpu, &vm))
-		die("no thread");
-	while (!vm.shared->ready)
-		usleep(100);
+	thread = guest_in_thread(&vm, CMD_SET_WAIT, args, run_vcpu);
 	CHECK(vm.area->armed.port_only, "not armed");
-	set_slot(&vm, 1, AREA_ADDR, vm.area, 0);
+	set_slot(&vm, 1, AREA_ADDR, vm.page, 0);
 	CHECK(!vm.area->armed.port_only, "armed in memory that is no guest's (B18)");
 	pthread_join(thread, NULL);
 	check_fired(&vm, vm.shared->result[1]);
@@ -643,12 +926,239 @@ static void case_memslot(bool lazy)
 	check_fired(&vm, 1);
 
 	vm.shared->interrupts = 0;
-	set_slot(&vm, 1, AREA_ADDR, vm.area, AREA_SIZE);
+	set_slot(&vm, 1, AREA_ADDR, vm.page, AREA_SIZE);
 	check_example(&vm, lazy);
 	destroy(&vm);
 }
 
-/* Nonsense in the page for a while: interrupts are its own affair, but afterwards all is well. */
+/*
+ * The page is moved to another address, then put back as other memory, with a deadline set: it comes,
+ * and memory that is not the guest's page any more is never written (B18).
+ */
+static void case_memslot_moved(bool lazy)
+{
+	struct vm vm = start(lazy);
+	struct lazytsc_area *former = vm.page;
+
+	for (u32 i = 0; i < 2; i++) {
+		vm.shared->interrupts = 0;
+		guest(&vm, CMD_SET, 4 * vm.ms, 10 * vm.ms);
+		vm.area->armed.port_only = vm.at_rest = POISON;
+		if (i == 0) {
+			set_slot(&vm, 1, AREA_ADDR + AREA_SIZE, vm.page, AREA_SIZE);
+		} else {
+			set_slot(&vm, 1, AREA_ADDR, vm.page, 0);
+			vm.page = map(AREA_SIZE);
+			vm.area = vm.page;
+			vm.at_rest = 0;
+			set_slot(&vm, 1, AREA_ADDR, vm.page, AREA_SIZE);
+		}
+		CHECK(get_msr(&vm, MSR_IA32_TSC_DEADLINE) == vm.shared->result[1], "lost");
+		wait_ms(&vm, 20);
+		check_fired(&vm, vm.shared->result[1]);
+		if (i == 0) {
+			vm.at_rest = 0;
+			set_slot(&vm, 1, AREA_ADDR, vm.page, AREA_SIZE);
+		}
+		vm.shared->interrupts = 0;
+		check_example(&vm, lazy);
+	}
+	CHECK(former->armed.port_only == POISON, "written after it was taken away");
+	munmap(former, AREA_SIZE);
+	destroy(&vm);
+}
+
+/* What the host writes in the page is in the log of dirty pages, so that it migrates (B17). */
+static void case_dirty(bool lazy)
+{
+	struct vm vm = start(lazy);
+	u64 bitmap = 0;
+	struct kvm_dirty_log log = { .slot = 1, .dirty_bitmap = &bitmap };
+
+	guest(&vm, CMD_SET, 100 * vm.ms, 200 * vm.ms);
+	set_slot_flags(&vm, 1, AREA_ADDR, vm.page, AREA_SIZE, KVM_MEM_LOG_DIRTY_PAGES);
+	IOCTL(vm.fd, KVM_GET_DIRTY_LOG, &log);
+	/* The host publishes and withdraws; the guest does not touch the page. */
+	wait_ms(&vm, 1);
+	IOCTL(vm.fd, KVM_GET_DIRTY_LOG, &log);
+	CHECK(bitmap & 1, "not logged");
+	destroy(&vm);
+}
+
+/* Two vCPUs share the page, not their deadlines (B1). Each may fire while the other one runs (B5). */
+static void case_two_vcpus(bool lazy)
+{
+	struct vm a = start(lazy), b = start_second(&a, lazy);
+	const u64 args_a[8] = { 40 * a.ms, 50 * a.ms, 80 * a.ms, 0, 120 * a.ms };
+	const u64 args_b[8] = { 45 * a.ms, 55 * a.ms, 70 * a.ms, 0, 120 * a.ms };
+	pthread_t thread_a = guest_in_thread(&a, CMD_SET_WAIT, args_a, run_vcpu);
+	pthread_t thread_b = guest_in_thread(&b, CMD_SET_WAIT, args_b, run_vcpu);
+
+	pthread_join(thread_a, NULL);
+	pthread_join(thread_b, NULL);
+	check_fired(&a, a.shared->result[1]);
+	check_fired(&b, b.shared->result[1]);
+	CHECK(a.shared->result[0] == (lazy ? 1 : 3), "%llu writes",
+	      (unsigned long long)a.shared->result[0]);
+	CHECK(b.shared->result[0] == (lazy ? 1 : 3), "%llu writes",
+	      (unsigned long long)b.shared->result[0]);
+	destroy_vcpu(&b);
+	destroy(&a);
+}
+
+static void *run_until_kicked(void *arg)
+{
+	struct vm *vm = arg;
+
+	if (ioctl(vm->vcpu, KVM_RUN, 0) == 0 || errno != EINTR)
+		die("KVM_RUN has come back by itself");
+	return NULL;
+}
+
+/* Nothing is armed, enabled or fires any more, and a new start finds all as new (A17). */
+static void check_reset(struct vm *vm, bool lazy)
+{
+	CHECK(vm->area->armed.port_only == 0, "still armed");
+	CHECK(get_msr(vm, MSR_IA32_TSC_DEADLINE) == 0, "deadline still set");
+	CHECK(!offered || get_msr(vm, LAZYTSC_MSR) == 0, "still enabled");
+	memset((void *)vm->shared, 0, CPU_SIZE);
+	vm->area->armed.port_only = vm->at_rest = POISON;
+	set_registers(vm);
+	start_guest(vm, false);
+	wait_ms(vm, 100);
+	check_silent(vm, "of the time before (A17)");
+	vm->area->armed.port_only = vm->at_rest = 0;
+	if (lazy)
+		enable(vm);
+	check_example(vm, lazy);
+}
+
+/* An INIT from another vCPU, to one that runs with a deadline in its page (A17). */
+static void case_init(bool lazy)
+{
+	struct kvm_mp_state state, runnable = { .mp_state = KVM_MP_STATE_RUNNABLE };
+	struct vm a = start(lazy), b = start_second(&a, lazy);
+	const u64 args[8] = { 50 * a.ms, 80 * a.ms, 0, 100000 * a.ms };
+	pthread_t thread = guest_in_thread(&b, CMD_SET_WAIT, args, run_until_kicked);
+
+	guest_wrmsr(&a, MSR_X2APIC_ICR, 1ULL << 32 | ICR_INIT);
+	while (!stat(&b, "blocking"))
+		usleep(100);
+	CHECK(b.area->armed.port_only == 0, "armed after INIT");
+	CHECK(!lazy || b.area->pending.port_only, "the host has written pending (B1)");
+	pthread_kill(thread, SIGUSR1);
+	pthread_join(thread, NULL);
+	IOCTL(b.vcpu, KVM_GET_MP_STATE, &state);
+	CHECK(state.mp_state == KVM_MP_STATE_INIT_RECEIVED, "state %u", state.mp_state);
+	IOCTL(b.vcpu, KVM_SET_MP_STATE, &runnable);
+	check_reset(&b, lazy);
+	destroy_vcpu(&b);
+	destroy(&a);
+}
+
+/* A VMM resets the vCPU, as it does: it writes every register, in whichever order (A17). */
+static void case_reset(bool lazy)
+{
+	for (u32 lapic_first = 0; lapic_first < 2; lapic_first++) {
+		struct vm vm = create(lazy);
+		struct kvm_lapic_state lapic;
+		struct kvm_sregs sregs;
+
+		IOCTL(vm.vcpu, KVM_GET_SREGS, &sregs);
+		IOCTL(vm.vcpu, KVM_GET_LAPIC, &lapic);
+		start_guest(&vm, lazy);
+		guest(&vm, CMD_SET, 50 * vm.ms, 80 * vm.ms);
+		IOCTL(vm.vcpu, KVM_SET_SREGS, &sregs);
+		if (lapic_first)
+			IOCTL(vm.vcpu, KVM_SET_LAPIC, &lapic);
+		if (lazy)
+			set_msr(&vm, LAZYTSC_MSR, 0);
+		set_msr(&vm, MSR_IA32_TSC_DEADLINE, 0);
+		if (!lapic_first)
+			IOCTL(vm.vcpu, KVM_SET_LAPIC, &lapic);
+		check_reset(&vm, lazy);
+		destroy(&vm);
+	}
+}
+
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		die("%s: %s", path, strerror(errno));
+	close(fd);
+}
+
+static void trace_events(const char *on)
+{
+	write_file(TRACING "events/kvm/kvm_lazy_tscdeadline_publish/enable", on);
+	write_file(TRACING "events/kvm/kvm_lazy_tscdeadline_silent/enable", on);
+	write_file(TRACING "events/kvm/kvm_lazy_tscdeadline_withdraw/enable", on);
+}
+
+/* What the host publishes, expires silently and withdraws is counted and traced as it is. */
+static void case_stats(bool lazy)
+{
+	static const char *const names[] = {
+		"lazy_tscdeadline_publish",	   "lazy_tscdeadline_silent",
+		"lazy_tscdeadline_silent_blocked", "lazy_tscdeadline_undecided",
+		"lazy_tscdeadline_withdraw",
+	};
+	/* Published by the write, in the second KVM_RUN, at the silent expiry. */
+	static const u64 expected[] = { 3, 1, 0, 0, 1 };
+	unsigned long long x, y, armed = 0, next = 0, withdrawn = 0;
+	u64 traced[5] = { 0 }, value, first, last;
+	struct vm vm = start(lazy);
+	char line[512], *event;
+	FILE *trace;
+
+	write_file(TRACING "trace", "");
+	trace_events("1");
+	guest(&vm, CMD_SET, 40 * vm.ms, 60 * vm.ms, 80 * vm.ms);
+	last = vm.shared->result[1];
+	first = vm.shared->result[2];
+	wait_ms(&vm, 100);
+	trace_events("0");
+	check_fired(&vm, last);
+
+	trace = fopen(TRACING "trace", "r");
+	if (!trace)
+		die(TRACING "trace: %s", strerror(errno));
+	while (fgets(line, sizeof(line), trace)) {
+		event = strstr(line, "kvm_lazy_tscdeadline_");
+		if (!event)
+			continue;
+		event += strlen("kvm_lazy_tscdeadline_");
+		if (sscanf(event, "publish: vcpu 0 armed %llu", &x) == 1) {
+			if (!traced[0]++)
+				armed = x;
+		} else if (sscanf(event, "silent: vcpu 0 fired %llu next %llu", &x, &y) == 2) {
+			traced[strstr(event, " blocked") ? 2 : 1]++;
+			next = y;
+		} else if (sscanf(event, "withdraw: vcpu 0 deadline %llu reason userspace", &x) ==
+			   1) {
+			traced[4]++;
+			withdrawn = x;
+		} else {
+			CHECK(false, "%s", line);
+		}
+	}
+	fclose(trace);
+	CHECK(armed == first, "published %llu", armed);
+	CHECK(next == last, "silent expiry, next %llu", next);
+	CHECK(withdrawn == last, "withdrawn %llu", withdrawn);
+	for (u32 i = 0; i < 5; i++) {
+		value = 0;
+		CHECK(find_stat(&vm, names[i], &value), "no statistic %s", names[i]);
+		CHECK(value == expected[i], "%s is %llu", names[i], (unsigned long long)value);
+		CHECK(traced[i] == expected[i], "%s traced %llu times", names[i],
+		      (unsigned long long)traced[i]);
+	}
+	destroy(&vm);
+}
+
+/* Nonsense in the page for a while: interrupts are its own affair, then all is well (B11). */
 static void case_hostile(bool lazy)
 {
 	struct vm vm = start(lazy);
@@ -662,25 +1172,39 @@ static void case_hostile(bool lazy)
 static const struct {
 	const char *name;
 	void (*run)(bool lazy);
-	bool needs_lazy;
+	enum { ALWAYS, OFFERED, ABSENT } when;
 } cases[] = {
-	{ "cpuid", case_cpuid, true },
-	{ "msr", case_msr, true },
-	{ "example", case_example, false },
-	{ "past", case_past, false },
-	{ "zero", case_zero, false },
-	{ "huge", case_huge, true },
-	{ "mask", case_mask, false },
-	{ "disable", case_disable, true },
-	{ "mode", case_mode, false },
-	{ "hlt", case_hlt, false },
-	{ "tsc_offset", case_tsc_offset, false },
-	{ "raw", case_raw, false },
-	{ "restore_page_first", case_restore_page_first, true },
-	{ "restore_deadline_first", case_restore_deadline_first, true },
-	{ "restore_unaware", case_restore_unaware, true },
-	{ "memslot", case_memslot, true },
-	{ "hostile", case_hostile, true },
+	{ "absent", case_absent, ABSENT },
+	{ "cpuid", case_cpuid, OFFERED },
+	{ "cpuid_removed", case_cpuid_removed, OFFERED },
+	{ "msr", case_msr, OFFERED },
+	{ "example", case_example, ALWAYS },
+	{ "stats", case_stats, OFFERED },
+	{ "effective", case_effective, ALWAYS },
+	{ "past", case_past, ALWAYS },
+	{ "zero", case_zero, ALWAYS },
+	{ "disarm", case_disarm, ALWAYS },
+	{ "earlier", case_earlier, ALWAYS },
+	{ "raised", case_raised, ALWAYS },
+	{ "huge", case_huge, OFFERED },
+	{ "mask", case_mask, ALWAYS },
+	{ "disable", case_disable, OFFERED },
+	{ "mode", case_mode, ALWAYS },
+	{ "apic_off", case_apic_off, ALWAYS },
+	{ "hlt", case_hlt, ALWAYS },
+	{ "undecided", case_undecided, OFFERED },
+	{ "tsc_offset", case_tsc_offset, ALWAYS },
+	{ "raw", case_raw, ALWAYS },
+	{ "restore_page_first", case_restore_page_first, OFFERED },
+	{ "restore_deadline_first", case_restore_deadline_first, OFFERED },
+	{ "restore_unaware", case_restore_unaware, OFFERED },
+	{ "dirty", case_dirty, OFFERED },
+	{ "memslot", case_memslot, OFFERED },
+	{ "memslot_moved", case_memslot_moved, OFFERED },
+	{ "two_vcpus", case_two_vcpus, ALWAYS },
+	{ "init", case_init, ALWAYS },
+	{ "reset", case_reset, ALWAYS },
+	{ "hostile", case_hostile, OFFERED },
 };
 
 static void get_supported(void)
@@ -715,9 +1239,36 @@ static bool listed(void)
 	return found;
 }
 
-int main(void)
+static void on_kick(int signal)
 {
+	(void)signal;
+}
+
+/* A wait for a deadline that was lost has no end. */
+static void on_alarm(int signal)
+{
+	(void)signal;
+	dprintf(STDOUT_FILENO, "%s FAIL (takes more than %d s)\n", case_name, CASE_SECONDS);
+	_exit(1);
+}
+
+static bool wanted(const char *name, char **names)
+{
+	if (!*names)
+		return true;
+	while (*names && strcmp(*names, name))
+		names++;
+	return *names;
+}
+
+int main(int argc, char **argv)
+{
+	struct sigaction kick = { .sa_handler = on_kick };
 	bool failed = false;
+
+	(void)argc;
+	sigaction(SIGUSR1, &kick, NULL);
+	signal(SIGALRM, on_alarm);
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	kvm = open("/dev/kvm", O_RDWR);
@@ -729,10 +1280,13 @@ int main(void)
 	CHECK(!offered || listed(), "not in KVM_GET_MSR_INDEX_LIST");
 	failed |= case_failed;
 	for (u32 i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		bool skip = cases[i].needs_lazy && !offered;
+		bool skip = cases[i].when == (offered ? ABSENT : OFFERED);
 
+		if (!wanted(cases[i].name, argv + 1))
+			continue;
 		case_name = cases[i].name;
 		case_failed = false;
+		alarm(CASE_SECONDS);
 		if (!skip)
 			cases[i].run(offered);
 		failed |= case_failed;

@@ -11,15 +11,15 @@
 #include <lazytsc/abi.h>
 
 /* Guest physical addresses; all of them mapped one to one. */
-#define PML4_ADDR   0x1000 /* then one PDPT and one page directory */
-#define GDT_ADDR    0x4000
-#define SHARED_ADDR 0x5000
-#define STACK_ADDR  0x10000 /* grows down */
-#define CODE_ADDR   0x10000
-#define RAM_SIZE    0x200000
-#define AREA_ADDR   0x10000000 /* a memslot of its own */
-#define AREA_SIZE   0x1000
-#define NO_ADDR	    0x20000000 /* no memory there */
+#define PML4_ADDR 0x1000 /* then one PDPT and one page directory */
+#define GDT_ADDR  0x4000
+#define CPU_ADDR  0x8000 /* a block for each vCPU: struct shared, the guest's own, the stack */
+#define CPU_SIZE  0x4000
+#define CODE_ADDR 0x10000
+#define RAM_SIZE  0x200000
+#define AREA_ADDR 0x10000000 /* a memslot of its own */
+#define AREA_SIZE 0x1000
+#define NO_ADDR	  0x20000000 /* no memory there */
 
 #define DONE_PORT 0x10
 #define CODE_SEL  0x08
@@ -30,13 +30,18 @@ enum command {
 	CMD_WRMSR, /* arg: msr, value. result: faults */
 	CMD_RDMSR, /* arg: msr. result: faults, value */
 	CMD_ENABLE, /* arg: gpa. result: faults */
-	CMD_SET, /* arg: delays, 0 ends. Sets each one. result: MSR writes, deadline set last */
+	CMD_SET, /* arg: delays, 0 ends. Sets each one. result: MSR writes, deadline set last, first */
 	CMD_SET_WRMSR, /* arg: delays, 0, msr, value. As CMD_SET, then writes. result: armed after it,
 			* deadline set last, deadline that the MSR reads */
+	CMD_SET_DISARM, /* arg: delays. As CMD_SET, then disarms. result: MSR writes, deadline set
+			 * last, deadline that the MSR reads */
+	CMD_SET_LATE, /* arg: delay, more. Sets it with interrupts off, spins until it and so much
+		       * more is over, then writes 0 to the MSR */
 	CMD_SET_WAIT, /* arg: delays, 0, delay. As CMD_SET, says so in `ready`, spins.
 		       * result: MSR writes, deadline set last */
 	CMD_WAIT, /* arg: delay. Spins. result: interrupts, TSC of the last one */
-	CMD_HLT, /* Waits for one interrupt with HLT. result: times woken, interrupts, its TSC */
+	CMD_HLT, /* Says so in `ready`, waits for one interrupt with HLT. result: times woken,
+		  * interrupts, its TSC */
 	CMD_PENDING, /* arg: value. Stores it in pending, with no MSR write */
 	CMD_HOSTILE, /* arg: delay. Stores nonsense in both fields until then, from a fixed seed */
 };
