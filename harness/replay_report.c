@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <inttypes.h>
-#include <libsmartcols.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "replay_report.h"
+#include "table.h"
 
 /* A change of host entries smaller than this is called small. */
 #define SMALL_PERCENT 10.0
@@ -36,38 +35,6 @@ static const struct counts *row(const struct replay *r, size_t i, size_t policy)
 	return i < r->nvcpus ? &r->vcpus[i].counts[policy] : &r->total[policy];
 }
 
-__attribute__((format(printf, 3, 4))) static void cell(struct libscols_line *line, size_t column,
-						       const char *fmt, ...)
-{
-	va_list ap;
-	char *text;
-
-	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) >= 0)
-		scols_line_refer_data(line, column, text);
-	va_end(ap);
-}
-
-static struct libscols_table *new_table(const char *const *names, size_t n, size_t left)
-{
-	struct libscols_table *tb = scols_new_table();
-
-	if (!tb)
-		return NULL;
-	scols_table_set_termforce(tb, SCOLS_TERMFORCE_NEVER);
-	scols_table_set_column_separator(tb, "  ");
-	for (size_t i = 0; i < n; i++)
-		scols_table_new_column(tb, names[i], 0, i < left ? 0 : SCOLS_FL_RIGHT);
-	return tb;
-}
-
-static void print_table(struct libscols_table *tb, FILE *to)
-{
-	scols_table_set_stream(tb, to);
-	scols_print_table(tb);
-	scols_unref_table(tb);
-}
-
 /* The table leaves out what waits cost, in time and gain in lateness, where nothing waits. */
 static bool has_column(const struct replay *r, const struct report_options *o, size_t c)
 {
@@ -87,20 +54,20 @@ static void print_row(struct libscols_line *line, const struct replay *r, size_t
 	double pct;
 
 	if (i < r->nvcpus)
-		cell(line, 0, "%u", r->vcpus[i].id);
+		table_cell(line, 0, "%u", r->vcpus[i].id);
 	else
-		cell(line, 0, "total");
-	cell(line, 1, "%s", r->policies[p].name);
+		table_cell(line, 0, "total");
+	table_cell(line, 1, "%s", r->policies[p].name);
 	for (size_t c = 0; c < n; c++) {
 		if (k->known[columns[c]])
-			cell(line, 2 + c, "%" PRIu64, k->value[columns[c]]);
+			table_cell(line, 2 + c, "%" PRIu64, k->value[columns[c]]);
 		else
-			cell(line, 2 + c, "-");
+			table_cell(line, 2 + c, "-");
 	}
 	if (change(k, row(r, i, r->stock), &pct))
-		cell(line, 2 + n, "%+.2f", pct);
+		table_cell(line, 2 + n, "%+.2f", pct);
 	else
-		cell(line, 2 + n, "-");
+		table_cell(line, 2 + n, "-");
 }
 
 static void print_counts(FILE *to, const struct replay *r, const struct report_options *o)
@@ -116,13 +83,13 @@ static void print_counts(FILE *to, const struct replay *r, const struct report_o
 		}
 	}
 	names[2 + n] = "change %";
-	tb = new_table(names, n + 3, 2);
+	tb = table_new(names, n + 3, 3);
 	for (size_t i = 0; tb && i <= r->nvcpus; i++) {
 		for (size_t p = 0; p < o->shown; p++)
 			print_row(scols_table_new_line(tb, NULL), r, i, p, columns, n);
 	}
 	if (tb)
-		print_table(tb, to);
+		table_print(to, tb);
 }
 
 static void print_clock(FILE *to, const struct trace_stats *st)
@@ -285,7 +252,7 @@ static void print_hist(FILE *to, const struct deadlines *d, double tsc_khz)
 {
 	const char *names[] = { tsc_khz > 0 ? "from us" : "from cycles", "moved later",
 				"moved earlier", "before expiry" };
-	struct libscols_table *tb = new_table(names, 4, 0);
+	struct libscols_table *tb = table_new(names, 4, 0);
 
 	fputs("\nOverwritten deadlines: by how much they moved, and how long before expiry:\n", to);
 	for (unsigned int b = 0; tb && b < HIST_BUCKETS; b++) {
@@ -296,15 +263,15 @@ static void print_hist(FILE *to, const struct deadlines *d, double tsc_khz)
 			continue;
 		line = scols_table_new_line(tb, NULL);
 		if (tsc_khz > 0)
-			cell(line, 0, "%.3f", (double)from * 1000.0 / tsc_khz);
+			table_cell(line, 0, "%.3f", (double)from * 1000.0 / tsc_khz);
 		else
-			cell(line, 0, "%" PRIu64, from);
-		cell(line, 1, "%" PRIu64, d->moved_later[b]);
-		cell(line, 2, "%" PRIu64, d->moved_earlier[b]);
-		cell(line, 3, "%" PRIu64, d->before_expiry[b]);
+			table_cell(line, 0, "%" PRIu64, from);
+		table_cell(line, 1, "%" PRIu64, d->moved_later[b]);
+		table_cell(line, 2, "%" PRIu64, d->moved_earlier[b]);
+		table_cell(line, 3, "%" PRIu64, d->before_expiry[b]);
 	}
 	if (tb)
-		print_table(tb, to);
+		table_print(to, tb);
 }
 
 void report_table(FILE *to, const char *name, const struct replay *r,
