@@ -209,14 +209,3 @@ void check_results_fini(struct check_result *results, size_t n)
 	for (size_t i = 0; i < n; i++)
 		lazytsc_explored_fini(&results[i].violation);
 }
-
-bool check_subject_find(struct check_subject *subject, const char *name)
-{
-	const struct lazytsc_variant *v = lazytsc_variant_find(name);
-	const struct lazytsc_defect *d = v ? NULL : lazytsc_defect_find(name);
-
-	subject->name = v ? v->name : d ? d->name : NULL;
-	subject->variant = v ? v : d ? d->variant : NULL;
-	subject->glue = d ? d->glue : LAZYTSC_GLUE_SOUND;
-	return subject->name != NULL;
-}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Scenarios and times as text. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "check.h"
+
+/* What a scenario's letters are, in words. */
+static void alphabet(const struct lazytsc_scenario *s, char text[CHECK_TEXT])
+{
+#define X(name, words, valued) words,
+	static const char *const ops[] = { LAZYTSC_GUEST_OPS(X) };
+#undef X
+	size_t at = 0;
+
+	text[0] = 0;
+	for (unsigned int op = 0; op < LAZYTSC_GUEST_OPS_COUNT; op++)
+		if (s->alphabet & 1u << op)
+			at += (size_t)snprintf(text + at, CHECK_TEXT - at, "%s%s", at ? ", " : "",
+					       ops[op]);
+}
+
+const char *check_number(u64 v, char text[24])
+{
+	if (v == ~(u64)0)
+		snprintf(text, 24, "~0");
+	else if (v > ~(u64)0 - 1000)
+		snprintf(text, 24, "~0-%" PRIu64, ~(u64)0 - v);
+	else
+		snprintf(text, 24, "%" PRIu64, v);
+	return text;
+}
+
+const char *check_dimension(const struct lazytsc_scenario *s, unsigned int i, char text[CHECK_TEXT])
+{
+	static const char *const names[CHECK_DIMENSIONS] = {
+		"clock", "deadlines", "ops",   "decided in", "advance",		  "guesses",
+		"trips", "memslots",  "wakes", "stale",	     "each op is one of",
+	};
+	static const char *const where[] = { "none", "vCPU", "other", "either" };
+	char from[24], to[24];
+
+	check_number(s->start, from);
+	check_number(s->horizon, to);
+	switch (i) {
+	case 0:
+		snprintf(text, CHECK_TEXT, "%s..%s", from, to);
+		break;
+	case 1:
+		snprintf(text, CHECK_TEXT, "%s%s..%s%s", s->start ? "0 1 " : "", from, to,
+			 s->horizon == ~(u64)0 ? "" : " ~0");
+		break;
+	case 2:
+		snprintf(text, CHECK_TEXT, "%u", s->ops);
+		break;
+	case 3:
+		snprintf(text, CHECK_TEXT, "%s", where[s->where]);
+		break;
+	case 4:
+		snprintf(text, CHECK_TEXT, "%llu", (unsigned long long)s->wait);
+		break;
+	case 5:
+		check_number(s->start + 1, from);
+		check_number(s->horizon == ~(u64)0 ? s->horizon : s->horizon + 1, to);
+		snprintf(text, CHECK_TEXT, "none");
+		if (s->guesses)
+			snprintf(text, CHECK_TEXT, "none %s..%s", from, to);
+		break;
+	case 6:
+		snprintf(text, CHECK_TEXT, "%u", s->trips);
+		break;
+	case 7:
+		snprintf(text, CHECK_TEXT, "%u", s->slots);
+		break;
+	case 8:
+		snprintf(text, CHECK_TEXT, "%u", s->wakes);
+		break;
+	case 9:
+		snprintf(text, CHECK_TEXT, "%u", s->stale);
+		break;
+	default:
+		alphabet(s, text);
+		break;
+	}
+	return names[i];
+}
