@@ -12,6 +12,9 @@
 #define MSR_X2APIC_EOI	 0x80b
 #define MSR_X2APIC_SVR	 0x80f
 #define MSR_X2APIC_LVTT	 0x832
+#define MSR_EFER	 0xc0000080
+#define EFER_SVME	 (1ULL << 12)
+#define MSR_VM_HSAVE_PA	 0xc0010117
 #define X2APIC_ENABLE	 (3ULL << 10)
 #define SVR_ENABLE	 0x1ff
 #define LVTT_DEADLINE	 (2U << 17)
@@ -218,6 +221,86 @@ static void hostile(u64 until)
 	wrmsr(MSR_TSC_DEADLINE, 0);
 }
 
+/* AMD's VMCB, as far as it is used here. */
+struct vmcb {
+	u32 intercept[6], unused0[16];
+	u32 asid, tlb_control;
+	u64 interrupt_control, unused1;
+	u64 exit_code, unused2[(0x400 - 0x78) / 8];
+	struct vmcb_segment {
+		unsigned short selector, attributes;
+		u32 limit;
+		u64 base;
+	} segment[10];
+	char unused3[0xd0 - 0xa0];
+	u64 efer, unused4[(0x148 - 0xd8) / 8];
+	u64 cr4, cr3, cr0, dr7, dr6, rflags, rip, unused5[(0x1d8 - 0x180) / 8];
+	u64 rsp, unused6[(0x1000 - 0x400 - 0x1e0) / 8];
+};
+
+_Static_assert(__builtin_offsetof(struct vmcb, asid) == 0x58, "as in the manual");
+_Static_assert(__builtin_offsetof(struct vmcb, exit_code) == 0x70, "as in the manual");
+_Static_assert(__builtin_offsetof(struct vmcb, efer) == 0x4d0, "as in the manual");
+_Static_assert(__builtin_offsetof(struct vmcb, cr4) == 0x548, "as in the manual");
+_Static_assert(__builtin_offsetof(struct vmcb, rsp) == 0x5d8, "as in the manual");
+_Static_assert(sizeof(struct vmcb) == 0x1000, "a page");
+
+#define INTERCEPT_INTR	  0 /* of intercept[3] */
+#define INTERCEPT_VMRUN	  0 /* of intercept[4] */
+#define VIRTUAL_INTR_MASK (1ULL << 24)
+
+static void nested_guest(void)
+{
+	u64 t = rdtsc() + shared->arg[7];
+
+	if (shared->arg[7]) {
+		wrmsr(MSR_TSC_DEADLINE, t);
+		shared->result[1] = t;
+	}
+	for (;;)
+		asm volatile("pause");
+}
+
+static void nested(void)
+{
+	static char hsave[4096] __attribute__((aligned(4096)));
+	static struct vmcb v __attribute__((aligned(4096)));
+	const struct vmcb_segment code = { CODE_SEL, 0xa9b, ~0U, 0 };
+	const struct vmcb_segment data = { DATA_SEL, 0xc93, ~0U, 0 };
+	u64 cr0, cr3, cr4;
+
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
+	wrmsr(MSR_VM_HSAVE_PA, (u64)hsave);
+	asm volatile("mov %%cr0, %0; mov %%cr3, %1; mov %%cr4, %2"
+		     : "=r"(cr0), "=r"(cr3), "=r"(cr4));
+	v.intercept[3] = 1U << INTERCEPT_INTR;
+	v.intercept[4] = 1U << INTERCEPT_VMRUN;
+	v.asid = 1;
+	v.interrupt_control = VIRTUAL_INTR_MASK;
+	v.segment[0] = v.segment[2] = v.segment[3] = data;
+	v.segment[1] = code;
+	v.efer = rdmsr(MSR_EFER);
+	v.cr0 = cr0;
+	v.cr3 = cr3;
+	v.cr4 = cr4;
+	v.dr6 = 0xffff0ff0;
+	v.dr7 = 0x400;
+	v.rflags = 2;
+	v.rip = (u64)nested_guest;
+	v.rsp = (u64)this_cpu() + CPU_SIZE / 2 - 8; /* of the same block */
+
+	set_all();
+	/* The interrupt that ends it is delivered by STGI. */
+	asm volatile("push %%rbp; clgi; sti; vmrun; cli; pop %%rbp"
+		     :
+		     : "a"(&v)
+		     : "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13",
+		       "r14", "r15", "memory");
+	shared->result[2] = rdtsc();
+	shared->result[0] = v.exit_code;
+	asm volatile("stgi; sti" : : : "memory");
+}
+
 static void execute(void)
 {
 	u64 before = shared->faults;
@@ -266,6 +349,9 @@ static void execute(void)
 		break;
 	case CMD_PENDING:
 		lazytsc_store(&lazy.area->pending, shared->arg[0]);
+		break;
+	case CMD_NESTED:
+		nested();
 		break;
 	case CMD_HOSTILE:
 		hostile(rdtsc() + shared->arg[0]);

@@ -7,7 +7,7 @@
  * those which do not harm nobody. Each case says which requirement of docs/protocol.md it is for.
  *
  * Every case has a VM of its own. Without the feature (a stock kernel, or lazy_tscdeadline=0) the
- * cases that need it are skipped, and the others are the control. Prints one line for each case:
+ * cases that need it are skipped, and the others are the control. A nested guest needs AMD. Prints one line for each case:
  * its name and ok, FAIL or skipped. A case that takes too long is a lost deadline. Arguments are the
  * names of the cases to run; none: all.
  *
@@ -49,6 +49,7 @@
 #define KVM_FEATURES	      0x40000001
 #define TRACING		      "/sys/kernel/tracing/"
 #define CASE_SECONDS	      20
+#define SVM_EXIT_INTR	      0x60
 #define POISON		      0x5a5a5a5a5a5a5a5aULL
 
 asm(".section .rodata\n"
@@ -72,7 +73,7 @@ struct vm {
 
 static int kvm;
 static struct kvm_cpuid2 *supported;
-static bool offered;
+static bool offered, svm;
 static const char *case_name;
 static bool case_failed;
 
@@ -1158,6 +1159,34 @@ static void case_stats(bool lazy)
 	destroy(&vm);
 }
 
+/*
+ * While a nested guest runs, the page is its host's (our guest's): an expiry is silent all the same, the
+ * one that is due leaves the nested guest; its own write, passed through, is a raw one (A18, B7).
+ */
+static void case_nested(bool lazy)
+{
+	static const u64 own[] = { 0, 30 };
+
+	for (u32 i = 0; i < 2; i++) {
+		struct vm vm = start(lazy);
+		u64 t;
+
+		guest(&vm, CMD_NESTED, 20 * vm.ms, 60 * vm.ms, 0, 0, 0, 0, 0, own[i] * vm.ms);
+		t = vm.shared->result[1];
+		CHECK(vm.shared->result[0] == SVM_EXIT_INTR, "left for %#llx",
+		      (unsigned long long)vm.shared->result[0]);
+		CHECK(vm.shared->result[2] >= t, "left before the deadline (A6)");
+		CHECK(vm.shared->result[2] < t + 10 * vm.ms, "left late (A7)");
+		check_fired(&vm, t);
+		CHECK(stat(&vm, "lazy_tscdeadline_silent") == (lazy && !own[i]),
+		      "%llu silent expiries",
+		      (unsigned long long)stat(&vm, "lazy_tscdeadline_silent"));
+		vm.shared->interrupts = 0;
+		check_example(&vm, lazy);
+		destroy(&vm);
+	}
+}
+
 /* Nonsense in the page for a while: interrupts are its own affair, then all is well (B11). */
 static void case_hostile(bool lazy)
 {
@@ -1172,7 +1201,7 @@ static void case_hostile(bool lazy)
 static const struct {
 	const char *name;
 	void (*run)(bool lazy);
-	enum { ALWAYS, OFFERED, ABSENT } when;
+	enum { ALWAYS, OFFERED, ABSENT, NESTED } when;
 } cases[] = {
 	{ "absent", case_absent, ABSENT },
 	{ "cpuid", case_cpuid, OFFERED },
@@ -1204,6 +1233,7 @@ static const struct {
 	{ "two_vcpus", case_two_vcpus, ALWAYS },
 	{ "init", case_init, ALWAYS },
 	{ "reset", case_reset, ALWAYS },
+	{ "nested", case_nested, NESTED },
 	{ "hostile", case_hostile, OFFERED },
 };
 
@@ -1219,6 +1249,8 @@ static void get_supported(void)
 	for (u32 i = 0; i < supported->nent; i++) {
 		if (supported->entries[i].function == KVM_FEATURES)
 			offered = supported->entries[i].eax & 1U << LAZYTSC_CPUID_BIT;
+		if (supported->entries[i].function == 0x80000001)
+			svm = supported->entries[i].ecx & 1U << 2;
 	}
 }
 
@@ -1280,7 +1312,8 @@ int main(int argc, char **argv)
 	CHECK(!offered || listed(), "not in KVM_GET_MSR_INDEX_LIST");
 	failed |= case_failed;
 	for (u32 i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		bool skip = cases[i].when == (offered ? ABSENT : OFFERED);
+		bool skip = cases[i].when == (offered ? ABSENT : OFFERED) ||
+			    (cases[i].when == NESTED && !svm);
 
 		if (!wanted(cases[i].name, argv + 1))
 			continue;

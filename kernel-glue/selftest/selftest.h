@@ -43,6 +43,9 @@ enum command {
 	CMD_HLT, /* Says so in `ready`, waits for one interrupt with HLT. result: times woken,
 		  * interrupts, its TSC */
 	CMD_PENDING, /* arg: value. Stores it in pending, with no MSR write */
+	CMD_NESTED, /* arg: delays, 0; [7]: delay. As CMD_SET, then runs a nested guest, which spins and,
+		     * with a delay, first writes such a deadline. result: why it was left (SVM's exit
+		     * code), deadline set last, TSC then */
 	CMD_HOSTILE, /* arg: delay. Stores nonsense in both fields until then, from a fixed seed */
 };
 

@@ -52,7 +52,7 @@ selftest)
 	selftest_on qemu lazy offered & beside=$!
 	selftest_on bochs lazy offered
 	selftest_on qemu stock absent
-	selftest_on qemu lazy absent kvm.lazy_tscdeadline=0
+	selftest_on bochs lazy absent kvm.lazy_tscdeadline=0
 	wait $beside || fail "see above"
 	;;
 workloads)
