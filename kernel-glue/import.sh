@@ -50,6 +50,7 @@ files()
 	$here/port/lazytsc_port.h virt/lazytsc/include/lazytsc_port.h
 	$here/host/lazy_tscdeadline.c arch/x86/kvm/lazy_tscdeadline.c
 	$here/host/lazy_tscdeadline.h arch/x86/kvm/lazy_tscdeadline.h
+	$patches/compat.h arch/x86/kvm/lazy_tscdeadline_compat.h
 	$here/guest/kvm_lazy_tscdeadline.c arch/x86/kernel/kvm_lazy_tscdeadline.c
 	$here/guest/kvm_lazy_tscdeadline.h arch/x86/include/asm/kvm_lazy_tscdeadline.h
 	$here/guest/lazytsc_trace.h arch/x86/include/asm/trace/lazytsc.h

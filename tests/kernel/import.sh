@@ -61,6 +61,8 @@ for version in $(cd "$glue/patches" && echo *); do
 
 	"$import" "$tree"
 	cmp "$tree/virt/lazytsc/host.c" "$glue/../core/host.c" || fail "the core was changed"
+	cmp "$tree/arch/x86/kvm/lazy_tscdeadline_compat.h" "$glue/patches/$version/compat.h" ||
+		fail "not the compat header of $version"
 	grep -q kvm_lazy_tscdeadline_enabled "$tree/arch/x86/kvm/lapic.c" || fail "no hooks"
 	find "$tree" -type f -printf '%p %T@\n' | sort >"$tmp/times"
 	"$import" "$tree"
@@ -76,7 +78,7 @@ for version in $(cd "$glue/patches" && echo *); do
 
 	# Somebody else's change next to a hook survives the undo; one within a hook forbids it.
 	cp "$tree/arch/x86/kvm/lapic.c" "$tmp/lapic.c"
-	sed -i 's/if (kvm_lazy_tscdeadline_punctual/& /' "$tree/arch/x86/kvm/lapic.c"
+	sed -i 's/kvm_lazy_tscdeadline_punctual/& /' "$tree/arch/x86/kvm/lapic.c"
 	refused "hooks were changed" --undo "$tree"
 	cp "$tmp/lapic.c" "$tree/arch/x86/kvm/lapic.c"
 

@@ -49,7 +49,7 @@ for version in $(cd "$glue/patches" && echo *); do
 	cp -a "$tree" "$tmp/stock"
 	"$glue/import.sh" "$tree"
 
-	for file in "$glue"/host/*.[ch] "$glue"/guest/kvm_*.[ch]; do
+	for file in "$glue"/host/*.[ch] "$glue"/guest/kvm_*.[ch] "$glue/patches/$version/compat.h"; do
 		check NONE --file "$file"
 	done
 	check NEW_TYPEDEFS --file "$glue/port/lazytsc_port.h"
