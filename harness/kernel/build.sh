@@ -7,16 +7,17 @@ set -euo pipefail
 usage()
 {
 	cat <<-END
-	usage: build.sh stock|lazy
+	usage: build.sh stock|lazy[-VERSION]
 	       build.sh TREE
 
-	Builds a 6.12 kernel for the boot harness, incrementally. "stock" is Debian's source as it is,
-	"lazy" the same with kernel-glue/ imported; TREE is a kernel tree of yours, left as it is and
-	built in TREE/build. Prints the build directory (bzImage, vmlinux) on standard output.
+	Builds a kernel for the boot harness, incrementally. "stock" is Debian's source as it is,
+	"lazy" the same with kernel-glue/ imported; VERSION is 6.12 (the default) or 6.1. TREE is a kernel
+	tree of yours, left as it is and built in TREE/build. Prints the build directory (bzImage,
+	vmlinux) on standard output.
 
 	environment:
 	  LAZYTSC_KERNEL_DIR  where trees and logs go (default: build/kernel of this source tree)
-	  LAZYTSC_KERNEL_TAR  the source tarball (default: /usr/src/linux-source-6.12.tar.xz)
+	  LAZYTSC_KERNEL_TAR  the source tarball (default: /usr/src/linux-source-VERSION.tar.xz)
 	  JOBS                for make -j (default: number of CPUs)
 
 	exit status: 0 built, 1 usage, 2 build failed
@@ -26,7 +27,6 @@ usage()
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 work=${LAZYTSC_KERNEL_DIR:-$top/build/kernel}
-tarball=${LAZYTSC_KERNEL_TAR:-/usr/src/linux-source-6.12.tar.xz}
 jobs=${JOBS:-$(nproc)}
 
 die()
@@ -38,7 +38,7 @@ die()
 # A fresh tree from the tarball, in one step, so that an interrupted run leaves no half of one.
 extract()
 {
-	[ -e "$tarball" ] || die "$tarball: not found; install linux-source-6.12 (harness/deps.sh kernel)"
+	[ -e "$tarball" ] || die "$tarball: not found; install linux-source-$version (harness/deps.sh kernel)"
 	rm -rf "$work/extract" "$1"
 	mkdir -p "$work/extract"
 	tar -C "$work/extract" --strip-components=1 -xf "$tarball"
@@ -64,11 +64,14 @@ configure()
 [ $# -eq 1 ] || { usage >&2; exit 1; }
 case $1 in
 -h | --help) usage; exit 0 ;;
-stock | lazy)
+stock | lazy | stock-* | lazy-*)
 	tree=$work/$1
+	version=6.12
+	[ "${1%%-*}" = "$1" ] || version=${1#*-}
+	tarball=${LAZYTSC_KERNEL_TAR:-/usr/src/linux-source-$version.tar.xz}
 	mkdir -p "$work"
 	[ -e "$tree/Makefile" ] || extract "$tree"
-	[ "$1" = stock ] || "$top/kernel-glue/import.sh" "$tree" >&2 ||
+	[ "${1%%-*}" = stock ] || "$top/kernel-glue/import.sh" "$tree" >&2 ||
 		die "$tree: the import of kernel-glue failed"
 	;;
 *)

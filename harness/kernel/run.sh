@@ -13,7 +13,7 @@ usage()
 	  --emulator NAME   qemu (AMD SVM, software timer), bochs (Intel VMX, hv timer) or both (default)
 	  --workloads LIST  some of rewrite,cyclic,idle,rr,torture (default: all)
 	  --scale PERCENT   of each workload's length (100)
-	  --kernel NAME     lazy (default), or stock: the feature is then off only
+	  --kernel NAME     as for build.sh: lazy (default), or stock: the feature is then off only
 	  --build DIR       use this build of a patched kernel, whatever is in it
 	  --torture N       expiries of the torture before scaling (1500)
 	  --seed N          of the torture (1)
@@ -67,7 +67,7 @@ done
 [ -x "$lazytsc" ] || { echo "run.sh: $lazytsc: not found; build it, or set LAZYTSC" >&2; exit 2; }
 [ -n "$build$report" ] || build=$("$here/build.sh" "$kernel")
 features="off on"
-[ "$kernel" = lazy ] || features=off
+[ "${kernel%%-*}" = lazy ] || features=off
 mkdir -p "$out"
 
 # length N: for this emulator; bochs is slower by about five.

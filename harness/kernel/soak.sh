@@ -19,8 +19,9 @@ usage()
 	  --minutes M       or after this time (60)
 	  --run N           expiries of one run (10000)
 	  --emulator NAME   qemu (default) or bochs
+	  --linux VERSION   of both kernels (6.12)
 	  --report          print the totals of DIR/soak.tsv and end
-	  --out DIR         (build/kernel/soak)
+	  --out DIR         (build/kernel/soak, or soak-VERSION)
 
 	exit status: 0; 1 usage; 2 error; 42 an expiry was lost, early or too late
 	END
@@ -31,7 +32,7 @@ work=${LAZYTSC_KERNEL_DIR:-$(cd "$here/../.." && pwd)/build/kernel}
 # shellcheck source=harness/kernel/plan.sh
 . "$here/plan.sh"
 
-goal=1000000 minutes=60 length=10000 emulator=qemu out=$work/soak report=
+goal=1000000 minutes=60 length=10000 emulator=qemu suffix="" out="" report=
 while [ $# -gt 0 ]; do
 	case $1 in
 	-h | --help) usage; exit 0 ;;
@@ -43,10 +44,12 @@ while [ $# -gt 0 ]; do
 	--minutes) minutes=$2; shift 2 ;;
 	--run) length=$2; shift 2 ;;
 	--emulator) emulator=$2; shift 2 ;;
+	--linux) suffix=-$2; shift 2 ;;
 	--out) out=$2; shift 2 ;;
 	*) usage >&2; exit 1 ;;
 	esac
 done
+out=${out:-$work/soak$suffix}
 mkdir -p "$out"
 log=$out/soak.tsv
 [ -e "$log" ] || printf 'feature\tcpus\tseed\texpiries\tviolations\trestores\thotplugs\ttoggles\tlate_max_us\tattempts\thangs\tcrashes\tstatus\n' >"$log"
@@ -114,8 +117,8 @@ one()
 	fi
 }
 
-lazy=$("$here/build.sh" lazy)
-stock=$("$here/build.sh" stock)
+lazy=$("$here/build.sh" "lazy$suffix")
+stock=$("$here/build.sh" "stock$suffix")
 end=$((SECONDS + 60 * minutes))
 seed=$(awk -F'\t' 'NR > 1 && $3 > s { s = $3 } END { print s + 1 }' "$log")
 reached()

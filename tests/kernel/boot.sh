@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # The glue in real kernels, booted in emulators: QEMU (AMD SVM, software timer) and bochs (Intel VMX, hv
-# timer). One part for each argument:
+# timer). Usage: boot.sh PART [VERSION], with a version of Linux as for build.sh; the parts:
 #
 #   selftest   the kernel self-test passes on the patched kernel on both emulators, and the
 #              architectural half of it on the stock kernel and with the module parameter off
@@ -20,7 +20,8 @@ set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)
 kernel=$top/harness/kernel
 work=${LAZYTSC_KERNEL_DIR:-$top/build/kernel}
-out=$work/test-$1
+suffix=${2:+-$2}
+out=$work/test-$1$suffix
 
 fail()
 {
@@ -46,17 +47,17 @@ selftest_on() # EMULATOR KERNEL offered|absent [PARAMETER]
 case $1 in
 selftest)
 	make -s -C "$top/kernel-glue/selftest" O="$out/bin"
-	"$kernel/build.sh" stock >/dev/null
-	"$kernel/build.sh" lazy >/dev/null
+	"$kernel/build.sh" "stock$suffix" >/dev/null
+	"$kernel/build.sh" "lazy$suffix" >/dev/null
 	# The slowest one beside the others.
-	selftest_on qemu lazy offered & beside=$!
-	selftest_on bochs lazy offered
-	selftest_on qemu stock absent
-	selftest_on bochs lazy absent kvm.lazy_tscdeadline=0
+	selftest_on qemu "lazy$suffix" offered & beside=$!
+	selftest_on bochs "lazy$suffix" offered
+	selftest_on qemu "stock$suffix" absent
+	selftest_on bochs "lazy$suffix" absent kvm.lazy_tscdeadline=0
 	wait $beside || fail "see above"
 	;;
 workloads)
-	"$kernel/run.sh" --workloads rewrite,cyclic,idle,rr --scale 30 --out "$out" ||
+	"$kernel/run.sh" --kernel "lazy$suffix" --workloads rewrite,cyclic,idle,rr --scale 30 --out "$out" ||
 		fail "run.sh: status $?"
 	awk -F'\t' '
 		function bad(what) {
@@ -77,14 +78,14 @@ workloads)
 	;;
 torture)
 	rm -f "$out/soak.tsv"
-	"$kernel/soak.sh" --expiries 12000 --run 3000 --minutes 40 --out "$out" ||
+	"$kernel/soak.sh" ${2:+--linux "$2"} --expiries 12000 --run 3000 --minutes 40 --out "$out" ||
 		fail "soak.sh: status $?"
 	awk -F'\t' 'NR > 1 && $1 != "off" { n += $4; restores += $6; plugs += $7; toggles += $8; kinds += !kind[$1 $2]++ }
 		END { exit n < 12000 || !restores || !plugs || !toggles || kinds < 4 }' "$out/soak.tsv" ||
 		fail "not everything was exercised"
 	;;
 *)
-	echo "usage: boot.sh selftest|workloads|torture" >&2
+	echo "usage: boot.sh selftest|workloads|torture [VERSION]" >&2
 	exit 1
 	;;
 esac
