@@ -13,7 +13,16 @@
 /* A microsecond at 2 GHz: less than that on most machines. */
 #define DEFAULT_SLACK 2000
 
-enum { OPT_VARIANTS = 256, OPT_HIST, OPT_JSON, OPT_CSV, OPT_TIMER, OPT_SLACK, OPT_TSC_KHZ };
+enum {
+	OPT_VARIANTS = 256,
+	OPT_HIST,
+	OPT_JSON,
+	OPT_CSV,
+	OPT_TIMER,
+	OPT_SLACK,
+	OPT_ADVANCE,
+	OPT_TSC_KHZ
+};
 
 enum format { FORMAT_TABLE, FORMAT_JSON, FORMAT_CSV };
 
@@ -38,6 +47,10 @@ static const struct argp_option options[] = {
 	  "early: how long the host may hold the guest to wait for a deadline (2000; 0: never arm "
 	  "early)",
 	  0 },
+	{ "advance", OPT_ADVANCE, "CYCLES", 0,
+	  "lazy: a deadline at most so far beyond an expiry is waited for, as KVM with its timer "
+	  "advance does (0)",
+	  0 },
 	{ "hist", OPT_HIST, NULL, 0,
 	  "Histograms: how far a re-write moves the deadline, how long before expiry it comes", 0 },
 	{ "json", OPT_JSON, NULL, 0, "Print JSON", 0 },
@@ -57,6 +70,16 @@ static const char doc[] =
 	"zstd; - is standard input. A trace.dat of trace-cmd is read through trace-cmd.\n\n"
 	"Exit status: 0 done; 1 wrong usage; 2 a trace cannot be read or holds no deadline write "
 	"(the others are still replayed); 42 lazy broke its promise never to cost a host entry.";
+
+static uint64_t cycles(const char *option, const char *arg, struct argp_state *state)
+{
+	char *end;
+	uint64_t n = strtoull(arg, &end, 10);
+
+	if (*end || end == arg || *arg == '-' || n > UINT32_MAX)
+		argp_error(state, "%s is a number of TSC cycles, not '%s'", option, arg);
+	return n;
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -82,9 +105,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->policy.sw_timer = !strcmp(arg, "sw");
 		break;
 	case OPT_SLACK:
-		a->policy.slack = strtoull(arg, &end, 10);
-		if (*end || end == arg || *arg == '-' || a->policy.slack > UINT32_MAX)
-			argp_error(state, "--slack is a number of TSC cycles, not '%s'", arg);
+		a->policy.slack = cycles("--slack", arg, state);
+		break;
+	case OPT_ADVANCE:
+		a->policy.advance = cycles("--advance", arg, state);
 		break;
 	case OPT_TSC_KHZ:
 		a->trace.tsc_khz = strtod(arg, &end);

@@ -27,7 +27,10 @@ static void add(struct counts *sum, enum column c, uint64_t n)
 
 static void variant_init(const struct policy *p, void *state)
 {
-	lazytsc_replay_init(state, p->data, NULL, NULL);
+	struct lazytsc_replay *r = state;
+
+	lazytsc_replay_init(r, p->data, NULL, NULL);
+	r->wait = p->slack;
 }
 
 static void variant_write(void *state, uint64_t now, uint64_t v)
@@ -146,6 +149,7 @@ bool policy_find(const char *name, const struct policy_options *options, struct 
 		/* The plain rule never costs a host entry; the other variants make no promise. */
 		.max_excess = v == &lazytsc_variant_lazy ? 0 : UINT64_MAX,
 		.data = v,
+		.slack = v == &lazytsc_variant_lazy ? options->advance : 0,
 	};
 	return true;
 }

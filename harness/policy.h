@@ -53,6 +53,7 @@ struct policy {
 struct policy_options {
 	bool sw_timer; /* rfc-v3 on the sw timer */
 	uint64_t slack; /* early: the longest wait, TSC cycles */
+	uint64_t advance; /* lazy: the same */
 };
 
 /**

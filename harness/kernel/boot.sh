@@ -116,7 +116,7 @@ run_qemu()
 {
 	local accel=(-accel tcg,thread=multi)
 
-	[ "$icount" = 0 ] || accel=(-accel "tcg,thread=single" -icount "shift=2,sleep=off"
+	[ "$icount" = 0 ] || accel=(-accel "tcg,thread=single" -icount "shift=0,sleep=off"
 		-rtc "base=2026-01-01,clock=vm")
 	ulimit -t "$timeout"
 	timeout -k 5 $((10 * timeout)) qemu-system-x86_64 -M pc "${accel[@]}" -cpu max -smp "$host_cpus" \
@@ -145,7 +145,7 @@ run_bochs()
 	# until it allows them: one that spins there for another vCPU spins for ever. Only pause-loop
 	# exiting ends that. Older models do not have it; newer ones have no VMX preemption timer.
 	cat >"$tmp/bochsrc" <<-END
-	cpu: model=corei7_haswell_4770, count=1:$host_cpus:1, ips=50000000, reset_on_triple_fault=0
+	cpu: model=corei7_haswell_4770, count=1:$host_cpus:1, ips=500000000, reset_on_triple_fault=0
 	memory: guest=1024, host=1024
 	romimage: file=/usr/share/bochs/BIOS-bochs-latest
 	vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest

@@ -55,6 +55,21 @@ for trace in traces:
         for key in COUNTS:
             assert at[trace, "rfc-v3", vcpu][key] == at[trace, "lazy", vcpu][key]
 
+# A deadline moved by five cycles is waited for by a host that waits for so long, and armed again by others.
+moved = "".join(
+    f"<idle>-0 [000] d..1. {now}: write_msr: 6e0, value {v:x}\n"
+    for now, v in ((1000, 2000), (1100, 2005), (3000, 9000))
+)
+for advance, entries, waited in ((0, 3, 0), (4, 3, 0), (5, 2, 5)):
+    out = subprocess.run(
+        [lazytsc, "replay", "--json", "--variants=stock,lazy", f"--advance={advance}", "-"],
+        input=moved.encode(), check=True, capture_output=True,
+    ).stdout
+    total = {r["variant"]: r for r in json.loads(out)["rows"] if r["vcpu"] == "total"}
+    got = total["lazy"]["host_entries"], total["lazy"]["waited_cycles"]
+    assert got == (entries, waited), (advance, got)
+    assert total["stock"]["host_entries"] == 3
+
 # The sw timer: as V1, under the same name.
 sw = rows_of("--timer", "sw", "--variants", "rfc-v1,rfc-v3", *traces)
 assert (plain["timer"], sw["timer"]) == ("hv", "sw")

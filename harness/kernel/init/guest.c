@@ -226,11 +226,23 @@ static void trace_start(void)
 	trace_setting("events/msr/write_msr/filter", "msr == 0x6e0");
 	trace_setting("events/msr/write_msr/enable", "1");
 	trace_setting("events/irq_vectors/local_timer_entry/enable", "1");
-	trace_setting("events/power/cpu_idle/enable", "1");
 	/* A patched guest says what it wanted where it did not write. */
 	guest_write(TRACING "events/lazytsc/enable", "1");
 	trace_setting("tracing_on", "0");
 	trace_setting("trace", "");
+}
+
+/*
+ * What a replay of the trace cannot know is what was armed when it began. So the trace begins
+ * earlier, each CPU takes two ticks and more (at 100 Hz) within it, and a marker says where the count starts.
+ */
+static void trace_warm_up(void)
+{
+	trace_setting("tracing_on", "1");
+	for (int cpu = guest_cpus() - 1; cpu >= 0; cpu--) {
+		guest_pin(cpu);
+		guest_spin(NSEC / 50);
+	}
 }
 
 static void trace_hand_out(void)
@@ -283,6 +295,18 @@ static void read_params(struct params *p, int argc, char **argv)
 		guest_report("param_%s %ld\n", known[k].name, *known[k].value);
 }
 
+/* Those that the command line (maxcpus=1) has left out. */
+static void online_all(void)
+{
+	char path[64];
+
+	for (int cpu = 1; cpu < sysconf(_SC_NPROCESSORS_CONF); cpu++) {
+		snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", cpu);
+		if (!guest_write(path, "1"))
+			guest_die("%s: %s", path, strerror(errno));
+	}
+}
+
 static void report_clocks(void)
 {
 	char text[64] = "";
@@ -323,6 +347,7 @@ int main(int argc, char **argv)
 	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
 	mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
 	map_doorbell();
+	online_all();
 	read_params(&p, argc, argv);
 	report_clocks();
 	while (w < sizeof(workloads) / sizeof(workloads[0]) &&
@@ -331,15 +356,17 @@ int main(int argc, char **argv)
 	if (w == sizeof(workloads) / sizeof(workloads[0]))
 		guest_die("unknown workload '%s'", p.workload);
 
-	if (p.trace)
+	if (p.trace) {
 		trace_start();
+		trace_warm_up();
+	}
 	interrupts = timer_interrupts();
 	lazy = lazy_counts();
 	start = guest_now();
-	/* The trace within the count: ringing takes the VMM a while, and other CPUs go on meanwhile. */
+	/* Marked within the count: ringing takes the VMM a while, and other CPUs go on meanwhile. */
 	guest_ring(VMM_START, 0);
 	if (p.trace)
-		trace_setting("tracing_on", "1");
+		trace_setting("trace_marker", "start");
 	o = workloads[w].run(&p);
 	if (p.trace)
 		trace_setting("tracing_on", "0");

@@ -82,20 +82,24 @@ static void handle_io(struct vmm *m, struct kvm_run *run)
 	}
 }
 
-static void handle_mmio(struct vmm *m, struct kvm_run *run)
+/* False: it was the last one. */
+static bool handle_mmio(struct vmm *m, struct kvm_run *run)
 {
 	uint32_t word;
+	bool go_on;
 
 	if (!run->mmio.is_write) {
 		memset(run->mmio.data, 0xff, sizeof(run->mmio.data));
-		return;
+		return true;
 	}
 	if (run->mmio.phys_addr != VMM_DOORBELL || run->mmio.len != sizeof(word))
-		return;
+		return true;
 	memcpy(&word, run->mmio.data, sizeof(word));
 	pthread_mutex_lock(&m->lock);
 	doorbell(m, word);
+	go_on = !m->done;
 	pthread_mutex_unlock(&m->lock);
+	return go_on;
 }
 
 /* Wait while the machine is paused. False: it is over. */
@@ -148,7 +152,9 @@ static void *run_vcpu(void *arg)
 			handle_io(m, v->run);
 			break;
 		case KVM_EXIT_MMIO:
-			handle_mmio(m, v->run);
+			/* The guest's next step is to reset the machine, a triple fault. */
+			if (!handle_mmio(m, v->run))
+				return NULL;
 			break;
 		case KVM_EXIT_INTR:
 			break;
@@ -347,6 +353,7 @@ int main(int argc, char **argv)
 	m.counts = counts_new();
 	vm_create(&m);
 	counts_attach(m.counts, &m);
+	printf("tsc_khz %d\n", ioctl(m.vcpu[0].fd, KVM_GET_TSC_KHZ, 0));
 	start(&m);
 	status = control(&m);
 	printf("restores %d\n", m.restores);
