@@ -81,12 +81,11 @@ features="off on early"
 [ "${kernel%%-*}" = lazy ] || features=off
 mkdir -p "$out"
 
-# length N: for this emulator; bochs is slower by about five.
+# length N, scaled
 length()
 {
 	local n=$(($1 * scale / 100))
 
-	[ "$emulator" = qemu ] || n=$((n / 5))
 	echo $((n > 0 ? n : 1))
 }
 

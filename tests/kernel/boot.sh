@@ -71,11 +71,12 @@ workloads)
 		$3 == "on" { lazy[$1 $2] = $9 }
 		$3 == "early" && $9 > lazy[$1 $2] * 1.05 + 3 { bad($9 " host entries, lazy " lazy[$1 $2]) }
 		$2 ~ /^(rewrite|rr)$/ && $9 > stock[$1 $2] / 10 { bad($9 " host entries of " stock[$1 $2]) }
+		$1 $2 == "bochsrewrite" && !$8 { bad("the hv timer was not used") }
 		$9 > stock[$1 $2] { bad($9 " host entries, stock " stock[$1 $2]) }
 		$12 > irq[$1 $2] * 1.2 + 5 { bad($12 " timer interrupts, stock " irq[$1 $2]) }
 		END {
-			if (rows != 21)
-				bad(rows " rows of 21")
+			if (rows != 24)
+				bad(rows " rows of 24")
 			exit failed
 		}' "$out/rows.tsv" || fail "see the table above"
 	;;
