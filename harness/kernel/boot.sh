@@ -16,6 +16,7 @@ usage()
 	  --build DIR       a kernel's build directory, as printed by build.sh; for host and guest
 	  --guest DIR       another kernel for the guest
 	  --emulator NAME   qemu (AMD SVM, software timer; default) or bochs (Intel VMX, hv timer)
+	  --icount N        qemu: counted instructions, of 2^N ns each (0)
 	  --no-icount       qemu: real time instead of counted instructions (counts vary)
 	  --host-cpus N     CPUs of the emulated machine (1)
 	  --append TEXT     more for the host kernel's command line
@@ -33,7 +34,7 @@ usage()
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 work=${LAZYTSC_KERNEL_DIR:-$top/build/kernel}
-emulator=qemu icount=1 host_cpus=1 timeout=100 attempts=3 build= guest= out= plan= adds=() more=
+emulator=qemu icount=0 host_cpus=1 timeout=100 attempts=3 build= guest= out= plan= adds=() more=
 
 die()
 {
@@ -44,13 +45,14 @@ die()
 while [ $# -gt 0 ]; do
 	case $1 in
 	-h | --help) usage; exit 0 ;;
-	--no-icount) icount=0; shift; continue ;;
+	--no-icount) icount=; shift; continue ;;
 	--*) [ $# -ge 2 ] || { usage >&2; exit 1; } ;;
 	esac
 	case $1 in
 	--build) build=$2; shift 2 ;;
 	--guest) guest=$2; shift 2 ;;
 	--emulator) emulator=$2; shift 2 ;;
+	--icount) icount=$2; shift 2 ;;
 	--host-cpus) host_cpus=$2; shift 2 ;;
 	--append) more=$2; shift 2 ;;
 	--add) adds+=("$2"); shift 2 ;;
@@ -118,7 +120,7 @@ run_qemu()
 {
 	local accel=(-accel tcg,thread=multi)
 
-	[ "$icount" = 0 ] || accel=(-accel "tcg,thread=single" -icount "shift=0,sleep=off"
+	[ -z "$icount" ] || accel=(-accel "tcg,thread=single" -icount "shift=$icount,sleep=off"
 		-rtc "base=2026-01-01,clock=vm")
 	ulimit -t "$timeout"
 	timeout -k 5 $((10 * timeout)) qemu-system-x86_64 -M pc "${accel[@]}" -cpu max -smp "$host_cpus" \
