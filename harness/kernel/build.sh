@@ -7,13 +7,14 @@ set -euo pipefail
 usage()
 {
 	cat <<-END
-	usage: build.sh stock|lazy[-VERSION]
+	usage: build.sh stock|lazy|debug[-VERSION]
 	       build.sh TREE
 
 	Builds a kernel for the boot harness, incrementally. "stock" is Debian's source as it is,
-	"lazy" the same with kernel-glue/ imported; VERSION is 6.12 (the default) or 6.1. TREE is a kernel
-	tree of yours, left as it is and built in TREE/build. Prints the build directory (bzImage,
-	vmlinux) on standard output.
+	"lazy" the same with kernel-glue/ imported, "debug" is lazy with the kernel's own checks of
+	locking, sleeping and timers (debug.config); VERSION is 6.12 (the default) or 6.1. TREE is a
+	kernel tree of yours, left as it is and built in TREE/build. Prints the build directory
+	(bzImage, vmlinux) on standard output.
 
 	environment:
 	  LAZYTSC_KERNEL_DIR  where trees and logs go (default: build/kernel of this source tree)
@@ -49,28 +50,30 @@ configure()
 {
 	local tree=$1 out=$1/build
 
-	if [ -e "$out/.config" ] && cmp -s "$here/kernel.config" "$out/.lazytsc-fragment" &&
+	if [ -e "$out/.config" ] && cat "${fragments[@]}" | cmp -s - "$out/.lazytsc-fragment" &&
 	   ! find "$tree/arch/x86" -name 'Kconfig*' -newer "$out/.config" | grep -q .; then
 		return
 	fi
 	mkdir -p "$out" &&
 		"${make[@]}" allnoconfig &&
-		(cd "$out" && "$tree/scripts/kconfig/merge_config.sh" -m .config "$here/kernel.config" \
+		(cd "$out" && "$tree/scripts/kconfig/merge_config.sh" -m .config "${fragments[@]}" \
 			>"$out/merge.log") &&
 		"${make[@]}" olddefconfig &&
-		cp "$here/kernel.config" "$out/.lazytsc-fragment"
+		cat "${fragments[@]}" >"$out/.lazytsc-fragment"
 }
 
 [ $# -eq 1 ] || { usage >&2; exit 1; }
+fragments=("$here/kernel.config")
 case $1 in
 -h | --help) usage; exit 0 ;;
-stock | lazy | stock-* | lazy-*)
+stock | lazy | debug | stock-* | lazy-* | debug-*)
 	tree=$work/$1
 	version=6.12
 	[ "${1%%-*}" = "$1" ] || version=${1#*-}
 	tarball=${LAZYTSC_KERNEL_TAR:-/usr/src/linux-source-$version.tar.xz}
 	mkdir -p "$work"
 	[ -e "$tree/Makefile" ] || extract "$tree"
+	[ "${1%%-*}" != debug ] || fragments+=("$here/debug.config")
 	[ "${1%%-*}" = stock ] || "$top/kernel-glue/import.sh" "$tree" >&2 ||
 		die "$tree: the import of kernel-glue failed"
 	;;
