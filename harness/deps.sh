@@ -10,7 +10,7 @@ test="$build clang libclang-rt-14-dev libcmocka-dev lcov xz-utils zstd gzip binu
 bench="$build spin"
 kernel="$build linux-source-6.12 linux-source-6.1 ccache bc flex bison libelf-dev libssl-dev cpio kmod xz-utils
 	make rsync perl patch python3 qemu-system-x86 bochs bochs-term bochsbios vgabios isolinux
-	syslinux-common xorriso bsdutils sparse"
+	syslinux-common xorriso bsdutils procps sparse"
 
 wanted=
 for group in "${@:-build}"; do

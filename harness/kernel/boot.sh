@@ -22,7 +22,9 @@ usage()
 	  --append TEXT     more for the host kernel's command line
 	  --add SRC:DST     one more file for the host's initramfs, may be repeated
 	  --timeout S       processor time for one attempt (100), and ten times as much in real time:
-	                    a hang spins, and is told from a busy machine by that
+	                    a hang spins, and is told from a busy machine by that; or it sleeps, and
+	                    QEMU is then killed after three minutes, or sooner where an interrupt is
+	                    pending meanwhile (hang-N.txt: its state)
 	  --attempts N      a hang or crash is tried again up to this many times in all (3)
 	  --out DIR         serial.log, report.txt, trace-NAME.txt, boot.txt (attempts, hangs)
 
@@ -73,7 +75,7 @@ case $emulator in qemu | bochs) ;; *) die 1 "--emulator: expected qemu or bochs,
 make -s -C "$here" O="$work/bin" >&2 || die 2 "the programs for the emulated machines do not build"
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
-rm -f "$out"/{boot,report,report-failed-*,trace-*}.txt "$out"/serial-*.log
+rm -f "$out"/{boot,report,report-failed-*,trace-*,hang-*}.txt "$out"/serial-*.log
 tmp=$(mktemp -d)
 child=
 trap '[ -z "$child" ] || kill -9 "$child" 2>/dev/null || true; rm -rf "$tmp"' EXIT
@@ -123,11 +125,43 @@ run_qemu()
 	[ -z "$icount" ] || accel=(-accel "tcg,thread=single" -icount "shift=$icount,sleep=off"
 		-rtc "base=2026-01-01,clock=vm")
 	ulimit -t "$timeout"
+	rm -f "$tmp"/monitor.*
+	mkfifo "$tmp/monitor.in" "$tmp/monitor.out"
 	timeout -k 5 $((10 * timeout)) qemu-system-x86_64 -M pc "${accel[@]}" -cpu max -smp "$host_cpus" \
-		-m 1024 -nodefaults -no-user-config -display none -no-reboot -monitor none \
+		-m 1024 -nodefaults -no-user-config -display none -no-reboot -monitor "pipe:$tmp/monitor" \
 		-serial "file:$tmp/serial" -parallel "file:$tmp/report" \
 		-kernel "$build/bzImage" -initrd "$tmp/host.gz" -append "$append attempt=$n" \
-		</dev/null >"$tmp/emulator.log" 2>&1
+		</dev/null >"$tmp/emulator.log" 2>&1 &
+	local pid=$! rc=0 watch
+
+	idle_watch "$pid" </dev/null >/dev/null 2>&1 & watch=$!
+	wait "$pid" || rc=$?
+	kill "$watch" 2>/dev/null || true
+	return "$rc"
+}
+
+# QEMU, the child of PID, loses an interrupt now and then: its CPU sleeps on with one pending that it would
+# take. That, or to sleep for longer than any guest is waited for, ends the attempt.
+idle_watch()
+{
+	local before=-9 now asleep=0 nap
+
+	trap 'kill "$nap"; exit' TERM
+	while true; do
+		sleep 20 & nap=$!
+		wait "$nap"
+		now=$(ps -o cputimes= --ppid "$1") || return
+		asleep=$((now - before < 2 ? asleep + 1 : 0))
+		before=$now
+		[ "$asleep" -gt 0 ] || continue
+		printf 'info registers\ninfo lapic\n' >"$tmp/monitor.in"
+		timeout 5 cat "$tmp/monitor.out" | sed 's/.*\x1b\[K//; s/\r//' >"$out/hang-$n.txt" || true
+		if [ "$asleep" -ge 9 ] || { [ "$asleep" -ge 2 ] && grep -q 'HLT=1' "$out/hang-$n.txt" &&
+			grep -q '^IRR[^(]*[0-9]' "$out/hang-$n.txt"; }; then
+			pkill -9 -P "$1"
+			return
+		fi
+	done
 }
 
 run_bochs()

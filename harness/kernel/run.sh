@@ -107,45 +107,50 @@ plan()
 	esac
 }
 
-# Where the results of WORKLOAD FEATURE are: early wants a host of its own.
+# Where the results of WORKLOAD FEATURE are: what has a host of its own, has a place of its own.
 place()
 {
-	case $2 in
-	early) echo "$out/$emulator-$1-early" ;;
-	*) echo "$out/$emulator-$1" ;;
-	esac
+	local dir=$out/$emulator
+
+	[ "$1" != torture ] || dir+=-torture
+	[ "$2" != early ] || dir+=-early
+	echo "$dir"
 }
 
-# boot WORKLOAD FEATURE...: a host that runs a guest for each feature.
+# boot WORKLOADS FEATURES: a host that runs a guest for each of both.
 boot()
 {
-	local workload=$1 feature dir seconds more=()
+	local workload feature dir seconds=0 more=()
 
-	shift
-	dir=$(place "$workload" "$1")
+	dir=$(place "${1%% *}" "${2%% *}")
 	mkdir -p "$dir"
-	for feature in "$@"; do
-		plan "$workload" "$feature"
+	for workload in $1; do
+		for feature in $2; do
+			plan "$workload" "$feature"
+		done
+		seconds=$((seconds + 60 + scale / 2))
 	done >"$dir/plan"
-	[ -s "$dir/plan" ] || return 0
-	[ "$1" != early ] || more=(--append kvm.lazy_tscdeadline_early=1)
-	seconds=$((60 + scale / 2))
+	[ "$2" != early ] || more=(--append kvm.lazy_tscdeadline_early=1)
 	[ "$emulator" = qemu ] || seconds=$((4 * seconds))
-	# In real time: with counted instructions it stops too often (docs/kernel-testing.md, "Hangs").
-	[ "$workload" != torture ] || more+=(--no-icount)
-	[ "$workload" != torture ] || seconds=$((seconds + torture * scale / 20000))
+	if [ "$1" = torture ]; then
+		# In real time: with counted instructions it stops too often (docs/kernel-testing.md, "Hangs").
+		more+=(--no-icount)
+		seconds=$((seconds + torture * scale / 20000))
+	fi
 	"$here/boot.sh" --emulator "$emulator" --build "$build" --out "$dir" ${more[@]+"${more[@]}"} \
 		--timeout "$seconds" --attempts 4 "$dir/plan"
 }
 
-# One boot for each workload, so that a hang costs little.
 boots()
 {
-	local emulator=$1 workload
+	local emulator=$1 workload together=
 
 	for workload in ${workloads//,/ }; do
-		# shellcheck disable=SC2086
-		boot "$workload" ${features% early} || return
+		[ "$workload" = torture ] || together+=${together:+ }$workload
+	done
+	for workload in "$together" $([[ ,$workloads, != *,torture,* ]] || echo torture); do
+		[ -n "$workload" ] || continue
+		boot "$workload" "${features% early}" || return
 		[ "$features" = off ] || boot "$workload" early || return
 	done
 }
@@ -273,12 +278,13 @@ else
 	echo
 	for emulator in $emulators; do
 		for workload in ${workloads//,/ }; do
-			dir=$out/$emulator-$workload
-			[ -s "$dir/plan" ] || continue
-			sed -n 's/^\([^ ]*\)-off .*--cpus \([0-9]\) .*--append .*;--;\([^;]*\)/\1: \2 vCPUs/p' \
-				"$dir/plan" | tr '\n;' '  '
-			cat "$dir"/boot.txt "$dir-early/boot.txt" 2>/dev/null | paste -sd' '
+			for feature in $features; do
+				place "$workload" "$feature"
+			done
 		done
+	done | awk '!seen[$0]++' | while read -r dir; do
+		echo "${dir##*/}:$(sed 1d "$dir/boot.txt" | paste -sd' ' | sed 's/^/ /')"
+		sed -n 's/^\([^ ]*\) .*--cpus \([0-9]\) .*--append .*;--;\([^;]*\)/	\1: \2 vCPUs/p' "$dir/plan" | tr ';' ' '
 	done
 fi
 exit "$status"
