@@ -264,9 +264,12 @@ static bool keep_leaf(struct vmm *m, struct kvm_cpuid_entry2 *e)
 {
 	switch (e->function) {
 	case 1:
-		/* TSC deadline, x2APIC, hypervisor; no FMA, XSAVE, AVX, F16C */
+		/*
+		 * TSC deadline, x2APIC, hypervisor; no FMA, XSAVE, AVX, F16C; no VMX, whose state
+		 * is not saved
+		 */
 		e->ecx |= 1u << 24 | 1u << 21 | 1u << 31;
-		e->ecx &= ~(1u << 12 | 1u << 26 | 1u << 27 | 1u << 28 | 1u << 29);
+		e->ecx &= ~(1u << 5 | 1u << 12 | 1u << 26 | 1u << 27 | 1u << 28 | 1u << 29);
 		e->edx &= ~(1u << 28);
 		break;
 	case 7:
@@ -281,8 +284,8 @@ static bool keep_leaf(struct vmm *m, struct kvm_cpuid_entry2 *e)
 	case 0x1f:
 		return false;
 	case 0x80000001:
-		/* No XOP, FMA4 */
-		e->ecx &= ~(1u << 11 | 1u << 16);
+		/* No SVM, XOP, FMA4 */
+		e->ecx &= ~(1u << 2 | 1u << 11 | 1u << 16);
 		break;
 	case 0x40000001:
 		if (!m->opt.lazy)
