@@ -63,15 +63,18 @@ configure()
 }
 
 [ $# -eq 1 ] || { usage >&2; exit 1; }
+case $1 in -h | --help) usage; exit 0 ;; esac
+mkdir -p "$work"
+# Two runs of the same tree at once would step on each other.
+exec 9>"$work/build.lock"
+flock 9
 fragments=("$here/kernel.config")
 case $1 in
--h | --help) usage; exit 0 ;;
 stock | lazy | debug | stock-* | lazy-* | debug-*)
 	tree=$work/$1
 	version=6.12
 	[ "${1%%-*}" = "$1" ] || version=${1#*-}
 	tarball=${LAZYTSC_KERNEL_TAR:-/usr/src/linux-source-$version.tar.xz}
-	mkdir -p "$work"
 	[ -e "$tree/Makefile" ] || extract "$tree"
 	[ "${1%%-*}" != debug ] || fragments+=("$here/debug.config")
 	[ "${1%%-*}" = stock ] || "$top/kernel-glue/import.sh" "$tree" >&2 ||
@@ -90,8 +93,9 @@ command -v ccache >/dev/null && cc="ccache gcc"
 make=(make -s -C "$tree" O=build -j"$jobs" CC="$cc" HOSTCC="$cc"
 	KBUILD_BUILD_TIMESTAMP=2026-01-01 KBUILD_BUILD_USER=lazytsc KBUILD_BUILD_HOST=lazytsc)
 log=$work/build-$(basename "$tree").log
-mkdir -p "$work"
 { configure "$tree" && "${make[@]}" bzImage; } >"$log" 2>&1 ||
 	{ tail -20 "$log" >&2; die "$tree: the build failed, see $log"; }
-cp "$tree/build/arch/x86/boot/bzImage" "$tree/build/bzImage"
+# An emulator may be reading it.
+cmp -s "$tree/build/arch/x86/boot/bzImage" "$tree/build/bzImage" ||
+	cp "$tree/build/arch/x86/boot/bzImage" "$tree/build/bzImage"
 echo "$tree/build"
