@@ -43,5 +43,5 @@ for preset in "${@:-release asan tsan clang coverage}"; do
 		run_preset "$one"
 	done
 done
-echo "All tests passed. Those that boot kernels (25 minutes the first time, then 3):
+echo "All tests passed. Those that boot kernels (up to 25 minutes the first time, then 5):
   harness/deps.sh kernel && ctest --test-dir build/release -L kernel"
