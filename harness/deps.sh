@@ -8,7 +8,7 @@ build="gcc cmake ninja-build pkg-config libjansson-dev libsmartcols-dev libarchi
 	libzstd-dev libxxhash-dev"
 test="$build clang libclang-rt-14-dev libcmocka-dev lcov xz-utils zstd gzip binutils python3"
 bench="$build spin"
-kernel="$build linux-source-6.12 linux-source-6.1 ccache bc flex bison libelf-dev libssl-dev cpio kmod xz-utils
+kernel="$build linux-source-6.12 linux-source-6.1 ccache bc flex bison libelf-dev libssl-dev cpio kmod xz-utils lz4
 	make rsync perl patch python3 qemu-system-x86 bochs bochs-term bochsbios vgabios isolinux
 	syslinux-common xorriso bsdutils procps sparse"
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Build and run every test but those that boot kernels; those take longer, and are run by
-#   harness/deps.sh kernel && ctest --test-dir build/release -L kernel
+#   harness/deps.sh kernel && ctest --test-dir build/release -L kernel -j2
 # Usage: tests/run.sh [PRESET...]
 # Presets: release asan tsan clang coverage (default: all of them, release first).
 set -euo pipefail
@@ -43,5 +43,5 @@ for preset in "${@:-release asan tsan clang coverage}"; do
 		run_preset "$one"
 	done
 done
-echo "All tests passed. Those that boot kernels (up to 25 minutes the first time, then 5):
-  harness/deps.sh kernel && ctest --test-dir build/release -L kernel"
+echo "All tests passed. Those that boot kernels (up to 25 minutes the first time, then 3):
+  harness/deps.sh kernel && ctest --test-dir build/release -L kernel -j2"

@@ -16,7 +16,8 @@ usage()
 	  --build DIR       a kernel's build directory, as printed by build.sh; for host and guest
 	  --guest DIR       another kernel for the guest
 	  --emulator NAME   qemu (AMD SVM, software timer; default) or bochs (Intel VMX, hv timer)
-	  --icount N        qemu: counted instructions, of 2^N ns each (0)
+	  --slow N          a machine 2^N times slower (0, where an instruction takes 1 ns, bochs: 2.5 ns),
+	                    which passes time sooner
 	  --no-icount       qemu: real time instead of counted instructions (counts vary)
 	  --host-cpus N     CPUs of the emulated machine (1)
 	  --append TEXT     more for the host kernel's command line
@@ -25,8 +26,10 @@ usage()
 	                    a hang spins, and is told from a busy machine by that; or it sleeps, and
 	                    QEMU is then killed after three minutes, or sooner where an interrupt is
 	                    pending meanwhile (hang-N.txt: its state)
-	  --attempts N      a hang or crash is tried again up to this many times in all (3)
-	  --out DIR         serial.log, report.txt, trace-NAME.txt, boot.txt (attempts, hangs)
+	  --attempts N      a hang or crash is tried again up to this many times in all (3); with counted
+	                    instructions a crash or hang of a guest as well
+	  --out DIR         serial-N.log, report.txt, trace-NAME.txt, boot.txt (attempts, hangs, crashes,
+	                    guests: attempts that a guest did not survive); what a failed attempt left
 
 	exit status: 0 the plan ran to its end (its lines may have failed: see report.txt), 1 usage,
 	2 error, 3 every attempt hung or crashed
@@ -36,7 +39,7 @@ usage()
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 work=${LAZYTSC_KERNEL_DIR:-$top/build/kernel}
-emulator=qemu icount=0 host_cpus=1 timeout=100 attempts=3 build= guest= out= plan= adds=() more=
+emulator=qemu icount=1 slow=0 host_cpus=1 timeout=100 attempts=3 build= guest= out= plan= adds=() more=
 
 die()
 {
@@ -54,7 +57,7 @@ while [ $# -gt 0 ]; do
 	--build) build=$2; shift 2 ;;
 	--guest) guest=$2; shift 2 ;;
 	--emulator) emulator=$2; shift 2 ;;
-	--icount) icount=$2; shift 2 ;;
+	--slow) slow=$2; shift 2 ;;
 	--host-cpus) host_cpus=$2; shift 2 ;;
 	--append) more=$2; shift 2 ;;
 	--add) adds+=("$2"); shift 2 ;;
@@ -90,7 +93,7 @@ objcopy -S "$guest/vmlinux" "$tmp/vmlinux"
 	echo "dir /sys 755 0 0"
 	echo "file /init $work/bin/guest-init 755 0 0"
 } >"$tmp/guest.list"
-"$cpio" "$tmp/guest.list" | gzip -1n >"$tmp/guest.gz"
+"$cpio" "$tmp/guest.list" >"$tmp/guest.cpio"
 {
 	echo "dir /dev 755 0 0"
 	echo "nod /dev/console 600 0 0 c 5 1"
@@ -102,13 +105,13 @@ objcopy -S "$guest/vmlinux" "$tmp/vmlinux"
 	echo "file /init $work/bin/host-init 755 0 0"
 	echo "file /bin/lazytsc-vmm $work/bin/lazytsc-vmm 755 0 0"
 	echo "file /guest/vmlinux $tmp/vmlinux 644 0 0"
-	echo "file /guest/initrd $tmp/guest.gz 644 0 0"
+	echo "file /guest/initrd $tmp/guest.cpio 644 0 0"
 	echo "file /plan $plan 644 0 0"
 	for add in ${adds[@]+"${adds[@]}"}; do
 		echo "file ${add#*:} ${add%%:*} 755 0 0"
 	done
 } >"$tmp/host.list"
-"$cpio" "$tmp/host.list" | gzip -1n >"$tmp/host.gz"
+"$cpio" "$tmp/host.list" >"$tmp/host.cpio"
 
 # Counted instructions repeat a run exactly, a hang as well: the host's init waits a little longer at
 # each attempt.
@@ -122,7 +125,7 @@ run_qemu()
 {
 	local accel=(-accel tcg,thread=multi)
 
-	[ -z "$icount" ] || accel=(-accel "tcg,thread=single" -icount "shift=$icount,sleep=off"
+	[ -z "$icount" ] || accel=(-accel "tcg,thread=single" -icount "shift=$slow,sleep=off"
 		-rtc "base=2026-01-01,clock=vm")
 	ulimit -t "$timeout"
 	rm -f "$tmp"/monitor.*
@@ -130,7 +133,7 @@ run_qemu()
 	timeout -k 5 $((10 * timeout)) qemu-system-x86_64 -M pc "${accel[@]}" -cpu max -smp "$host_cpus" \
 		-m 1024 -nodefaults -no-user-config -display none -no-reboot -monitor "pipe:$tmp/monitor" \
 		-serial "file:$tmp/serial" -parallel "file:$tmp/report" \
-		-kernel "$build/bzImage" -initrd "$tmp/host.gz" -append "$append attempt=$n" \
+		-kernel "$build/bzImage" -initrd "$tmp/host.cpio" -append "$append attempt=$n" \
 		</dev/null >"$tmp/emulator.log" 2>&1 &
 	local pid=$! rc=0 watch
 
@@ -168,7 +171,7 @@ run_bochs()
 {
 	mkdir -p "$tmp/iso/isolinux"
 	cp "$build/bzImage" "$tmp/iso/bzimage"
-	cp "$tmp/host.gz" "$tmp/iso/initrd"
+	cp "$tmp/host.cpio" "$tmp/iso/initrd"
 	cp /usr/lib/ISOLINUX/isolinux.bin /usr/lib/syslinux/modules/bios/ldlinux.c32 "$tmp/iso/isolinux/"
 	cat >"$tmp/iso/isolinux/isolinux.cfg" <<-END
 	default host
@@ -183,9 +186,9 @@ run_bochs()
 	# until it allows them: one that spins there for another vCPU spins for ever. Only pause-loop
 	# exiting ends that. Older models do not have it; newer ones have no VMX preemption timer.
 	cat >"$tmp/bochsrc" <<-END
-	cpu: model=corei7_haswell_4770, count=1:$host_cpus:1, ips=400000000, reset_on_triple_fault=0
+	cpu: model=corei7_haswell_4770, count=1:$host_cpus:1, ips=$((400000000 >> slow)), reset_on_triple_fault=0
 	memory: guest=1024, host=1024
-	romimage: file=/usr/share/bochs/BIOS-bochs-latest
+	romimage: file=/usr/share/bochs/BIOS-bochs-latest, options=fastboot
 	vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
 	ata0-master: type=cdrom, path=$tmp/host.iso, status=inserted
 	boot: cdrom
@@ -205,8 +208,15 @@ run_bochs()
 		>"$tmp/screen.log" 2>&1
 }
 
+# QEMU delivers an interrupt that KVM injects twice where a counted slice ends just then, and a guest may
+# crash or hang of that, on any kernel (docs/kernel-testing.md, "Hangs").
+guest_lost()
+{
+	[ "$emulator" = qemu ] && [ -n "$icount" ] && grep -q '^guest_lost ' "$tmp/report"
+}
+
 # A run counts when the host's init came to its end; the emulator's exit status says little.
-hangs=0 crashes=0
+hangs=0 crashes=0 guests=0
 for ((n = 1; n <= attempts; n++)); do
 	rm -f "$tmp/serial" "$tmp/report"
 	rc=0
@@ -215,8 +225,15 @@ for ((n = 1; n <= attempts; n++)); do
 	child=
 	touch "$tmp/serial" "$tmp/report"
 	cp "$tmp/serial" "$out/serial-$n.log"
-	[ "$(tail -n 1 "$tmp/report")" = end ] && break
+	if [ "$(tail -n 1 "$tmp/report")" = end ]; then
+		guest_lost || break
+		guests=$((guests + 1))
+		# Its last chance gone, what the others did still counts.
+		[ "$n" -lt "$attempts" ] || break
+		rc=guest
+	fi
 	case $rc in
+	guest) ;;
 	# Out of real time; killed; out of processor time (SIGXCPU)
 	124 | 137 | 152) hangs=$((hangs + 1)) ;;
 	*) crashes=$((crashes + 1)) ;;
@@ -229,13 +246,15 @@ done
 	echo "attempts $((n <= attempts ? n : attempts))"
 	echo "hangs $hangs"
 	echo "crashes $crashes"
+	echo "guests $guests"
 } >"$out/boot.txt"
 if [ "$n" -gt "$attempts" ]; then
 	tail -5 "$out/serial-$attempts.log" >&2
 	tail -3 "$tmp/emulator.log" >&2 || true
 	die 3 "$emulator: $attempts attempts, $hangs hung, $crashes crashed; see $out"
 fi
-[ $((hangs + crashes)) = 0 ] || echo "boot.sh: $emulator: attempt $n succeeded after $hangs hangs, $crashes crashes" >&2
+[ "$n" = 1 ] ||
+	echo "boot.sh: $emulator: attempt $n is the one that counts, after $hangs hangs, $crashes crashes, $guests lost guests" >&2
 
 # Traces to files of their own: "trace BYTES" is followed by so many bytes.
 awk -v out="$out" '

@@ -7,9 +7,12 @@
 # GUEST_APPEND: more for the guest kernel's command line; GUEST_TIMEOUT: seconds of the host's time.
 plan_guest()
 {
+	local events="trace_event=msr:write_msr,irq_vectors:local_timer_entry,lazytsc:lazytsc_skip"
 	local name=$1 cpus=$2 feature=$3 arg append="console=ttyS0,115200;tsc=reliable;panic=-1;reboot=t;quiet;${GUEST_APPEND:-};--"
 
 	shift 3
+	# From the boot on: what was written, and what a patched guest wanted and did not write.
+	[[ " $* " != *" trace=1 "* ]] || append=${append/%--/trace_clock=x86-tsc;trace_buf_size=8M;$events;--}
 	for arg in "$@"; do
 		append+=";$arg"
 	done

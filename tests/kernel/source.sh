@@ -5,13 +5,14 @@
 # by the kernel's own scripts/checkpatch.pl --strict. Types of complaint that are not about us are
 # left out by name: a patch file without a commit message, the layout that the kernel's TRACE_EVENT
 # macro asks for, and the typedef that the core wants from each port.
-# Usage: source.sh KERNEL-GLUE. Exit status 77 (skipped): the source package is not installed.
+# Usage: source.sh KERNEL-GLUE VERSION. Exit status 77 (skipped): the source package is not installed.
 set -euo pipefail
 
 glue=$(cd "$1" && pwd)
+version=$2
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-found=
+tree=$tmp/linux
 
 fail()
 {
@@ -29,40 +30,34 @@ check()
 		--ignore "COMMIT_MESSAGE,FILE_PATH_CHANGES,$types" "$@") || fail "$*: not clean"
 }
 
-for version in $(cd "$glue/patches" && echo *); do
-	tarball=/usr/src/linux-source-$version.tar.xz
-	if [ ! -e "$tarball" ]; then
-		echo "source.sh: $tarball: not found; install linux-source-$version" >&2
-		continue
-	fi
-	found=1
-	tree=$tmp/linux
-	mkdir "$tree"
-	tar -C "$tree" --strip-components=1 -xf "$tarball" \
-		"linux-source-$version/Makefile" "linux-source-$version/Kbuild" \
-		"linux-source-$version/arch/x86" "linux-source-$version/virt" \
-		"linux-source-$version/Documentation/virt" \
-		"linux-source-$version/Documentation/admin-guide/kernel-parameters.txt" \
-		"linux-source-$version/scripts/checkpatch.pl" \
-		"linux-source-$version/scripts/spelling.txt" \
-		"linux-source-$version/scripts/const_structs.checkpatch"
-	cp -a "$tree" "$tmp/stock"
-	"$glue/import.sh" "$tree"
+tarball=/usr/src/linux-source-$version.tar.xz
+if [ ! -e "$tarball" ]; then
+	echo "source.sh: $tarball: not found; install linux-source-$version" >&2
+	exit 77
+fi
+mkdir "$tree"
+tar -C "$tree" --strip-components=1 -xf "$tarball" \
+	"linux-source-$version/Makefile" "linux-source-$version/Kbuild" \
+	"linux-source-$version/arch/x86" "linux-source-$version/virt" \
+	"linux-source-$version/Documentation/virt" \
+	"linux-source-$version/Documentation/admin-guide/kernel-parameters.txt" \
+	"linux-source-$version/scripts/checkpatch.pl" \
+	"linux-source-$version/scripts/spelling.txt" \
+	"linux-source-$version/scripts/const_structs.checkpatch"
+cp -a "$tree" "$tmp/stock"
+"$glue/import.sh" "$tree"
 
-	for file in "$glue"/host/*.[ch] "$glue"/guest/kvm_*.[ch] "$glue/patches/$version/compat.h"; do
-		check NONE --file "$file"
-	done
-	check NEW_TYPEDEFS --file "$glue/port/lazytsc_port.h"
-	check OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT,SPACING --file "$glue/guest/lazytsc_trace.h"
-	for patch in "$glue/patches/$version"/*.patch; do
-		case $patch in
-		*-trace.patch) check OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT "$patch" ;;
-		*) check NONE "$patch" ;;
-		esac
-	done
-
-	"$glue/import.sh" --undo "$tree"
-	diff -r --no-dereference "$tree" "$tmp/stock" || fail "--undo left a difference"
-	rm -rf "$tree" "$tmp/stock"
+for file in "$glue"/host/*.[ch] "$glue"/guest/kvm_*.[ch] "$glue/patches/$version/compat.h"; do
+	check NONE --file "$file"
 done
-[ -n "$found" ] || exit 77
+check NEW_TYPEDEFS --file "$glue/port/lazytsc_port.h"
+check OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT,SPACING --file "$glue/guest/lazytsc_trace.h"
+for patch in "$glue/patches/$version"/*.patch; do
+	case $patch in
+	*-trace.patch) check OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT "$patch" ;;
+	*) check NONE "$patch" ;;
+	esac
+done
+
+"$glue/import.sh" --undo "$tree"
+diff -r --no-dereference "$tree" "$tmp/stock" || fail "--undo left a difference"

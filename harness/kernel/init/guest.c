@@ -219,46 +219,55 @@ static void trace_setting(const char *file, const char *text)
 		guest_die("%s: cannot write \"%s\": %s", path, text, strerror(errno));
 }
 
-static void trace_start(void)
-{
-	trace_setting("trace_clock", "x86-tsc");
-	trace_setting("buffer_size_kb", "8192");
-	trace_setting("events/msr/write_msr/filter", "msr == 0x6e0");
-	trace_setting("events/msr/write_msr/enable", "1");
-	trace_setting("events/irq_vectors/local_timer_entry/enable", "1");
-	/* A patched guest says what it wanted where it did not write. */
-	guest_write(TRACING "events/lazytsc/enable", "1");
-	trace_setting("tracing_on", "0");
-	trace_setting("trace", "");
-}
-
 /*
- * What a replay of the trace cannot know is what was armed when it began. So the trace begins
- * earlier, each CPU takes two ticks and more (at 100 Hz) within it, and a marker says where the count starts.
+ * What a replay cannot know is what was armed, and what a host had learned, when the trace began: so
+ * the kernel's command line (plan.sh) begins it, with all MSRs, and a marker says where the count
+ * starts. Only now is there something to filter with. A CPU that has just come up takes some ticks
+ * first: a host that guesses has something to learn from then.
  */
 static void trace_warm_up(void)
 {
-	trace_setting("tracing_on", "1");
+	trace_setting("events/msr/write_msr/filter", "msr == 0x6e0");
 	for (int cpu = guest_cpus() - 1; cpu >= 0; cpu--) {
 		guest_pin(cpu);
 		guest_spin(NSEC / 50);
 	}
 }
 
+static bool trace_wanted(const char *line)
+{
+	static const char *const wanted[] = { " 6e0, ",
+					      ": local_timer_entry: ", ": tracing_mark_write: " };
+
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+		if (strstr(line, wanted[i]))
+			return true;
+	return false;
+}
+
 static void trace_hand_out(void)
 {
 	uint32_t pfn;
-	char *page = port_page(&pfn);
+	char line[256], *page = port_page(&pfn);
 	FILE *f = fopen(TRACING "trace", "r");
-	size_t n;
+	size_t n = 0;
 
 	if (!f)
 		guest_die(TRACING "trace: %s", strerror(errno));
-	while ((n = fread(page, 1, PAGE, f))) {
-		if (n < PAGE)
-			page[n] = 0;
-		guest_ring(VMM_TRACE, pfn);
+	while (fgets(line, sizeof(line), f)) {
+		size_t len = strlen(line);
+
+		if (!trace_wanted(line))
+			continue;
+		if (n + len >= PAGE) {
+			guest_ring(VMM_TRACE, pfn);
+			n = 0;
+		}
+		memcpy(page + n, line, len + 1);
+		n += len;
 	}
+	if (n)
+		guest_ring(VMM_TRACE, pfn);
 	fclose(f);
 	munmap(page, PAGE);
 }
@@ -356,10 +365,8 @@ int main(int argc, char **argv)
 	if (w == sizeof(workloads) / sizeof(workloads[0]))
 		guest_die("unknown workload '%s'", p.workload);
 
-	if (p.trace) {
-		trace_start();
+	if (p.trace)
 		trace_warm_up();
-	}
 	interrupts = timer_interrupts();
 	lazy = lazy_counts();
 	start = guest_now();

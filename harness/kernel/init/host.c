@@ -23,6 +23,7 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #define LPT_DATA   0x378
@@ -72,7 +73,7 @@ static void finish(void)
 	send("end\n");
 	printf("host: end of plan\n");
 	fflush(stdout);
-	sleep(1); /* the serial line drains */
+	tcdrain(STDOUT_FILENO);
 	reboot(RB_AUTOBOOT);
 	pause();
 }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <cpuid.h>
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -36,18 +35,6 @@ static void expired(struct outcome *o, int64_t at, int64_t now)
 }
 
 /*
- * A VM exit that costs nothing which is counted. QEMU with counted instructions may deliver an
- * interrupt that KVM has injected a second time, if need be with interrupts off, as long as no exit or
- * exception has followed (docs/kernel-testing.md, "Hangs"). The other workloads halt.
- */
-static void leave_guest(void)
-{
-	unsigned int eax, ebx, ecx, edx;
-
-	__cpuid(0, eax, ebx, ecx, edx);
-}
-
-/*
  * Rewrite storm: one timer, moved n times to `us` from now before it expires, `gap` of work in
  * between; each hundredth setting is waited for.
  */
@@ -65,7 +52,6 @@ struct outcome workload_rewrite(const struct params *p)
 
 		arm(fd, at);
 		guest_spin(p->gap * 1000);
-		leave_guest();
 		if (i % 100)
 			continue;
 		if (read(fd, &ticks, sizeof(ticks)) != sizeof(ticks))

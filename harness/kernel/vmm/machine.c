@@ -4,6 +4,7 @@
  * parameters and MP table, CPUID, and the first vCPU in 64-bit mode at the kernel's entry.
  */
 #include <asm/bootparam.h>
+#include <asm/kvm_para.h>
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -293,6 +294,12 @@ static bool keep_leaf(struct vmm *m, struct kvm_cpuid_entry2 *e)
 		else if (!(e->eax & 1u << LAZYTSC_CPUID_BIT))
 			vmm_die("--lazy: this kernel's KVM does not offer CPUID bit %d",
 				LAZYTSC_CPUID_BIT);
+		/*
+		 * No PV EOI: with counted instructions QEMU may deliver an interrupt that KVM
+		 * has injected once more, as long as no VM exit has followed. So one does, at
+		 * the beginning of each handler (docs/kernel-testing.md, "Hangs").
+		 */
+		e->eax &= ~(1u << KVM_FEATURE_PV_EOI);
 		break;
 	}
 	return true;

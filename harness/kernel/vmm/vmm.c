@@ -19,6 +19,7 @@
 #define SIG_KICK       SIGUSR1
 #define COM1	       0x3f8
 #define STATUS_TIMEOUT 3
+#define STATUS_CRASH   4
 
 static void on_kick(int sig)
 {
@@ -33,6 +34,14 @@ static void take_page(struct vmm *m, uint32_t pfn, FILE *out)
 	if (gpa >= m->ram_size)
 		vmm_die("the guest reports in page 0x%x, beyond its memory", pfn);
 	fwrite(m->ram + gpa, 1, strnlen((char *)m->ram + gpa, 4096), out);
+}
+
+/* Called with the lock held. */
+static void guest_ended(struct vmm *m, int status)
+{
+	m->status = status;
+	m->done = true;
+	pthread_cond_broadcast(&m->cond);
 }
 
 static void doorbell(struct vmm *m, uint32_t word)
@@ -60,9 +69,7 @@ static void doorbell(struct vmm *m, uint32_t word)
 		take_page(m, arg, m->trace);
 		break;
 	case VMM_EXIT:
-		m->status = arg;
-		m->done = true;
-		pthread_cond_broadcast(&m->cond);
+		guest_ended(m, arg);
 		break;
 	default:
 		vmm_die("the guest rings the doorbell with 0x%x", word);
@@ -158,9 +165,14 @@ static void *run_vcpu(void *arg)
 			break;
 		case KVM_EXIT_INTR:
 			break;
+		case KVM_EXIT_SHUTDOWN:
+			fprintf(stderr, "lazytsc-vmm: vCPU %d: triple fault\n", v->index);
+			pthread_mutex_lock(&m->lock);
+			guest_ended(m, STATUS_CRASH);
+			pthread_mutex_unlock(&m->lock);
+			return NULL;
 		default:
-			vmm_die("vCPU %d: exit reason %u%s", v->index, v->run->exit_reason,
-				v->run->exit_reason == KVM_EXIT_SHUTDOWN ? " (triple fault)" : "");
+			vmm_die("vCPU %d: exit reason %u", v->index, v->run->exit_reason);
 		}
 	}
 }
@@ -320,7 +332,7 @@ static const struct argp argp = {
 	       "standard "
 	       "output, one \"name value\" on a line.\n\n"
 	       "Exit status: what the guest says (0: good), 1 usage, 2 error, 3 the guest did not "
-	       "end.",
+	       "end, 4 it crashed.",
 };
 
 int main(int argc, char **argv)
@@ -357,6 +369,8 @@ int main(int argc, char **argv)
 	start(&m);
 	status = control(&m);
 	printf("restores %d\n", m.restores);
+	if (status == STATUS_TIMEOUT || status == STATUS_CRASH)
+		printf("guest_lost %s\n", status == STATUS_CRASH ? "crash" : "timeout");
 	fflush(NULL);
 	/* The vCPU threads go with the process; a halted one would have to be kicked first. */
 	_exit(status);
