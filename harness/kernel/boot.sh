@@ -151,15 +151,15 @@ idle_watch()
 
 	trap 'kill "$nap"; exit' TERM
 	while true; do
-		sleep 20 & nap=$!
+		sleep 5 & nap=$!
 		wait "$nap"
 		now=$(ps -o cputimes= --ppid "$1") || return
-		asleep=$((now - before < 2 ? asleep + 1 : 0))
+		asleep=$((now - before < 1 ? asleep + 1 : 0))
 		before=$now
 		[ "$asleep" -gt 0 ] || continue
 		printf 'info registers\ninfo lapic\n' >"$tmp/monitor.in"
 		timeout 5 cat "$tmp/monitor.out" | sed 's/.*\x1b\[K//; s/\r//' >"$out/hang-$n.txt" || true
-		if [ "$asleep" -ge 9 ] || { [ "$asleep" -ge 2 ] && grep -q 'HLT=1' "$out/hang-$n.txt" &&
+		if [ "$asleep" -ge 18 ] || { [ "$asleep" -ge 3 ] && grep -q 'HLT=1' "$out/hang-$n.txt" &&
 			grep -q '^IRR[^(]*[0-9]' "$out/hang-$n.txt"; }; then
 			pkill -9 -P "$1"
 			return
