@@ -75,7 +75,8 @@ guest=${guest:-$build}
 [ -r "$plan" ] || die 2 "$plan: cannot be read"
 case $emulator in qemu | bochs) ;; *) die 1 "--emulator: expected qemu or bochs, found $emulator" ;; esac
 
-make -s -C "$here" O="$work/bin" >&2 || die 2 "the programs for the emulated machines do not build"
+mkdir -p "$work"
+flock "$work/bin.lock" make -s -C "$here" O="$work/bin" >&2 || die 2 "the programs for the emulated machines do not build"
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 rm -f "$out"/{boot,report,report-failed-*,trace-*,hang-*}.txt "$out"/serial-*.log

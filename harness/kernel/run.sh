@@ -99,7 +99,7 @@ plan()
 	case $1 in
 	rewrite) plan_guest "$run" 1 "$feature" "$1" "n=$(length 2000)" us=500 gap=20 $trace ;;
 	cyclic) plan_guest "$run" 1 "$feature" "$1" "n=$(length 500)" us=1000 $trace ;;
-	idle) plan_guest "$run" 1 "$feature" "$1" "n=$(length 3000)" us=1000 $trace ;;
+	idle) plan_guest "$run" 1 "$feature" "$1" "n=$(length 20000)" us=1000 $trace ;;
 	# Linux stops the tick on every HLT only where a cpuidle driver says so: haltpoll.
 	rr) GUEST_APPEND="maxcpus=1;cpuidle_haltpoll.force=1;haltpoll.guest_halt_poll_ns=0" \
 		plan_guest "$run" 2 "$feature" "$1" "n=$(length 10000)" $trace ;;
