@@ -10,8 +10,8 @@ set -euo pipefail
 boot=$1/boot.sh
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-export LAZYTSC_KERNEL_DIR=$tmp/work STUB=$tmp/stub
-mkdir -p "$tmp/bin" "$tmp/build/usr" "$STUB"
+export LAZYTSC_KERNEL_DIR=$tmp/work FAKE=$tmp/fake
+mkdir -p "$tmp/bin" "$tmp/build/usr" "$FAKE"
 
 fail()
 {
@@ -21,16 +21,16 @@ fail()
 
 cat >"$tmp/bin/qemu-system-x86_64" <<'END'
 #!/bin/bash
-# How attempt N ends is line N of $STUB/endings.
+# How attempt N ends is line N of $FAKE/endings.
 while [ $# -gt 0 ]; do
 	case $1 in -serial) serial=${2#file:} ;; -parallel) report=${2#file:} ;; esac
 	shift
 done
-n=$(($(cat "$STUB/n") + 1))
-echo $n >"$STUB/n"
+n=$(($(cat "$FAKE/n") + 1))
+echo $n >"$FAKE/n"
 echo "attempt $n" >"$serial"
 printf 'run one\nattempt %d\n' $n >"$report"
-case $(sed -n ${n}p "$STUB/endings") in
+case $(sed -n ${n}p "$FAKE/endings") in
 good) printf 'status 0\nend\n' >>"$report" ;;
 failed) printf 'status 42\nend\n' >>"$report" ;;
 lost) printf 'guest_lost crash\nstatus 4\nend\n' >>"$report" ;;
@@ -50,8 +50,8 @@ boots()
 	local status=$1 counts=$2 attempt=$3 endings=$4 rc=0 found kept
 
 	shift 4
-	tr ' ' '\n' <<<"$endings" >"$STUB/endings"
-	echo 0 >"$STUB/n"
+	tr ' ' '\n' <<<"$endings" >"$FAKE/endings"
+	echo 0 >"$FAKE/n"
 	PATH=$tmp/bin:$PATH "$boot" --build "$tmp/build" --out "$tmp/out" --timeout 1 "$@" "$tmp/plan" \
 		2>"$tmp/err" || rc=$?
 	[ $rc = "$status" ] || fail "$endings${*:+ $*}: exit status $rc, expected $status: $(cat "$tmp/err")"
@@ -59,7 +59,7 @@ boots()
 	[ "$found" = "$counts " ] || fail "$endings${*:+ $*}: '$found', expected '$counts'"
 	found=$(sed -n 's/^attempt //p' "$tmp/out/report.txt" 2>/dev/null || true)
 	[ "$found" = "$attempt" ] || fail "$endings${*:+ $*}: the report of attempt '$found', expected '$attempt'"
-	kept=$(cat "$STUB/n")
+	kept=$(cat "$FAKE/n")
 	[ -z "$attempt" ] || kept=$((kept - 1))
 	[ "$(find "$tmp/out" -name 'report-failed-*' | wc -l)" = "$kept" ] ||
 		fail "$endings${*:+ $*}: not every failed report was kept"
