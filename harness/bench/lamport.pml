@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Lamport's fast mutex as in sim/algorithms.c: 2 rounds, 2 tries, no fences, SC. */
+/* Lamport's fast mutex as in sim/race/algorithms.c: 2 rounds, 2 tries, no fences, SC. */
 byte x, y, b[2], inside;
 
 inline await_zero(field)

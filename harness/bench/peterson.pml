@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Peterson's algorithm as in sim/algorithms.c: 2 rounds, 2 tries, no fences, SC. */
+/* Peterson's algorithm as in sim/race/algorithms.c: 2 rounds, 2 tries, no fences, SC. */
 byte flag[2], turn, inside;
 
 proctype thread(byte me)

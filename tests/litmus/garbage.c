@@ -14,7 +14,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "litmus_parse.h"
+#include "litmus/parse.h"
 
 enum { MAX_FILES = 200, MAX_TEXT = 8192, ROUNDS = 6000 };
 

@@ -12,8 +12,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "replay.h"
-#include "replay_report.h"
+#include "replay/replay.h"
+#include "replay/report.h"
 
 /* A policy that skips nothing, and for which every timer fires in vain. */
 struct state {

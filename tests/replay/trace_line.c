@@ -10,7 +10,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "trace_line.h"
+#include "trace/line.h"
 
 #define NONE -1
 

@@ -16,7 +16,7 @@
  *   lazytsc_assert(cond)    what must hold; may compile to nothing
  *
  * The build picks the implementation by include path: a directory that holds lazytsc_port.h.
- * In this tree: core/ports/c11 (user space), sim/port (simulator and race checker) and
+ * In this tree: core/ports/c11 (user space), sim/engine/port (simulator and race checker) and
  * kernel-glue/port (Linux).
  */
 #ifndef LAZYTSC_PORT_H

@@ -3,7 +3,7 @@
  * Protocols with one thing wrong: what the race checker must find.
  *
  * Most are copies of the core in which lines are replaced, made by the build from a list
- * (core/mutants.list, sim/variants/defects.list). So what is wrong is exactly what the list shows,
+ * (sim/protocol/mutants/core.list, sim/protocol/mutants/defects.list). So what is wrong is exactly what the list shows,
  * and without it the protocol is the core itself.
  */
 #ifndef LAZYTSC_SIM_DEFECT_H

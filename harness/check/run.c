@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "check_point.h"
+#include "checkpoint.h"
 #include "cli.h"
 
 /* One cell to be searched. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <string.h>
 
-#include "trace_line.h"
+#include "line.h"
 
 #define DEADLINE_MSR 0x6e0
 

@@ -11,7 +11,7 @@
 #include "cli.h"
 #include "commands.h"
 #include "sim.h"
-#include "trace.h"
+#include "trace/trace.h"
 
 #define SECOND	    1000000000ULL
 #define MAX_THREADS 64

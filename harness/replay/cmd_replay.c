@@ -7,7 +7,7 @@
 #include "cli.h"
 #include "commands.h"
 #include "replay.h"
-#include "replay_report.h"
+#include "report.h"
 
 #define MAX_POLICIES 16
 /* A microsecond at 2 GHz: less than that on most machines. */

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "check_point.h"
+#include "checkpoint.h"
 #include "cli.h"
 #include "commands.h"
 

@@ -7,7 +7,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "check_point.h"
+#include "checkpoint.h"
 #include "cli.h"
 
 struct entry {

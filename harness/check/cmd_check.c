@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "check_point.h"
+#include "checkpoint.h"
 #include "cli.h"
 #include "commands.h"
 

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "policy.h"
-#include "trace.h"
+#include "trace/trace.h"
 
 /* A histogram: bucket 0 holds 0, bucket b > 0 holds 2^(b-1) up to 2^b - 1 TSC cycles. */
 #define HIST_BUCKETS 65

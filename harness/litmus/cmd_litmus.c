@@ -11,9 +11,9 @@
 
 #include "cli.h"
 #include "commands.h"
-#include "litmus_expect.h"
-#include "litmus_parse.h"
-#include "litmus_replay.h"
+#include "expect.h"
+#include "parse.h"
+#include "replay.h"
 
 enum {
 	OPT_MODEL = 256,

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "replay_report.h"
+#include "report.h"
 #include "table.h"
 
 /* A change of host entries smaller than this is called small. */

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "trace_input.h"
+#include "input.h"
 
 #define PROGRESS_AFTER_NS 2000000000ULL
 #define PROGRESS_EVERY_NS 200000000ULL

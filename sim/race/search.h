@@ -10,8 +10,8 @@
 
 #include <lazytsc/sim/checker.h>
 
-#include "arena.h"
-#include "fiber.h"
+#include "engine/arena.h"
+#include "engine/fiber.h"
 #include "graph.h"
 #include "outcomes.h"
 

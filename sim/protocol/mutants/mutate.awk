@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Reads a list of defects (core/mutants.list and sim/variants/defects.list tell the format) and
+# Reads a list of defects (sim/protocol/mutants/core.list and sim/protocol/mutants/defects.list tell the format) and
 # writes a copy of the core for each that changes it, and a table of them all.
 #
 # awk -v core=DIR -v out=DIR -v table=NAME -f mutate.awk LIST

@@ -11,8 +11,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "litmus_lex.h"
-#include "litmus_parse.h"
+#include "lex.h"
+#include "parse.h"
 
 enum { MAX_FILE = 1 << 20, MAX_NESTING = 200 };
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 #include "trace.h"
-#include "trace_clock.h"
-#include "trace_input.h"
+#include "clock.h"
+#include "input.h"
 
 /* Events that one fit of the clock is made from, and bounded memory. */
 #define WINDOW (64 * 1024)

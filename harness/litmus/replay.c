@@ -5,7 +5,7 @@
 #include <lazytsc/sim/step.h>
 
 #include "cli.h"
-#include "litmus_replay.h"
+#include "replay.h"
 
 enum { VALUE_TEXT = LAZYTSC_LITMUS_NAME + 32 };
 

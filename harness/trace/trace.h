@@ -21,7 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "trace_line.h"
+#include "line.h"
 
 struct trace_options {
 	double tsc_khz; /* 0: not given; estimate where it is needed */

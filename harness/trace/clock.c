@@ -2,7 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "trace_clock.h"
+#include "clock.h"
 
 /* Slowest and fastest TSC believed, in cycles for a nanosecond (or for a cycle of the host). */
 #define RATE_MIN 0.1

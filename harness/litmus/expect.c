@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "litmus_expect.h"
+#include "expect.h"
 
 enum column { TEST, SC, TSO, SC_OUTCOMES, TSO_OUTCOMES, SC_EXECUTIONS, TSO_EXECUTIONS, COLUMNS };
 

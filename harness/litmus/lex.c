@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "litmus_lex.h"
+#include "lex.h"
 
 void lex_fail(struct litmus_lexer *l, const char *format, ...)
 {
