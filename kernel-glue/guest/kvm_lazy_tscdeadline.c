@@ -27,23 +27,23 @@
 DEFINE_STATIC_KEY_FALSE(kvm_lazy_tscdeadline_key);
 
 /* In memory that the host can reach, when the guest's is encrypted (B20). */
-static DEFINE_PER_CPU_DECRYPTED(struct lazytsc_area, lazy_area);
-static DEFINE_PER_CPU(struct lazytsc_guest, lazy_guest);
+static DEFINE_PER_CPU_DECRYPTED(struct lazytsc_area, kvm_lazy_area);
+static DEFINE_PER_CPU(struct lazytsc_guest, kvm_lazy_guest);
 
-static bool lazy_allowed __ro_after_init = true;
+static bool kvm_lazy_allowed __ro_after_init = true;
 /* What debugfs says; changed under cpus_read_lock(). */
-static bool lazy_wanted = true;
+static bool kvm_lazy_wanted = true;
 
-static int __init parse_no_lazy_tscdeadline(char *arg)
+static int __init kvm_lazy_parse_off(char *arg)
 {
-	lazy_allowed = false;
+	kvm_lazy_allowed = false;
 	return 0;
 }
-early_param("no-lazy-tscdeadline", parse_no_lazy_tscdeadline);
+early_param("no-lazy-tscdeadline", kvm_lazy_parse_off);
 
 void __init kvm_lazy_tscdeadline_init(void)
 {
-	if (!lazy_allowed || !boot_cpu_has(X86_FEATURE_TSC_DEADLINE_TIMER) ||
+	if (!kvm_lazy_allowed || !boot_cpu_has(X86_FEATURE_TSC_DEADLINE_TIMER) ||
 	    !kvm_para_has_feature(LAZYTSC_CPUID_BIT))
 		return;
 
@@ -53,16 +53,17 @@ void __init kvm_lazy_tscdeadline_init(void)
 
 void __init kvm_lazy_tscdeadline_set_decrypted(int cpu)
 {
-	early_set_memory_decrypted((unsigned long)&per_cpu(lazy_area, cpu), sizeof(lazy_area));
+	early_set_memory_decrypted((unsigned long)&per_cpu(kvm_lazy_area, cpu),
+				   sizeof(kvm_lazy_area));
 }
 
 /* On the CPU, interrupts off. */
 void kvm_lazy_tscdeadline_cpu_online(void)
 {
-	struct lazytsc_guest *g = this_cpu_ptr(&lazy_guest);
-	struct lazytsc_area *area = this_cpu_ptr(&lazy_area);
+	struct lazytsc_guest *g = this_cpu_ptr(&kvm_lazy_guest);
+	struct lazytsc_area *area = this_cpu_ptr(&kvm_lazy_area);
 
-	if (!kvm_lazy_tscdeadline_active() || !READ_ONCE(lazy_wanted) || g->area)
+	if (!kvm_lazy_tscdeadline_active() || !READ_ONCE(kvm_lazy_wanted) || g->area)
 		return;
 
 	/* Refused, it stays disabled: the timer works, and traps. */
@@ -76,7 +77,7 @@ void kvm_lazy_tscdeadline_cpu_online(void)
  */
 void kvm_lazy_tscdeadline_cpu_offline(void)
 {
-	struct lazytsc_guest *g = this_cpu_ptr(&lazy_guest);
+	struct lazytsc_guest *g = this_cpu_ptr(&kvm_lazy_guest);
 
 	if (g->area)
 		wrmsrl(LAZYTSC_MSR, lazytsc_guest_disable(g));
@@ -84,7 +85,7 @@ void kvm_lazy_tscdeadline_cpu_offline(void)
 
 bool __kvm_lazy_tscdeadline_skip(u64 deadline)
 {
-	struct lazytsc_guest *g = this_cpu_ptr(&lazy_guest);
+	struct lazytsc_guest *g = this_cpu_ptr(&kvm_lazy_guest);
 
 	if (deadline ? lazytsc_guest_set(g, deadline) : lazytsc_guest_disarm(g))
 		return false;
@@ -94,46 +95,47 @@ bool __kvm_lazy_tscdeadline_skip(u64 deadline)
 }
 
 #ifdef CONFIG_DEBUG_FS
-static void cpu_switch(void *info)
+static void kvm_lazy_switch(void *info)
 {
-	if (lazy_wanted)
+	if (kvm_lazy_wanted)
 		kvm_lazy_tscdeadline_cpu_online();
 	else
 		kvm_lazy_tscdeadline_cpu_offline();
 }
 
-static int enabled_get(void *data, u64 *val)
+static int kvm_lazy_enabled_get(void *data, u64 *val)
 {
-	*val = lazy_wanted;
+	*val = kvm_lazy_wanted;
 	return 0;
 }
 
-static int enabled_set(void *data, u64 val)
+static int kvm_lazy_enabled_set(void *data, u64 val)
 {
 	/* A CPU that comes up meanwhile sees the new value, or is switched here. */
 	cpus_read_lock();
-	WRITE_ONCE(lazy_wanted, val);
-	on_each_cpu(cpu_switch, NULL, 1);
+	WRITE_ONCE(kvm_lazy_wanted, val);
+	on_each_cpu(kvm_lazy_switch, NULL, 1);
 	cpus_read_unlock();
 	return 0;
 }
-DEFINE_DEBUGFS_ATTRIBUTE(enabled_fops, enabled_get, enabled_set, "%llu\n");
+DEFINE_DEBUGFS_ATTRIBUTE(kvm_lazy_enabled_fops, kvm_lazy_enabled_get, kvm_lazy_enabled_set,
+			 "%llu\n");
 
-static int stats_show(struct seq_file *m, void *v)
+static int kvm_lazy_stats_show(struct seq_file *m, void *v)
 {
 	int cpu;
 
 	seq_puts(m, "cpu writes skips\n");
 	for_each_possible_cpu(cpu) {
-		const struct lazytsc_guest *g = per_cpu_ptr(&lazy_guest, cpu);
+		const struct lazytsc_guest *g = per_cpu_ptr(&kvm_lazy_guest, cpu);
 
 		seq_printf(m, "%d %llu %llu\n", cpu, READ_ONCE(g->writes), READ_ONCE(g->skips));
 	}
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(stats);
+DEFINE_SHOW_ATTRIBUTE(kvm_lazy_stats);
 
-static int __init kvm_lazy_tscdeadline_debugfs(void)
+static int __init kvm_lazy_debugfs(void)
 {
 	struct dentry *dir;
 
@@ -141,9 +143,9 @@ static int __init kvm_lazy_tscdeadline_debugfs(void)
 		return 0;
 
 	dir = debugfs_create_dir("kvm_lazy_tscdeadline", NULL);
-	debugfs_create_file("enabled", 0600, dir, NULL, &enabled_fops);
-	debugfs_create_file("stats", 0400, dir, NULL, &stats_fops);
+	debugfs_create_file("enabled", 0600, dir, NULL, &kvm_lazy_enabled_fops);
+	debugfs_create_file("stats", 0400, dir, NULL, &kvm_lazy_stats_fops);
 	return 0;
 }
-late_initcall(kvm_lazy_tscdeadline_debugfs);
+late_initcall(kvm_lazy_debugfs);
 #endif

@@ -36,13 +36,13 @@ MODULE_PARM_DESC(lazy_tscdeadline_early, "Guess the guest's next deadline and ar
 #define EARLY_SLACK_NS 1000
 
 /* The page is mapped, if @area is set, and nobody else is in the core. */
-struct section {
+struct kvm_lazy_section {
 	struct lazytsc_area *area;
 	unsigned long flags;
 	int srcu;
 };
 
-static void enter(struct kvm_lapic *apic, struct section *s)
+static void kvm_lazy_enter(struct kvm_lapic *apic, struct kvm_lazy_section *s)
 	__acquires(&apic->vcpu->kvm->srcu) __acquires(&apic->lazy.gpc.lock)
 	__acquires(&apic->lazy.lock)
 {
@@ -54,7 +54,7 @@ static void enter(struct kvm_lapic *apic, struct section *s)
 	raw_spin_lock(&apic->lazy.lock);
 }
 
-static void leave(struct kvm_lapic *apic, struct section *s)
+static void kvm_lazy_leave(struct kvm_lapic *apic, struct kvm_lazy_section *s)
 	__releases(&apic->lazy.lock) __releases(&apic->lazy.gpc.lock)
 	__releases(&apic->vcpu->kvm->srcu)
 {
@@ -63,8 +63,8 @@ static void leave(struct kvm_lapic *apic, struct section *s)
 	srcu_read_unlock(&apic->vcpu->kvm->srcu, s->srcu);
 }
 
-static void withdraw(struct kvm_lapic *apic, struct lazytsc_area *area,
-		     enum lazytsc_withdraw_reason reason)
+static void kvm_lazy_withdraw(struct kvm_lapic *apic, struct lazytsc_area *area,
+			      enum lazytsc_withdraw_reason reason)
 {
 	struct lazytsc_host *host = &apic->lazy.host;
 
@@ -78,7 +78,7 @@ static void withdraw(struct kvm_lapic *apic, struct lazytsc_area *area,
 	trace_kvm_lazy_tscdeadline_withdraw(apic->vcpu->vcpu_id, host->timer, reason);
 }
 
-static int refresh(struct kvm_lapic *apic)
+static int kvm_lazy_refresh(struct kvm_lapic *apic)
 {
 	struct kvm *kvm = apic->vcpu->kvm;
 	int srcu = srcu_read_lock(&kvm->srcu);
@@ -88,37 +88,37 @@ static int refresh(struct kvm_lapic *apic)
 	return r;
 }
 
-/* As enter(), in the vCPU's thread. With no page there is no lazy timer either. May sleep. */
-static void enter_thread(struct kvm_lapic *apic, struct section *s)
+/* The same in the vCPU's thread. With no page there is no lazy timer either. May sleep. */
+static void kvm_lazy_enter_thread(struct kvm_lapic *apic, struct kvm_lazy_section *s)
 	__acquires(&apic->vcpu->kvm->srcu) __acquires(&apic->lazy.gpc.lock)
 	__acquires(&apic->lazy.lock)
 {
 	bool gone = false;
 
 	for (;;) {
-		enter(apic, s);
+		kvm_lazy_enter(apic, s);
 		if (s->area)
 			return;
 		if (gone) {
-			withdraw(apic, NULL, LAZYTSC_WITHDRAW_MEMSLOT);
+			kvm_lazy_withdraw(apic, NULL, LAZYTSC_WITHDRAW_MEMSLOT);
 			return;
 		}
-		leave(apic, s);
-		gone = refresh(apic);
+		kvm_lazy_leave(apic, s);
+		gone = kvm_lazy_refresh(apic);
 	}
 }
 
-static bool managed(struct kvm_lapic *apic)
+static bool kvm_lazy_managed(struct kvm_lapic *apic)
 {
 	return apic->lapic_timer.timer_mode == APIC_LVT_TIMER_TSCDEADLINE;
 }
 
-static u64 guest_now(struct kvm_vcpu *vcpu)
+static u64 kvm_lazy_guest_now(struct kvm_vcpu *vcpu)
 {
 	return kvm_read_l1_tsc(vcpu, rdtsc());
 }
 
-static void published(struct kvm_lapic *apic)
+static void kvm_lazy_published(struct kvm_lapic *apic)
 {
 	const struct lazytsc_host *host = &apic->lazy.host;
 
@@ -130,7 +130,7 @@ static void published(struct kvm_lapic *apic)
 }
 
 /* Only in the vCPU's thread, where the dirty ring wants it. */
-static void mark_dirty(struct kvm_lapic *apic)
+static void kvm_lazy_mark_dirty(struct kvm_lapic *apic)
 {
 	struct gfn_to_pfn_cache *gpc = &apic->lazy.gpc;
 
@@ -158,20 +158,20 @@ void kvm_lazy_tscdeadline_destroy(struct kvm_lapic *apic)
 }
 
 /* Let the core know what the stock code has done so far. */
-static void import(struct kvm_lapic *apic)
+static void kvm_lazy_import(struct kvm_lapic *apic)
 {
 	struct kvm_timer *ktimer = &apic->lapic_timer;
 	const struct lazytsc_expiry fired = { .context = LAZYTSC_VCPU, .now = ~0ULL };
 
-	lazytsc_host_restore(&apic->lazy.host, managed(apic) ? ktimer->tscdeadline : 0);
+	lazytsc_host_restore(&apic->lazy.host, kvm_lazy_managed(apic) ? ktimer->tscdeadline : 0);
 	if (atomic_read(&ktimer->pending))
 		lazytsc_host_expire(&apic->lazy.host, NULL, &fired);
 }
 
-static int enable(struct kvm_lapic *apic, u64 data, bool host_initiated)
+static int kvm_lazy_enable(struct kvm_lapic *apic, u64 data, bool host_initiated)
 {
 	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
-	struct section s;
+	struct kvm_lazy_section s;
 	int r;
 
 	/* User space may restore in any order: then the page is looked up again in KVM_RUN. */
@@ -181,10 +181,10 @@ static int enable(struct kvm_lapic *apic, u64 data, bool host_initiated)
 		return 1;
 	}
 
-	if (managed(apic))
+	if (kvm_lazy_managed(apic))
 		hrtimer_cancel(&apic->lapic_timer.timer);
-	enter(apic, &s);
-	import(apic);
+	kvm_lazy_enter(apic, &s);
+	kvm_lazy_import(apic);
 	/* Once: enabling it again must not renew what the guesses may cost. */
 	if (lazy_tscdeadline_early && !lazy->predictor.slack)
 		lazytsc_predictor_init(&lazy->predictor,
@@ -195,8 +195,8 @@ static int enable(struct kvm_lapic *apic, u64 data, bool host_initiated)
 	lazy->again = false;
 	lazy->punctual = true;
 	WRITE_ONCE(lazy->msr_val, data);
-	leave(apic, &s);
-	if (managed(apic))
+	kvm_lazy_leave(apic, &s);
+	if (kvm_lazy_managed(apic))
 		kvm_lapic_restart_timer(apic);
 	return 0;
 }
@@ -204,20 +204,20 @@ static int enable(struct kvm_lapic *apic, u64 data, bool host_initiated)
 void kvm_lazy_tscdeadline_disable(struct kvm_lapic *apic)
 {
 	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
-	struct section s;
+	struct kvm_lazy_section s;
 
-	if (managed(apic))
+	if (kvm_lazy_managed(apic))
 		hrtimer_cancel(&apic->lapic_timer.timer);
-	enter_thread(apic, &s);
-	withdraw(apic, s.area, LAZYTSC_WITHDRAW_DISABLE);
+	kvm_lazy_enter_thread(apic, &s);
+	kvm_lazy_withdraw(apic, s.area, LAZYTSC_WITHDRAW_DISABLE);
 	if (s.area)
-		mark_dirty(apic);
-	if (managed(apic))
+		kvm_lazy_mark_dirty(apic);
+	if (kvm_lazy_managed(apic))
 		apic->lapic_timer.tscdeadline = lazytsc_host_deadline(&lazy->host, s.area);
 	WRITE_ONCE(lazy->msr_val, 0);
-	leave(apic, &s);
+	kvm_lazy_leave(apic, &s);
 	kvm_gpc_deactivate(&lazy->gpc);
-	if (managed(apic))
+	if (kvm_lazy_managed(apic))
 		kvm_lapic_restart_timer(apic);
 }
 
@@ -236,7 +236,7 @@ int kvm_lazy_tscdeadline_set_msr(struct kvm_vcpu *vcpu, u64 data, bool host_init
 		kvm_lazy_tscdeadline_disable(apic);
 	if (verdict == LAZYTSC_MSR_SWITCH_OFF)
 		return 0;
-	return enable(apic, data, host_initiated);
+	return kvm_lazy_enable(apic, data, host_initiated);
 }
 
 /*
@@ -245,51 +245,52 @@ int kvm_lazy_tscdeadline_set_msr(struct kvm_vcpu *vcpu, u64 data, bool host_init
  */
 void kvm_lazy_tscdeadline_run(struct kvm_lapic *apic)
 {
-	struct section s;
+	struct kvm_lazy_section s;
 
-	enter_thread(apic, &s);
+	kvm_lazy_enter_thread(apic, &s);
 	/* With the APIC disabled MSR writes are ignored: none may be skipped instead (A13). */
 	if (kvm_apic_present(apic->vcpu))
-		lazytsc_host_resume(&apic->lazy.host, s.area, guest_now(apic->vcpu));
+		lazytsc_host_resume(&apic->lazy.host, s.area, kvm_lazy_guest_now(apic->vcpu));
 	else if (s.area)
 		lazytsc_host_enable(&apic->lazy.host, s.area);
-	published(apic);
-	leave(apic, &s);
+	kvm_lazy_published(apic);
+	kvm_lazy_leave(apic, &s);
 }
 
 /* Returns true when a timer that has fired undecided must be started once more. */
-static bool withdraw_thread(struct kvm_lapic *apic, enum lazytsc_withdraw_reason reason, bool dirty)
+static bool kvm_lazy_withdraw_thread(struct kvm_lapic *apic, enum lazytsc_withdraw_reason reason,
+				     bool dirty)
 {
 	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
-	struct section s;
+	struct kvm_lazy_section s;
 	bool fired;
 
-	enter_thread(apic, &s);
-	withdraw(apic, s.area, reason);
+	kvm_lazy_enter_thread(apic, &s);
+	kvm_lazy_withdraw(apic, s.area, reason);
 	if (s.area && dirty)
-		mark_dirty(apic);
+		kvm_lazy_mark_dirty(apic);
 	fired = lazy->undecided;
 	if (fired) {
 		lazy->undecided = false;
 		apic->lapic_timer.tscdeadline = lazy->host.timer;
 	}
-	leave(apic, &s);
+	kvm_lazy_leave(apic, &s);
 	return fired;
 }
 
 void kvm_lazy_tscdeadline_put(struct kvm_lapic *apic)
 {
-	if (withdraw_thread(apic, LAZYTSC_WITHDRAW_USERSPACE, true))
+	if (kvm_lazy_withdraw_thread(apic, LAZYTSC_WITHDRAW_USERSPACE, true))
 		kvm_lapic_restart_timer(apic);
 }
 
 void kvm_lazy_tscdeadline_mask(struct kvm_lapic *apic)
 {
-	if (withdraw_thread(apic, LAZYTSC_WITHDRAW_MASK, false))
+	if (kvm_lazy_withdraw_thread(apic, LAZYTSC_WITHDRAW_MASK, false))
 		kvm_lapic_restart_timer(apic);
 }
 
-static void flush_vcpu(struct kvm_lapic *apic, struct kvm_memory_slot *slot)
+static void kvm_lazy_flush_vcpu(struct kvm_lapic *apic, struct kvm_memory_slot *slot)
 {
 	struct gfn_to_pfn_cache *gpc = &apic->lazy.gpc;
 	struct lazytsc_area *area = NULL;
@@ -305,14 +306,15 @@ static void flush_vcpu(struct kvm_lapic *apic, struct kvm_memory_slot *slot)
 	if (gpc->valid && gpa_to_gfn(gpc->gpa) == gfn)
 		area = gpc->khva;
 	raw_spin_lock(&apic->lazy.lock);
-	withdraw(apic, area, LAZYTSC_WITHDRAW_MEMSLOT);
+	kvm_lazy_withdraw(apic, area, LAZYTSC_WITHDRAW_MEMSLOT);
 	raw_spin_unlock(&apic->lazy.lock);
 	read_unlock_irqrestore(&gpc->lock, flags);
 }
 
 /*
- * From here on enter() finds no page, so that nothing is published behind our back; whoever was in
- * there before has left its SRCU section. The hardware timer is left alone: it is early, not late.
+ * From here on kvm_lazy_enter() finds no page, so that nothing is published behind our back;
+ * whoever was in there before has left its SRCU section. The hardware timer is left alone: it is
+ * early, not late.
  */
 void kvm_lazy_tscdeadline_flush_memslot(struct kvm *kvm, struct kvm_memory_slot *slot)
 {
@@ -324,7 +326,7 @@ void kvm_lazy_tscdeadline_flush_memslot(struct kvm *kvm, struct kvm_memory_slot 
 
 	kvm_for_each_vcpu(i, vcpu, kvm) {
 		if (lapic_in_kernel(vcpu) && kvm_lazy_tscdeadline_enabled(&vcpu->arch.apic->lazy))
-			flush_vcpu(vcpu->arch.apic, slot);
+			kvm_lazy_flush_vcpu(vcpu->arch.apic, slot);
 	}
 }
 
@@ -334,19 +336,19 @@ bool kvm_lazy_tscdeadline_write(struct kvm_lapic *apic, u64 data, bool host_init
 	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
 	struct lazytsc_decision d;
 	u64 now, guess = 0;
-	struct section s;
+	struct kvm_lazy_section s;
 
 	if (atomic) {
-		enter(apic, &s);
+		kvm_lazy_enter(apic, &s);
 		if (!s.area) {
-			leave(apic, &s);
+			kvm_lazy_leave(apic, &s);
 			return false;
 		}
 	} else {
-		enter_thread(apic, &s);
+		kvm_lazy_enter_thread(apic, &s);
 	}
 
-	now = guest_now(apic->vcpu);
+	now = kvm_lazy_guest_now(apic->vcpu);
 	if (host_initiated) {
 		d = lazytsc_host_restore(&lazy->host, data);
 	} else {
@@ -355,12 +357,12 @@ bool kvm_lazy_tscdeadline_write(struct kvm_lapic *apic, u64 data, bool host_init
 							data, now);
 		d = lazytsc_host_write(&lazy->host, s.area, data, now, guess);
 	}
-	published(apic);
+	kvm_lazy_published(apic);
 	lazy->undecided = false;
 	lazy->again = false;
 	lazy->punctual = true;
 	apic->lapic_timer.tscdeadline = d.timer;
-	leave(apic, &s);
+	kvm_lazy_leave(apic, &s);
 
 	*inject = d.inject;
 	return true;
@@ -368,16 +370,16 @@ bool kvm_lazy_tscdeadline_write(struct kvm_lapic *apic, u64 data, bool host_init
 
 u64 kvm_lazy_tscdeadline_read(struct kvm_lapic *apic)
 {
-	struct section s;
+	struct kvm_lazy_section s;
 	u64 deadline;
 
-	enter_thread(apic, &s);
+	kvm_lazy_enter_thread(apic, &s);
 	deadline = lazytsc_host_deadline(&apic->lazy.host, s.area);
-	leave(apic, &s);
+	kvm_lazy_leave(apic, &s);
 	return deadline;
 }
 
-static void count_silent(struct kvm_lapic *apic, u64 fired, bool blocked)
+static void kvm_lazy_count_silent(struct kvm_lapic *apic, u64 fired, bool blocked)
 {
 	if (blocked)
 		++apic->vcpu->stat.lazy_tscdeadline_silent_blocked;
@@ -385,11 +387,11 @@ static void count_silent(struct kvm_lapic *apic, u64 fired, bool blocked)
 		++apic->vcpu->stat.lazy_tscdeadline_silent;
 	trace_kvm_lazy_tscdeadline_silent(apic->vcpu->vcpu_id, fired, apic->lazy.host.timer,
 					  blocked);
-	published(apic);
+	kvm_lazy_published(apic);
 }
 
-static enum kvm_lazy_action decide(struct kvm_lapic *apic, struct section *s,
-				   struct lazytsc_expiry *e, bool from_timer_fn)
+static enum kvm_lazy_action kvm_lazy_decide(struct kvm_lapic *apic, struct kvm_lazy_section *s,
+					    struct lazytsc_expiry *e, bool from_timer_fn)
 {
 	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
 	struct kvm_timer *ktimer = &apic->lapic_timer;
@@ -405,11 +407,11 @@ static enum kvm_lazy_action decide(struct kvm_lapic *apic, struct section *s,
 	if (d.inject) {
 		ktimer->expired_tscdeadline = d.inject;
 		/* A guess is armed when the interrupt is delivered. */
-		published(apic);
+		kvm_lazy_published(apic);
 		return KVM_LAZY_INJECT;
 	}
 
-	count_silent(apic, fired, e->blocked);
+	kvm_lazy_count_silent(apic, fired, e->blocked);
 	if (!d.timer)
 		return KVM_LAZY_NOTHING;
 	if (from_timer_fn)
@@ -437,10 +439,10 @@ enum kvm_lazy_action kvm_lazy_tscdeadline_expire(struct kvm_lapic *apic, bool fr
 	};
 	enum kvm_lazy_action action = KVM_LAZY_NOTHING;
 	bool undecided = false;
-	struct section s;
+	struct kvm_lazy_section s;
 
-	enter(apic, &s);
-	e.now = guest_now(vcpu);
+	kvm_lazy_enter(apic, &s);
+	e.now = kvm_lazy_guest_now(vcpu);
 	if (lazy->host.lazy && !s.area) {
 		undecided = true;
 	} else if (lazy->host.lazy && remote) {
@@ -453,9 +455,9 @@ enum kvm_lazy_action kvm_lazy_tscdeadline_expire(struct kvm_lapic *apic, bool fr
 		lazy->undecided = true;
 		++vcpu->stat.lazy_tscdeadline_undecided;
 	} else {
-		action = decide(apic, &s, &e, from_timer_fn);
+		action = kvm_lazy_decide(apic, &s, &e, from_timer_fn);
 	}
-	leave(apic, &s);
+	kvm_lazy_leave(apic, &s);
 
 	if (undecided) {
 		kvm_make_request(KVM_REQ_UNBLOCK, vcpu);
@@ -469,7 +471,7 @@ enum kvm_lazy_action kvm_lazy_tscdeadline_expire(struct kvm_lapic *apic, bool fr
 ktime_t kvm_lazy_tscdeadline_expires(struct kvm_lapic *apic)
 {
 	u64 deadline = READ_ONCE(apic->lapic_timer.tscdeadline);
-	u64 now = guest_now(apic->vcpu);
+	u64 now = kvm_lazy_guest_now(apic->vcpu);
 	u64 ns = deadline > now ? deadline - now : 0;
 
 	/* Far deadlines are looked at early rather than overflow (A8). */
@@ -508,13 +510,13 @@ bool kvm_lazy_tscdeadline_again(struct kvm_lapic *apic, int *tries)
 /* In the vCPU's thread: bring the page back, if it is for that. True: decide now. May sleep. */
 bool kvm_lazy_tscdeadline_settle(struct kvm_lapic *apic)
 {
-	struct section s;
+	struct kvm_lazy_section s;
 
 	if (!READ_ONCE(apic->lazy.undecided))
 		return false;
 
-	enter_thread(apic, &s);
-	leave(apic, &s);
+	kvm_lazy_enter_thread(apic, &s);
+	kvm_lazy_leave(apic, &s);
 	return true;
 }
 
@@ -532,26 +534,26 @@ u64 kvm_lazy_tscdeadline_delivered(struct kvm_lapic *apic)
 
 void kvm_lazy_tscdeadline_cancel(struct kvm_lapic *apic)
 {
-	struct section s;
+	struct kvm_lazy_section s;
 
-	enter_thread(apic, &s);
+	kvm_lazy_enter_thread(apic, &s);
 	lazytsc_host_cancel(&apic->lazy.host, s.area);
 	apic->lazy.undecided = false;
 	apic->lazy.again = false;
-	leave(apic, &s);
+	kvm_lazy_leave(apic, &s);
 }
 
 /* KVM_SET_LAPIC drops what is pending: an interrupt that was decided becomes a timer again. */
 void kvm_lazy_tscdeadline_requeue(struct kvm_lapic *apic)
 {
 	struct lazytsc_host *host = &apic->lazy.host;
-	struct section s;
+	struct kvm_lazy_section s;
 
-	if (!managed(apic))
+	if (!kvm_lazy_managed(apic))
 		return;
 
-	enter(apic, &s);
+	kvm_lazy_enter(apic, &s);
 	apic->lapic_timer.tscdeadline =
 		lazytsc_host_restore(host, lazytsc_host_deadline(host, s.area)).timer;
-	leave(apic, &s);
+	kvm_lazy_leave(apic, &s);
 }
