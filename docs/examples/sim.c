@@ -12,7 +12,7 @@ static struct lazytsc_machine_stats simulate(const struct lazytsc_variant *varia
 
 	config.vcpus = 2;
 	config.variant = variant;
-	config.program = lazytsc_program_find("nohz-rr");
+	config.workload = lazytsc_workload_find("nohz-rr");
 	machine = lazytsc_machine_new(&config);
 	if (!machine)
 		return sum;

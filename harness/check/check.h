@@ -26,7 +26,7 @@ bool check_subject_find(struct check_subject *subject, const char *name);
 struct check_result {
 	const struct lazytsc_scenario *scenario;
 	unsigned int cells; /* searched, of lazytsc_scenario_cells() */
-	enum lazytsc_outcome outcome;
+	enum lazytsc_explore_outcome outcome;
 	u64 states, transitions, ends;
 	unsigned int longest;
 	/* The smallest counterexample. */
@@ -82,7 +82,7 @@ struct check_found {
 	const char *smaller;
 	unsigned int smaller_steps;
 	bool exhaustive; /* every scenario was searched to its end */
-	enum lazytsc_outcome repaired; /* the project's own protocol in that scenario */
+	enum lazytsc_explore_outcome repaired; /* the project's own protocol in that scenario */
 };
 
 /*

@@ -81,7 +81,7 @@ static unsigned long long number(struct argp_state *state, const char *name, con
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct arguments *a = state->input;
-	struct lazytsc_limits *limits = &a->check.limits;
+	struct lazytsc_check_limits *limits = &a->check.limits;
 	char *end;
 
 	switch (key) {

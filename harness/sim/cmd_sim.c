@@ -51,7 +51,7 @@ struct sim_arguments {
 	const char *perfetto, *trace;
 	char *repeat;
 	bool json, list, duration, vcpus, khz;
-	struct lazytsc_trace *traces;
+	struct lazytsc_workload_trace *traces;
 	size_t ntraces;
 };
 
@@ -271,7 +271,7 @@ static void remember(struct sim_arguments *a, int key, const char *arg)
 	a->repeat = longer;
 }
 
-static bool set_guest_option(struct lazytsc_guest_options *g, int key, const char *arg,
+static bool set_guest_option(struct lazytsc_workload_options *g, int key, const char *arg,
 			     struct argp_state *state)
 {
 	switch (key) {
@@ -351,8 +351,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	switch (key) {
 	case 'g':
-		a->run.config.program = lazytsc_program_find(arg);
-		if (!a->run.config.program)
+		a->run.config.workload = lazytsc_workload_find(arg);
+		if (!a->run.config.workload)
 			argp_error(state, "--guest: '%s' is none; see --list", arg);
 		break;
 	case 'n':
@@ -416,7 +416,7 @@ static bool read_trace(struct sim_arguments *a)
 	int got = trace_open(a->trace, &o, &t);
 
 	while (!got && (got = trace_next(t, &e)) > 0) {
-		struct lazytsc_trace_write *w;
+		struct lazytsc_workload_write *w;
 		size_t i = 0;
 
 		got = 0;
@@ -433,7 +433,7 @@ static bool read_trace(struct sim_arguments *a)
 			a->traces = realloc(a->traces, ++a->ntraces * sizeof(*a->traces));
 			if (!a->traces)
 				abort();
-			a->traces[i] = (struct lazytsc_trace){ 0 };
+			a->traces[i] = (struct lazytsc_workload_trace){ 0 };
 			ids[i] = e.vcpu;
 		}
 		w = (void *)a->traces[i].write;
@@ -443,7 +443,7 @@ static bool read_trace(struct sim_arguments *a)
 		if (!w)
 			abort();
 		w[a->traces[i].count++] =
-			(struct lazytsc_trace_write){ .tsc = e.now, .value = e.value };
+			(struct lazytsc_workload_write){ .tsc = e.now, .value = e.value };
 		a->traces[i].write = w;
 	}
 	if (got < 0)
@@ -462,13 +462,13 @@ static bool use_trace(struct sim_arguments *a)
 
 	if (!read_trace(a))
 		return false;
-	c->program = lazytsc_program_find("trace");
+	c->workload = lazytsc_workload_find("trace");
 	c->guest.traces = a->traces;
 	c->guest.trace_count = a->ntraces;
 	if (!a->vcpus)
 		c->vcpus = a->ntraces;
 	for (size_t i = 0; i < a->ntraces; i++) {
-		const struct lazytsc_trace *t = &a->traces[i];
+		const struct lazytsc_workload_trace *t = &a->traces[i];
 		u64 span = t->write[t->count - 1].tsc - t->write[0].tsc;
 
 		longest = span > longest ? span : longest;
@@ -658,7 +658,7 @@ int cmd_sim(int argc, char **argv)
 
 	if (!a.repeat)
 		abort();
-	a.run.config.program = lazytsc_program_find("nohz-rr");
+	a.run.config.workload = lazytsc_workload_find("nohz-rr");
 	argp_err_exit_status = CLI_MISMATCH;
 	argp_parse(&argp, argc, argv, 0, NULL, &a);
 	a.run.repeat = a.repeat;

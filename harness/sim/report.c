@@ -149,7 +149,7 @@ void sim_print(FILE *to, const struct sim_run *run, const struct sim_result *res
 		"host_us: vCPU time on exits, waits and wake-ups, and callbacks elsewhere. late: "
 		"from "
 		"the deadline\nto the guest's handler, us.\n\n",
-		c->program->name, c->vcpus, c->vcpus == 1 ? "" : "s", lazytsc_timer_name(c->timer),
+		c->workload->name, c->vcpus, c->vcpus == 1 ? "" : "s", lazytsc_timer_name(c->timer),
 		c->seed, (double)run->duration_ns / 1e9);
 	memcpy(heads + 2, names, sizeof(names));
 	heads[2 + N] = "change %";
@@ -230,7 +230,7 @@ void sim_print_json(FILE *to, const struct sim_run *run, const struct sim_result
 	json_t *root = json_object(), *rows = json_array(), *broken = json_array();
 
 	set(root, "version", SIM_JSON_VERSION);
-	json_object_set_new(root, "guest", json_string(c->program->name));
+	json_object_set_new(root, "guest", json_string(c->workload->name));
 	json_object_set_new(root, "timer", json_string(lazytsc_timer_name(c->timer)));
 	set(root, "vcpus", c->vcpus);
 	/* A JSON integer has a sign; a seed has none. */
@@ -331,7 +331,7 @@ void sim_print_failure(FILE *to, const struct sim_run *run, const struct sim_var
 
 	lazytsc_broken_text(&f->broken, text, sizeof(text));
 	fprintf(to, "\nBROKEN: %s\nvariant %s, guest %s, timer %s, seed %" PRIu64 ", vCPU %u\n",
-		text, variant->name, config->program->name, lazytsc_timer_name(config->timer),
+		text, variant->name, config->workload->name, lazytsc_timer_name(config->timer),
 		f->seed, f->vcpu);
 	fputs("The last steps; TSC values count from the moment of the violation:\n\n", to);
 	print_chart(to, f);
@@ -341,7 +341,7 @@ void sim_print_failure(FILE *to, const struct sim_run *run, const struct sim_var
 
 void sim_print_list(FILE *to)
 {
-	const struct lazytsc_program *p;
+	const struct lazytsc_workload *p;
 	const struct lazytsc_variant *v;
 	static const char *const heads[] = { "  name", "ns", "what", "source" };
 	struct libscols_table *tb = table_new(heads, 4, 1 | 4 | 8);
@@ -349,7 +349,7 @@ void sim_print_list(FILE *to)
 	if (!tb)
 		abort();
 	fputs("Guests (--guest):\n", to);
-	for (unsigned int i = 0; (p = lazytsc_program_at(i)); i++)
+	for (unsigned int i = 0; (p = lazytsc_workload_at(i)); i++)
 		fprintf(to, "  %-8s  %s\n", p->name, p->summary);
 	fputs("\nVariants (--variants):\n", to);
 	for (unsigned int i = 0; (v = lazytsc_variant_at(i)); i++)

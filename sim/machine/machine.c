@@ -25,8 +25,8 @@ struct lazytsc_machine_config lazytsc_machine_config_default(void)
 		.seed = 1,
 		.vcpus = 1,
 		.variant = &lazytsc_variant_lazy,
-		.program = lazytsc_program_at(0),
-		.guest = lazytsc_guest_options_default(),
+		.workload = lazytsc_workload_at(0),
+		.guest = lazytsc_workload_options_default(),
 		.costs = lazytsc_costs_default(),
 		.guest_khz = 2600000,
 		.host_khz = { 2600000, 2600000 },
@@ -151,7 +151,7 @@ static void init_vcpu(struct lazytsc_machine *m, unsigned int i)
 	struct vcpu *v = &m->vcpu[i];
 
 	v->m = m;
-	v->program = c->program;
+	v->workload = c->workload;
 	if (c->policy) {
 		v->policy = m->policies + i * c->policy->size;
 		c->policy->init(v->policy, m->d.wait);
@@ -183,7 +183,7 @@ static bool usable(const struct lazytsc_machine_config *c)
 		low = c->host_khz[1];
 		high = c->host_khz[0];
 	}
-	return c->vcpus && c->variant && c->program && low && high / low < 16 && c->guest_khz &&
+	return c->vcpus && c->variant && c->workload && low && high / low < 16 && c->guest_khz &&
 	       c->guest_khz / low < 16 && high / c->guest_khz < 16 && high < (u64)1 << 40;
 }
 
@@ -244,7 +244,7 @@ bool lazytsc_machine_settle_vcpu(struct lazytsc_machine *m, unsigned int i)
 	v->at[AT_TROUBLE] = NEVER;
 	/* What the guest has begun it ends: an operation that has exited, a WRMSR after its set. */
 	if (v->self != SELF_TRAP && v->self != SELF_BLOCK && !v->in_wrmsr)
-		v->op.kind = LAZYTSC_GUEST_NOTHING;
+		v->op.kind = LAZYTSC_WORKLOAD_NOTHING;
 	if (v->self == SELF_OP)
 		v->at[AT_SELF] = NEVER;
 	vcpu_run(v, end);

@@ -25,7 +25,7 @@ static void choose_guest(struct lazytsc_machine_config *c, struct lazytsc_random
 		"raw",	  "hostile", "cyclic", "tick",
 	};
 
-	c->program = lazytsc_program_find(
+	c->workload = lazytsc_workload_find(
 		names[lazytsc_random_below(r, sizeof(names) / sizeof(names[0]))]);
 	c->guest.tick_ns = magnitude(r, 16, 22);
 	c->guest.request_ns = magnitude(r, 10, 18);

@@ -35,16 +35,16 @@ void vcpu_publish(struct vcpu *v, u64 before)
 		lazytsc_mon_publish(&v->mon, v->tsc, armed);
 }
 
-/* Ask the program what comes next. */
-void vcpu_program(struct vcpu *v, enum lazytsc_reason reason)
+/* Ask the workload what comes next. */
+void ask(struct vcpu *v, enum lazytsc_asked reason)
 {
 	if (v->settling) {
-		v->op.kind = LAZYTSC_GUEST_NOTHING;
+		v->op.kind = LAZYTSC_WORKLOAD_NOTHING;
 	} else {
-		v->program->next(&v->ps, reason, v->tsc, &v->op);
-		v->done = v->op.kind == LAZYTSC_GUEST_DONE;
+		v->workload->next(&v->ps, reason, v->tsc, &v->op);
+		v->done = v->op.kind == LAZYTSC_WORKLOAD_DONE;
 	}
-	if (v->op.kind == LAZYTSC_GUEST_NOTHING || v->op.kind == LAZYTSC_GUEST_DONE)
+	if (v->op.kind == LAZYTSC_WORKLOAD_NOTHING || v->op.kind == LAZYTSC_WORKLOAD_DONE)
 		self(v, SELF_OP, NEVER);
 	else
 		self(v, SELF_OP, time_of(v, v->op.at));
@@ -84,8 +84,8 @@ static void go_on(struct vcpu *v)
 		self(v, SELF_HANDLER, v->now + v->m->d.cost.irq);
 	} else if (v->halted) {
 		v->halted = 0;
-		vcpu_program(v, LAZYTSC_WOKEN);
-	} else if (v->op.kind == LAZYTSC_GUEST_NOTHING || v->op.kind == LAZYTSC_GUEST_DONE) {
+		ask(v, LAZYTSC_ASKED_WOKEN);
+	} else if (v->op.kind == LAZYTSC_WORKLOAD_NOTHING || v->op.kind == LAZYTSC_WORKLOAD_DONE) {
 		self(v, SELF_OP, NEVER);
 	} else {
 		self(v, SELF_OP, time_of(v, v->op.at));
@@ -179,7 +179,7 @@ static void woken(struct vcpu *v)
 /* A set or a disarm through the guest's hook. */
 static void hooked(struct vcpu *v)
 {
-	u64 t = v->op.kind == LAZYTSC_GUEST_SET ? v->op.value : 0;
+	u64 t = v->op.kind == LAZYTSC_WORKLOAD_SET ? v->op.value : 0;
 	bool write;
 
 	lazytsc_mon_set_begin(&v->mon, v->tsc, t);
@@ -200,7 +200,7 @@ static void hooked(struct vcpu *v)
 	v->stats.skips++;
 	v->stats.guest_ns += v->m->config.costs.skip;
 	lazytsc_mon_set_skip(&v->mon, v->tsc, t, lazytsc_load(&v->area.armed));
-	vcpu_program(v, LAZYTSC_NEXT);
+	ask(v, LAZYTSC_ASKED_NEXT);
 }
 
 static void scribble(struct vcpu *v, bool armed)
@@ -209,36 +209,36 @@ static void scribble(struct vcpu *v, bool armed)
 	v->dirty = 1;
 	lazytsc_mon_scribble(&v->mon, v->tsc, armed);
 	vcpu_step(v, LAZYTSC_STEP_SCRIBBLE, v->op.value);
-	vcpu_program(v, LAZYTSC_NEXT);
+	ask(v, LAZYTSC_ASKED_NEXT);
 }
 
-/* In guest mode: the program's operation is due. */
+/* In guest mode: the workload's operation is due. */
 static void operate(struct vcpu *v)
 {
 	switch (v->op.kind) {
-	case LAZYTSC_GUEST_PAUSE:
-		vcpu_program(v, LAZYTSC_NEXT);
+	case LAZYTSC_WORKLOAD_PAUSE:
+		ask(v, LAZYTSC_ASKED_NEXT);
 		break;
-	case LAZYTSC_GUEST_SET:
-	case LAZYTSC_GUEST_DISARM:
+	case LAZYTSC_WORKLOAD_SET:
+	case LAZYTSC_WORKLOAD_DISARM:
 		hooked(v);
 		break;
-	case LAZYTSC_GUEST_RAW:
+	case LAZYTSC_WORKLOAD_RAW:
 		v->stats.events++;
 		v->stats.sets += v->op.value != 0;
 		vcpu_step(v, LAZYTSC_STEP_RAW, v->op.value);
 		vcpu_exit(v, LAZYTSC_EXIT_WRITE, SELF_TRAP);
 		break;
-	case LAZYTSC_GUEST_HALT:
+	case LAZYTSC_WORKLOAD_HALT:
 		v->halted = 1;
 		v->at[AT_DEVICE] = v->op.value ? time_of(v, v->op.value) : NEVER;
 		vcpu_step(v, LAZYTSC_STEP_HALT, v->op.value);
 		vcpu_exit(v, LAZYTSC_EXIT_HLT, SELF_BLOCK);
 		break;
-	case LAZYTSC_GUEST_SCRIBBLE_ARMED:
+	case LAZYTSC_WORKLOAD_SCRIBBLE_ARMED:
 		scribble(v, true);
 		break;
-	case LAZYTSC_GUEST_SCRIBBLE_PENDING:
+	case LAZYTSC_WORKLOAD_SCRIBBLE_PENDING:
 		scribble(v, false);
 		break;
 	default:
@@ -276,39 +276,39 @@ static void offline(struct vcpu *v)
 static void trap(struct vcpu *v)
 {
 	switch (v->op.kind) {
-	case LAZYTSC_GUEST_SET:
-	case LAZYTSC_GUEST_DISARM:
-	case LAZYTSC_GUEST_RAW:
+	case LAZYTSC_WORKLOAD_SET:
+	case LAZYTSC_WORKLOAD_DISARM:
+	case LAZYTSC_WORKLOAD_RAW:
 		v->in_wrmsr = 0;
 		lapic_write_deadline(v, v->op.value);
 		break;
-	case LAZYTSC_GUEST_RDMSR:
+	case LAZYTSC_WORKLOAD_RDMSR:
 		lapic_read(v);
 		break;
-	case LAZYTSC_GUEST_MASK:
+	case LAZYTSC_WORKLOAD_MASK:
 		lapic_mask(v, v->op.value);
 		break;
-	case LAZYTSC_GUEST_MODE:
+	case LAZYTSC_WORKLOAD_MODE:
 		lapic_mode(v, v->op.value);
 		break;
-	case LAZYTSC_GUEST_APIC:
+	case LAZYTSC_WORKLOAD_APIC:
 		lapic_enable(v, v->op.value);
 		break;
-	case LAZYTSC_GUEST_FEATURE:
+	case LAZYTSC_WORKLOAD_FEATURE:
 		feature(v, v->op.value);
 		break;
-	case LAZYTSC_GUEST_OFFLINE:
+	case LAZYTSC_WORKLOAD_OFFLINE:
 		offline(v);
 		break;
 	default:
 		feature_word(v, v->op.value);
 		break;
 	}
-	vcpu_program(v, LAZYTSC_NEXT);
+	ask(v, LAZYTSC_ASKED_NEXT);
 	back_in(v);
 }
 
-/* The vCPU starts, or starts again: the guest enables the feature, then runs its program. */
+/* The vCPU starts, or starts again: the guest enables the feature, then runs its workload. */
 void vcpu_start(struct vcpu *v)
 {
 	v->state = EXITED;
@@ -317,7 +317,7 @@ void vcpu_start(struct vcpu *v)
 	v->in_wrmsr = 0;
 	v->at[AT_DEVICE] = NEVER;
 	feature(v, true);
-	vcpu_program(v, LAZYTSC_START);
+	ask(v, LAZYTSC_ASKED_START);
 	back_in(v);
 }
 
@@ -329,7 +329,7 @@ static void run_self(struct vcpu *v)
 		break;
 	case SELF_HANDLER:
 		v->isr = 0;
-		vcpu_program(v, LAZYTSC_TIMER);
+		ask(v, LAZYTSC_ASKED_TIMER);
 		if (v->irr)
 			go_on(v);
 		break;

@@ -51,7 +51,7 @@ static inline u64 clock_guest(const struct clock *c, u64 time)
 
 /* What the vCPU's thread does next. */
 enum self {
-	SELF_OP, /* in guest mode: the program's operation */
+	SELF_OP, /* in guest mode: the workload's operation */
 	SELF_HANDLER, /* in guest mode: the timer's interrupt handler ends */
 	SELF_TRAP, /* an exit has reached the host: carry the operation out */
 	SELF_EXPIRE, /* an exit for the host timer */
@@ -96,16 +96,16 @@ struct vcpu {
 	uint8_t was_user; /* the promise is to be published again */
 	uint8_t host; /* on which host: 0, 1 */
 	uint8_t settling; /* the guest does nothing any more */
-	uint8_t done; /* the program has ended */
+	uint8_t done; /* the workload has ended */
 	uint8_t device; /* another device ended the HLT that the thread is not in */
 	uint8_t moving; /* saved, and not restored yet */
 	uint8_t mixed; /* LAZYTSC_TIMER_MIXED: the kind of the moment */
 	uint8_t reserved[5];
 
 	/* The guest. */
-	const struct lazytsc_program *program;
-	struct lazytsc_guest_op op;
-	struct lazytsc_program_state ps;
+	const struct lazytsc_workload *workload;
+	struct lazytsc_workload_op op;
+	struct lazytsc_workload_state ps;
 	struct lazytsc_guest guest;
 
 	/* The LAPIC. */
@@ -131,7 +131,7 @@ struct vcpu {
 	u64 settling_guesses;
 	u64 saved; /* the deadline that a migration carries */
 	u64 trouble_at[LAZYTSC_TROUBLE_COUNT];
-	struct lazytsc_random random; /* the machine's own; the program has another */
+	struct lazytsc_random random; /* the machine's own; the workload has another */
 	struct lazytsc_random migrations; /* the same numbers for every vCPU */
 	void *policy; /* state of the guess policy */
 
@@ -152,7 +152,7 @@ struct derived {
 	u64 downtime;
 	u64 wait; /* the advance, in guest cycles */
 	u64 ns_per_cycle; /* of the guest's TSC, 48 fractional bits */
-	struct lazytsc_limits limits;
+	struct lazytsc_mon_limits limits;
 };
 
 struct lazytsc_machine {
@@ -166,7 +166,7 @@ struct lazytsc_machine {
 #define AREA_GPA 0x1000
 #define GPA_END	 ((u64)1 << 46)
 
-static inline bool defect(const struct vcpu *v, enum lazytsc_defect d)
+static inline bool defect(const struct vcpu *v, enum lazytsc_machine_defect d)
 {
 	return __builtin_expect(v->m->config.defects >> d & 1, 0);
 }
@@ -205,7 +205,7 @@ void vcpu_start(struct vcpu *v);
 void vcpu_run(struct vcpu *v, u64 until);
 void vcpu_exit(struct vcpu *v, enum lazytsc_exit why, enum self then);
 void vcpu_publish(struct vcpu *v, u64 before);
-void vcpu_program(struct vcpu *v, enum lazytsc_reason reason);
+void ask(struct vcpu *v, enum lazytsc_asked reason);
 
 /* hosttimer.c */
 void timer_act(struct vcpu *v, const struct lazytsc_decision *d, bool expiry);

@@ -96,7 +96,7 @@ static void guest_runs(struct lazytsc_monitor *m, u64 tsc)
 	m->repeats = 0;
 }
 
-void lazytsc_mon_init(struct lazytsc_monitor *m, const struct lazytsc_limits *limits)
+void lazytsc_mon_init(struct lazytsc_monitor *m, const struct lazytsc_mon_limits *limits)
 {
 	memset(m, 0, sizeof(*m));
 	m->limits = *limits;

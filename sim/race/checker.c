@@ -136,9 +136,9 @@ static void report_progress(struct checker *c, double seconds)
 }
 
 /* Which limit outside the program has been met? */
-static enum lazytsc_bound met_limit(const struct checker *c, double seconds)
+static enum lazytsc_check_bound met_limit(const struct checker *c, double seconds)
 {
-	const struct lazytsc_limits *l = &c->check->limits;
+	const struct lazytsc_check_limits *l = &c->check->limits;
 	struct rusage usage;
 
 	if (l->seconds > 0 && seconds >= l->seconds)
@@ -149,9 +149,9 @@ static enum lazytsc_bound met_limit(const struct checker *c, double seconds)
 }
 
 /* Waits for the workers, with an eye on the limits. Called with the lock held. */
-static enum lazytsc_bound watch(struct checker *c)
+static enum lazytsc_check_bound watch(struct checker *c)
 {
-	enum lazytsc_bound bound = LAZYTSC_COMPLETE;
+	enum lazytsc_check_bound bound = LAZYTSC_COMPLETE;
 	const double start = now();
 	double told = 0, seconds;
 
@@ -191,7 +191,7 @@ static void add_all_found(struct checker *c)
 static bool run_workers(struct checker *c)
 {
 	struct worker *worker = calloc(c->jobs, sizeof(*worker));
-	enum lazytsc_bound bound = LAZYTSC_BOUND_MEMORY;
+	enum lazytsc_check_bound bound = LAZYTSC_BOUND_MEMORY;
 	pthread_attr_t attr;
 	unsigned started = 0;
 
@@ -350,7 +350,7 @@ void lazytsc_check_release(struct lazytsc_check_result *result)
 void lazytsc_check_verdict(const struct lazytsc_check *check,
 			   const struct lazytsc_check_result *result, char text[64])
 {
-	const struct lazytsc_limits *l = &check->limits;
+	const struct lazytsc_check_limits *l = &check->limits;
 
 	switch (result->bound) {
 	case LAZYTSC_COMPLETE:

@@ -279,7 +279,7 @@ static bool at_end(const struct lazytsc_final *f, void *outcome, const void *arg
 
 struct order {
 	const struct lazytsc_litmus *t;
-	struct lazytsc_outcome outcome;
+	struct lazytsc_check_outcome outcome;
 };
 
 static int compare(const struct lazytsc_litmus *t, const int64_t *a, const int64_t *b,

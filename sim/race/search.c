@@ -347,7 +347,7 @@ static void visit_read(struct search *s, struct graph *g, unsigned thread, bool 
 	graph_pop(g, thread);
 }
 
-unsigned lazytsc_check_depth(const struct lazytsc_limits *limits)
+unsigned lazytsc_check_depth(const struct lazytsc_check_limits *limits)
 {
 	const unsigned most = 65000;
 	const unsigned depth = limits->depth ? limits->depth : 1000;

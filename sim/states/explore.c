@@ -108,7 +108,7 @@ static void leave(struct sweep *s)
 }
 
 /* Performs the next step of the deepest level's state. */
-static enum lazytsc_outcome step(struct sweep *s)
+static enum lazytsc_explore_outcome step(struct sweep *s)
 {
 	struct level *l = &s->level[s->depth - 1];
 	struct lazytsc_state_hash hash;
@@ -144,7 +144,7 @@ static bool ends_well(struct sweep *s)
 	return lazytsc_judge(s->cell, s->stepper) != LAZYTSC_BROKEN;
 }
 
-static enum lazytsc_outcome run(struct sweep *s, u64 states)
+static enum lazytsc_explore_outcome run(struct sweep *s, u64 states)
 {
 	struct lazytsc_state_hash hash = lazytsc_stepper_hash(s->stepper);
 	struct stateset_slot *slot = stateset_get(&s->set, hash);
@@ -156,7 +156,7 @@ static enum lazytsc_outcome run(struct sweep *s, u64 states)
 		return LAZYTSC_NO_MEMORY;
 	while (s->depth) {
 		struct level *l = &s->level[s->depth - 1];
-		enum lazytsc_outcome outcome = LAZYTSC_HOLDS;
+		enum lazytsc_explore_outcome outcome = LAZYTSC_HOLDS;
 
 		if (!l->steps && !ends_well(s))
 			return LAZYTSC_VIOLATED;

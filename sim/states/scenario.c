@@ -745,7 +745,7 @@ static void observe(void *common, void *shared, const struct lazytsc_step_info *
 static void set_up(void *common, void *shared, const void *arg)
 {
 	const struct lazytsc_cell *cell = arg;
-	const struct lazytsc_limits limits = {
+	const struct lazytsc_mon_limits limits = {
 		.late = NEVER_LATE / 4, /* it is added to other times */
 		.rearm = NEVER_LATE / 4,
 		.credit = cell->scenario->guesses ? ~(u64)0 : 0,

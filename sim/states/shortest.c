@@ -175,7 +175,7 @@ static bool deeper(struct search *s)
 	return true;
 }
 
-static enum lazytsc_outcome run(struct search *s)
+static enum lazytsc_explore_outcome run(struct search *s)
 {
 	s->depth = (unsigned int)-1;
 	lazytsc_stepper_reset(s->stepper);

@@ -80,8 +80,8 @@ static void any_number_of_jobs(void **state)
 static void limits(void **state)
 {
 	static const struct {
-		struct lazytsc_limits limits;
-		enum lazytsc_bound bound;
+		struct lazytsc_check_limits limits;
+		enum lazytsc_check_bound bound;
 		const char *verdict;
 	} cases[] = {
 		{ { .depth = 10 }, LAZYTSC_BOUND_DEPTH, "bounded at 10 events of a thread" },

@@ -23,8 +23,8 @@ static struct lazytsc_machine_config config(const char *guest)
 {
 	struct lazytsc_machine_config c = lazytsc_machine_config_default();
 
-	c.program = lazytsc_program_find(guest);
-	assert_non_null(c.program);
+	c.workload = lazytsc_workload_find(guest);
+	assert_non_null(c.workload);
 	return c;
 }
 
@@ -61,7 +61,7 @@ static void assert_good(const struct lazytsc_machine_config *c, u64 ms,
 
 	if (*run(c, ms, stats, text, sizeof(text)))
 		fail_msg("seed %llu, guest %s, variant %s: %s", (unsigned long long)c->seed,
-			 c->program->name, c->variant->name, text);
+			 c->workload->name, c->variant->name, text);
 }
 
 /* A defect: a flag of the machine, or a protocol that overrides a function. */

@@ -17,7 +17,7 @@
 #define LATE  100
 #define REARM 50
 
-static const struct lazytsc_limits limits = { .late = LATE, .rearm = REARM, .credit = 0 };
+static const struct lazytsc_mon_limits limits = { .late = LATE, .rearm = REARM, .credit = 0 };
 static const u64 end = 1ULL << 40;
 
 static void decide(struct lazytsc_monitor *m, u64 tsc, u64 timer, u64 inject, bool expiry)

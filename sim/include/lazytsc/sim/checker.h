@@ -27,7 +27,7 @@ u64 lazytsc_final_memory(const struct lazytsc_final *f, size_t offset);
 /* A thread's own block as the thread left it. */
 const void *lazytsc_final_own(const struct lazytsc_final *f, unsigned thread);
 
-enum lazytsc_bound {
+enum lazytsc_check_bound {
 	LAZYTSC_COMPLETE, /* no bound was met: the search was exhaustive */
 	LAZYTSC_BOUND_DEPTH,
 	LAZYTSC_BOUND_EXECUTIONS,
@@ -45,7 +45,7 @@ struct lazytsc_progress {
  * Limits; 0 stands for none, or for the default. Some 100,000 events in one execution are the most
  * that the search's own stack holds; beyond that it ends as for lack of memory.
  */
-struct lazytsc_limits {
+struct lazytsc_check_limits {
 	unsigned depth; /* events of one thread; default 1000, at most 65,000 */
 	u64 executions;
 	double seconds;
@@ -53,12 +53,12 @@ struct lazytsc_limits {
 };
 
 /* The limit on depth that counts. */
-unsigned lazytsc_check_depth(const struct lazytsc_limits *limits);
+unsigned lazytsc_check_depth(const struct lazytsc_check_limits *limits);
 
 struct lazytsc_check {
 	const struct lazytsc_program *program;
 	enum lazytsc_model model;
-	struct lazytsc_limits limits;
+	struct lazytsc_check_limits limits;
 	unsigned jobs; /* OS threads; 0: one */
 	bool stop; /* at the first violation; else the search goes on and counts them */
 	/*
@@ -74,7 +74,7 @@ struct lazytsc_check {
 	void *progress_arg;
 };
 
-struct lazytsc_outcome {
+struct lazytsc_check_outcome {
 	u64 executions; /* that end in it */
 	const void *data; /* outcome_size bytes */
 };
@@ -85,9 +85,9 @@ struct lazytsc_check_result {
 	u64 cut; /* in which some thread met the limit on depth */
 	u64 violations; /* complete, blocked or cut executions in which an assertion failed, and
 			   those that final refused */
-	enum lazytsc_bound bound;
+	enum lazytsc_check_bound bound;
 	size_t outcomes;
-	struct lazytsc_outcome *outcome; /* sorted by their bytes */
+	struct lazytsc_check_outcome *outcome; /* sorted by their bytes */
 	/*
 	 * The first violation in the order of the search: the assertion that failed ("file:line:
 	 * function: text"), and a schedule that leads a stepper there; NULL where there is none.

@@ -12,7 +12,7 @@
 
 #include <lazytsc/sim/scenario.h>
 
-enum lazytsc_outcome {
+enum lazytsc_explore_outcome {
 	LAZYTSC_HOLDS, /* every state was visited, and nothing is violated */
 	LAZYTSC_VIOLATED,
 	LAZYTSC_BOUNDED, /* it stopped at a bound before either */
@@ -21,7 +21,7 @@ enum lazytsc_outcome {
 };
 
 struct lazytsc_explored {
-	enum lazytsc_outcome outcome;
+	enum lazytsc_explore_outcome outcome;
 	u64 states; /* different ones, the first included */
 	u64 transitions; /* steps from one state to another */
 	u64 ends; /* states after which nothing can happen */

@@ -24,7 +24,7 @@
 #ifndef LAZYTSC_SIM_MACHINE_H
 #define LAZYTSC_SIM_MACHINE_H
 
-#include <lazytsc/sim/guests.h>
+#include <lazytsc/sim/workload.h>
 #include <lazytsc/sim/properties.h>
 #include <lazytsc/sim/variant.h>
 
@@ -128,7 +128,7 @@ enum lazytsc_restore {
 	X(STALE_TIMER, "B19", "a TSC write does not set the timer anew")                \
 	X(APICV_ACCEPTED, "B21", "offers the feature where hardware runs the timer")
 
-enum lazytsc_defect {
+enum lazytsc_machine_defect {
 #define X(name, requirement, what) LAZYTSC_DEFECT_##name,
 	LAZYTSC_DEFECTS(X)
 #undef X
@@ -208,8 +208,8 @@ struct lazytsc_machine_config {
 	u64 seed; /* decides everything that is left to chance */
 	unsigned int vcpus;
 	const struct lazytsc_variant *variant;
-	const struct lazytsc_program *program;
-	struct lazytsc_guest_options guest;
+	const struct lazytsc_workload *workload;
+	struct lazytsc_workload_options guest;
 	struct lazytsc_costs costs;
 	enum lazytsc_timer_kind timer;
 	u64 guest_khz; /* of the guest's TSC */
@@ -223,7 +223,7 @@ struct lazytsc_machine_config {
 	enum lazytsc_restore restore;
 	enum lazytsc_offer offer; /* what the hosts' CPUID says */
 	const struct lazytsc_guess_policy *policy; /* NULL: no guesses */
-	u64 defects; /* bits of enum lazytsc_defect */
+	u64 defects; /* bits of enum lazytsc_machine_defect */
 	/* Called for each step when not NULL; from the thread that runs the vCPU. */
 	void (*observe)(void *arg, const struct lazytsc_machine_step *step);
 	void *observe_arg;

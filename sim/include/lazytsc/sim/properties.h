@@ -132,7 +132,7 @@ struct lazytsc_inflight {
 };
 
 /* The bounds that the monitor holds the host to. */
-struct lazytsc_limits {
+struct lazytsc_mon_limits {
 	u64 late; /* a deadline is injected, and an injection delivered, within this; cycles */
 	u64 rearm; /* so much more where it was re-armed silently (B15); cycles */
 	u64 credit; /* silent expiries beyond the skips (B12): 0 for the plain rule */
@@ -144,7 +144,7 @@ struct lazytsc_limits {
 
 struct lazytsc_monitor {
 	struct lazytsc_broken broken;
-	struct lazytsc_limits limits;
+	struct lazytsc_mon_limits limits;
 
 	/* What the guest wants. arm[0] is the newest; others ended within an open interval. */
 	struct lazytsc_arm arm[LAZYTSC_ARMS];
@@ -206,7 +206,7 @@ _Static_assert(sizeof(struct lazytsc_arm) == 24, "no padding");
 _Static_assert(sizeof(struct lazytsc_inflight) == 24, "no padding");
 
 /** lazytsc_mon_init() - a vCPU that was just created: nothing armed, deadline mode, guest mode */
-void lazytsc_mon_init(struct lazytsc_monitor *m, const struct lazytsc_limits *limits);
+void lazytsc_mon_init(struct lazytsc_monitor *m, const struct lazytsc_mon_limits *limits);
 
 /*
  * The guest's operations.
