@@ -1,62 +1,30 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The LAPIC as far as its timer goes, and the MSRs that belong to it. */
-#include "vcpu.h"
+/* The LAPIC: an interrupt on its way to the guest. */
+#include "lapic.h"
+#include "record.h"
 
-/* Writes of the deadline are ignored, and it reads 0: not in deadline mode, or disabled. */
-static bool off(const struct vcpu *v)
-{
-	return v->mode_off || v->apic_off;
-}
-
-static void drop(struct vcpu *v)
+void lapic_drop(struct vcpu *v)
 {
 	if (!v->inject)
 		return;
-	vcpu_step(v, LAZYTSC_STEP_DROP, v->inject);
+	record_step(v, LAZYTSC_STEP_DROP, v->inject);
 	v->inject = 0;
 	while (v->mon.inflights)
 		lazytsc_mon_dropped(&v->mon, v->tsc);
 }
 
-/* WRMSR(0x6e0) has exited. */
-void lapic_write_deadline(struct vcpu *v, u64 value)
-{
-	const struct lazytsc_guess_policy *p = v->m->config.policy;
-	struct lazytsc_decision d = { .timer = v->hostside.timer };
-	u64 before = lazytsc_load(&v->area.armed);
-
-	vcpu_step(v, LAZYTSC_STEP_TRAP, value);
-	v->stats.writes++;
-	v->set_tsc = v->tsc;
-	lazytsc_mon_trap(&v->mon, v->tsc, value, lazytsc_load(&v->area.pending));
-	/* What was decided and is not in IRR is replaced with its deadline. */
-	drop(v);
-	if (!off(v) || defect(v, LAZYTSC_DEFECT_APIC_OFF_ARMS)) {
-		u64 guess = 0;
-
-		if (p)
-			guess = p->write(v->policy, &v->hostside, v->host_area, value, v->tsc);
-		d = variant(v)->host_write(&v->hostside, v->host_area, value, v->tsc, guess);
-		vcpu_publish(v, before);
-	}
-	timer_act(v, &d, false);
-	if (defect(v, LAZYTSC_DEFECT_IRR_TAKEN_BACK))
-		v->irr = 0;
-	lazytsc_mon_irr(&v->mon, v->tsc, v->irr);
-}
-
 /* An injection reaches the LAPIC. */
 void lapic_deliver(struct vcpu *v)
 {
-	if (off(v) || (v->masked && !defect(v, LAZYTSC_DEFECT_DELIVER_MASKED))) {
-		drop(v);
+	if (lapic_off(v) || (v->masked && !defect(v, LAZYTSC_DEFECT_DELIVER_MASKED))) {
+		lapic_drop(v);
 	} else {
 		v->stats.events++;
 		v->stats.deliveries += !v->irr;
 		v->irr = 1;
 		v->irr_deadline = v->inject;
 		v->inject = 0;
-		vcpu_step(v, LAZYTSC_STEP_DELIVER, v->irr_deadline);
+		record_step(v, LAZYTSC_STEP_DELIVER, v->irr_deadline);
 		while (v->mon.inflights)
 			lazytsc_mon_delivered(&v->mon, v->tsc);
 	}
@@ -85,113 +53,5 @@ void lapic_take(struct vcpu *v)
 	lazytsc_mon_take(&v->mon, v->tsc);
 	v->irr = 0;
 	v->isr = 1;
-	vcpu_step(v, LAZYTSC_STEP_TAKE, v->irr_deadline);
-}
-
-/* RDMSR(0x6e0), TMCCT and LAZYTSC_MSR. */
-void lapic_read(struct vcpu *v)
-{
-	u64 value = off(v) ? 0 : variant(v)->host_deadline(&v->hostside, v->host_area);
-
-	vcpu_step(v, LAZYTSC_STEP_RDMSR, value);
-	lazytsc_mon_rdmsr(&v->mon, v->tsc, value);
-	lazytsc_mon_tmcct(&v->mon, v->tsc, defect(v, LAZYTSC_DEFECT_TMCCT_COUNTS) ? v->tsc : 0);
-	lazytsc_mon_feature_read(&v->mon, v->tsc, v->word);
-}
-
-void lapic_mask(struct vcpu *v, bool masked)
-{
-	v->masked = masked;
-	vcpu_step(v, LAZYTSC_STEP_LAPIC, masked);
-	if (masked && !defect(v, LAZYTSC_DEFECT_MASK_KEEPS))
-		timer_withdraw(v, LAZYTSC_WITHDRAW_MASK);
-	lazytsc_mon_mask(&v->mon, v->tsc, masked);
-}
-
-static void change(struct vcpu *v, enum lazytsc_end end)
-{
-	vcpu_step(v, LAZYTSC_STEP_LAPIC, off(v));
-	if (!defect(v, LAZYTSC_DEFECT_MODE_KEEPS)) {
-		timer_cancel(v);
-		v->inject = 0;
-	}
-	lazytsc_mon_lapic(&v->mon, v->tsc, end, !off(v));
-}
-
-void lapic_mode(struct vcpu *v, bool deadline_mode)
-{
-	if (v->mode_off != deadline_mode)
-		return;
-	v->mode_off = !deadline_mode;
-	change(v, LAZYTSC_END_MODE);
-}
-
-void lapic_enable(struct vcpu *v, bool enabled)
-{
-	if (v->apic_off != enabled)
-		return;
-	v->apic_off = !enabled;
-	change(v, LAZYTSC_END_APIC);
-}
-
-/* RESET: the LAPIC and the feature go, and the guest starts again. */
-void lapic_reset(struct vcpu *v)
-{
-	if (!defect(v, LAZYTSC_DEFECT_RESET_KEEPS)) {
-		timer_cancel(v);
-		v->inject = 0;
-	}
-	v->masked = 0;
-	v->mode_off = 0;
-	v->apic_off = 0;
-	v->irr = 0;
-	v->host_area = NULL;
-	v->guest.area = NULL;
-	if (!defect(v, LAZYTSC_DEFECT_RESET_SAYS_ENABLED))
-		v->word = 0;
-	vcpu_step(v, LAZYTSC_STEP_RESET, 0);
-	lazytsc_mon_lapic(&v->mon, v->tsc, LAZYTSC_END_RESET, true);
-	lazytsc_mon_feature(&v->mon, v->tsc, 0, GPA_END, v->m->config.offer);
-	lazytsc_mon_feature_read(&v->mon, v->tsc, v->word);
-}
-
-static bool accepted(const struct vcpu *v, u64 word)
-{
-	enum lazytsc_offer offer = v->m->config.offer;
-
-	if (offer == LAZYTSC_UNKNOWN && !defect(v, LAZYTSC_DEFECT_UNKNOWN_ACCEPTED))
-		return false;
-	if (offer == LAZYTSC_APIC_TIMER_VIRTUAL && !defect(v, LAZYTSC_DEFECT_APICV_ACCEPTED))
-		return false;
-	if (defect(v, LAZYTSC_DEFECT_ACCEPTS_ANY_WORD))
-		return true;
-	switch (variant(v)->host_check_msr(word, GPA_END)) {
-	case LAZYTSC_MSR_SWITCH_ON:
-	case LAZYTSC_MSR_SWITCH_OFF:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* A word for LAZYTSC_MSR, from the guest or from user space; one that is refused does nothing. */
-void feature_word(struct vcpu *v, u64 word)
-{
-	u64 before = lazytsc_load(&v->area.armed);
-
-	vcpu_step(v, LAZYTSC_STEP_WORD, word);
-	if (!accepted(v, word))
-		return;
-	if (v->word)
-		timer_withdraw(v, LAZYTSC_WITHDRAW_DISABLE);
-	v->word = word;
-	v->host_area = NULL;
-	/* No memory is modelled at any other address. */
-	if ((word & LAZYTSC_MSR_GPA) == AREA_GPA && !v->slot_gone) {
-		before = lazytsc_load(&v->area.armed);
-		v->host_area = &v->area;
-		variant(v)->host_enable(&v->hostside, v->host_area);
-		vcpu_publish(v, before);
-	}
-	lazytsc_mon_feature(&v->mon, v->tsc, word, GPA_END, v->m->config.offer);
+	record_step(v, LAZYTSC_STEP_TAKE, v->irr_deadline);
 }

@@ -5,7 +5,9 @@
 
 #include <lazytsc/predictor.h>
 
-#include "vcpu.h"
+#include "guest.h"
+#include "loop.h"
+#include "trouble.h"
 
 /* The liveness phase: how far ahead a deadline may lie and still has to come. */
 #define SETTLE_NS 1000000000000ULL
@@ -172,7 +174,7 @@ static void init_vcpu(struct lazytsc_machine *m, unsigned int i)
 		v->at[s] = NEVER;
 	lazytsc_mon_init(&v->mon, &m->d.limits);
 	trouble_plan(v);
-	vcpu_start(v);
+	guest_start(v);
 }
 
 static bool usable(const struct lazytsc_machine_config *c)
@@ -222,7 +224,7 @@ void lazytsc_machine_free(struct lazytsc_machine *m)
 
 bool lazytsc_machine_run_vcpu(struct lazytsc_machine *m, unsigned int i, u64 ns)
 {
-	vcpu_run(&m->vcpu[i], time_units(&m->config, ns));
+	loop_run(&m->vcpu[i], time_units(&m->config, ns));
 	return !m->vcpu[i].mon.broken.rule;
 }
 
@@ -247,7 +249,7 @@ bool lazytsc_machine_settle_vcpu(struct lazytsc_machine *m, unsigned int i)
 		v->op.kind = LAZYTSC_WORKLOAD_NOTHING;
 	if (v->self == SELF_OP)
 		v->at[AT_SELF] = NEVER;
-	vcpu_run(v, end);
+	loop_run(v, end);
 	v->now = end;
 	v->tsc = clock_guest(&v->clock, end);
 	lazytsc_mon_end(&v->mon, v->tsc, v->tsc - m->d.limits.late);

@@ -2,7 +2,12 @@
 /* What disturbs a vCPU from outside: kicks, user space, memslots, TSC writes, RESET, migration. */
 #include <string.h>
 
-#include "vcpu.h"
+#include "decide.h"
+#include "guest.h"
+#include "hosttimer.h"
+#include "record.h"
+#include "registers.h"
+#include "trouble.h"
 
 /* A migration's first pass copies the page; this long afterwards the machine stops. */
 #define PRECOPY_NS 1000000
@@ -53,12 +58,12 @@ static void leave(struct vcpu *v, u64 time)
 	if (v->state == BLOCKED)
 		lazytsc_mon_wake(&v->mon, v->tsc, true);
 	if (!defect(v, LAZYTSC_DEFECT_REST_ARMED))
-		timer_withdraw(v, LAZYTSC_WITHDRAW_USERSPACE);
+		decide_withdraw(v, LAZYTSC_WITHDRAW_USERSPACE);
 	mark_dirty(v);
 	v->state = USER;
 	v->was_user = 1;
 	lazytsc_mon_user(&v->mon, v->tsc);
-	vcpu_step(v, LAZYTSC_STEP_USER, 0);
+	record_step(v, LAZYTSC_STEP_USER, 0);
 	timer_follow(v);
 	v->stats.exits[LAZYTSC_EXIT_OTHER]++;
 	v->host_time += v->m->d.cost.exit_other + time;
@@ -98,7 +103,7 @@ static void save(struct vcpu *v)
 	if (v->mode_off || v->apic_off)
 		v->saved = 0;
 	lazytsc_mon_rdmsr(&v->mon, v->tsc, v->saved);
-	vcpu_step(v, LAZYTSC_STEP_MIGRATE, v->saved);
+	record_step(v, LAZYTSC_STEP_MIGRATE, v->saved);
 	/* The last pass: the page goes again where the dirty log names it. */
 	if (!v->dirty)
 		v->area = v->precopy;
@@ -140,10 +145,10 @@ static void restore(struct vcpu *v)
 	v->moving = 0;
 	v->word = 0;
 	if (how == LAZYTSC_RESTORE_FEATURE_FIRST && word)
-		feature_word(v, word);
+		register_word(v, word);
 	restore_deadline(v);
 	if (how == LAZYTSC_RESTORE_DEADLINE_FIRST && word)
-		feature_word(v, word);
+		register_word(v, word);
 }
 
 static void change_tsc(struct vcpu *v)
@@ -156,7 +161,7 @@ static void change_tsc(struct vcpu *v)
 		v->clock.offset -= span;
 	v->tsc = clock_guest(&v->clock, v->now);
 	lazytsc_mon_jump(&v->mon, v->tsc);
-	vcpu_step(v, LAZYTSC_STEP_TSC, v->tsc);
+	record_step(v, LAZYTSC_STEP_TSC, v->tsc);
 	if (!defect(v, LAZYTSC_DEFECT_STALE_TIMER))
 		timer_set(v, v->hostside.timer, true);
 }
@@ -166,7 +171,7 @@ static void change_memslot(struct vcpu *v)
 {
 	if (!v->slot_gone) {
 		if (!defect(v, LAZYTSC_DEFECT_SLOT_KEEPS))
-			timer_withdraw(v, LAZYTSC_WITHDRAW_MEMSLOT);
+			decide_withdraw(v, LAZYTSC_WITHDRAW_MEMSLOT);
 		if (v->word)
 			lazytsc_mon_memslot(&v->mon, v->tsc);
 		v->host_area = NULL;
@@ -175,7 +180,7 @@ static void change_memslot(struct vcpu *v)
 	}
 	v->slot_gone ^= 1;
 	if (v->state == GUEST)
-		vcpu_exit(v, LAZYTSC_EXIT_OTHER, SELF_ENTER);
+		record_exit(v, LAZYTSC_EXIT_OTHER, SELF_ENTER);
 }
 
 static void migrate(struct vcpu *v)
@@ -197,7 +202,7 @@ static void strike(struct vcpu *v, enum lazytsc_trouble t)
 	switch (t) {
 	case LAZYTSC_TROUBLE_kick:
 		if (v->state == GUEST)
-			vcpu_exit(v, LAZYTSC_EXIT_OTHER, SELF_ENTER);
+			record_exit(v, LAZYTSC_EXIT_OTHER, SELF_ENTER);
 		break;
 	case LAZYTSC_TROUBLE_user:
 		leave(v, v->m->d.cost.user);
@@ -210,8 +215,8 @@ static void strike(struct vcpu *v, enum lazytsc_trouble t)
 		break;
 	case LAZYTSC_TROUBLE_reset:
 		leave(v, v->m->d.cost.user);
-		lapic_reset(v);
-		vcpu_start(v);
+		register_reset(v);
+		guest_start(v);
 		break;
 	default:
 		migrate(v);

@@ -1,5 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The inside of a simulated vCPU, shared by machine.c, vcpu.c, lapic.c, hosttimer.c, trouble.c. */
+/*
+ * The inside of a simulated vCPU: a straight stack of files, each of which calls only what stands
+ * below it.
+ *
+ *	machine     configuration, phases, counts
+ *	loop        the vCPU's thread, what happens next
+ *	trouble     what disturbs it from outside
+ *	guest       what its workload does
+ *	registers   what the guest reaches by exits
+ *	decide      what the core decides, and what is done then
+ *	lapic, hosttimer
+ *	record      a step, a publication, an exit
+ */
 #ifndef LAZYTSC_SIM_VCPU_H
 #define LAZYTSC_SIM_VCPU_H
 
@@ -198,38 +210,5 @@ static inline void self(struct vcpu *v, enum self what, u64 at)
 	v->self = what;
 	v->at[AT_SELF] = at;
 }
-
-/* vcpu.c */
-void vcpu_step(struct vcpu *v, enum lazytsc_step_kind kind, u64 value);
-void vcpu_start(struct vcpu *v);
-void vcpu_run(struct vcpu *v, u64 until);
-void vcpu_exit(struct vcpu *v, enum lazytsc_exit why, enum self then);
-void vcpu_publish(struct vcpu *v, u64 before);
-void ask(struct vcpu *v, enum lazytsc_asked reason);
-
-/* hosttimer.c */
-void timer_act(struct vcpu *v, const struct lazytsc_decision *d, bool expiry);
-void timer_set(struct vcpu *v, u64 deadline, bool anew);
-void timer_follow(struct vcpu *v);
-void timer_fires(struct vcpu *v);
-void timer_expire(struct vcpu *v, enum lazytsc_context context);
-void timer_withdraw(struct vcpu *v, enum lazytsc_withdraw_reason reason);
-void timer_cancel(struct vcpu *v);
-
-/* lapic.c */
-void lapic_write_deadline(struct vcpu *v, u64 value);
-void lapic_deliver(struct vcpu *v);
-void lapic_take(struct vcpu *v);
-void lapic_read(struct vcpu *v);
-void lapic_mask(struct vcpu *v, bool masked);
-void lapic_mode(struct vcpu *v, bool deadline_mode);
-void lapic_enable(struct vcpu *v, bool enabled);
-void lapic_reset(struct vcpu *v);
-void feature_word(struct vcpu *v, u64 word);
-
-/* trouble.c */
-void trouble_plan(struct vcpu *v);
-void trouble_strikes(struct vcpu *v);
-void trouble_user_back(struct vcpu *v);
 
 #endif
