@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "access.h"
 #include "arena.h"
 
 bool arena_init(struct arena *a, size_t size)
@@ -38,7 +38,19 @@ size_t arena_index(const struct arena *a, const struct lazytsc_access *access)
 
 	if (offset % sizeof(u64) == 0 && offset / sizeof(u64) < a->fields)
 		return offset / sizeof(u64);
-	fprintf(stderr, "%s:%d: %s: '%s' is not among the program's shared fields\n", access->file,
-		access->line, access->func, access->name);
-	abort();
+	access_die(access, "is not among the program's shared fields");
+}
+
+u64 arena_setup(struct arena *a, const struct lazytsc_access *access)
+{
+	u64 *value;
+
+	if (access->op == LAZYTSC_OP_MB)
+		return 0;
+	if (access->op != LAZYTSC_OP_LOAD && access->op != LAZYTSC_OP_STORE)
+		access_die(access, "in the set-up of a program");
+	value = &a->values[arena_index(a, access)];
+	if (access->op == LAZYTSC_OP_STORE)
+		*value = access->value;
+	return *value;
 }

@@ -22,6 +22,9 @@ void arena_fini(struct arena *a);
 /* The number of the field that an access names; prints the place and aborts where it is none. */
 size_t arena_index(const struct arena *a, const struct lazytsc_access *access);
 
+/* An access during the set-up of a program: loads and stores, at once. */
+u64 arena_setup(struct arena *a, const struct lazytsc_access *access);
+
 /* The address by which programs know field `index`. */
 static inline lazytsc_shared_t *arena_field(const struct arena *a, size_t index)
 {

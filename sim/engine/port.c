@@ -2,24 +2,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <lazytsc_port.h>
+#include "access.h"
 
 __thread struct lazytsc_engine *lazytsc_engine;
 
-static void die(const struct lazytsc_access *access)
+void access_die(const struct lazytsc_access *a, const char *what)
 {
-	if (access->op == LAZYTSC_OP_FAIL)
-		fprintf(stderr, "%s:%d: %s: assertion failed: %s\n", access->file, access->line,
-			access->func, access->name);
-	else
-		fprintf(stderr, "%s:%d: %s: '%s' needs the race checker, and none runs here\n",
-			access->file, access->line, access->func, access->name);
+	fprintf(stderr, "%s:%d: %s: '%s' %s\n", a->file, a->line, a->func, a->name, what);
 	abort();
 }
 
 u64 lazytsc_engine_access(const struct lazytsc_access *access)
 {
 	if (!lazytsc_engine)
-		die(access);
+		access_die(access, access->op == LAZYTSC_OP_FAIL ? "does not hold: assertion failed"
+								 : "needs the race checker, and "
+								   "none runs here");
 	return lazytsc_engine->access(lazytsc_engine, access);
 }

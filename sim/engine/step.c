@@ -85,24 +85,6 @@ static u64 locked_value(const struct lazytsc_access *a, u64 old)
 	}
 }
 
-/* During set-up: loads and stores, at once. */
-static u64 access_setup(struct lazytsc_stepper *s, const struct lazytsc_access *a)
-{
-	u64 *value;
-
-	if (a->op == LAZYTSC_OP_MB)
-		return 0;
-	if (a->op != LAZYTSC_OP_LOAD && a->op != LAZYTSC_OP_STORE) {
-		fprintf(stderr, "%s:%d: %s: '%s' in the set-up of a program\n", a->file, a->line,
-			a->func, a->name);
-		abort();
-	}
-	value = &s->arena.values[arena_index(&s->arena, a)];
-	if (a->op == LAZYTSC_OP_STORE)
-		*value = a->value;
-	return *value;
-}
-
 static void remember(struct cpu *c, u64 result)
 {
 	const u64 words[] = { c->past.low, c->past.high, result };
@@ -129,7 +111,7 @@ static u64 access_step(struct lazytsc_engine *engine, const struct lazytsc_acces
 	struct cpu *c = s->running;
 
 	if (!c)
-		return access_setup(s, a);
+		return arena_setup(&s->arena, a);
 	if (a->op == LAZYTSC_OP_ASSUME && a->value)
 		return 1;
 	if (a->op == LAZYTSC_OP_CHECKPOINT) {

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/access.h"
 #include "schedule.h"
 #include "search.h"
 
@@ -38,12 +39,6 @@ const void *lazytsc_final_own(const struct lazytsc_final *f, unsigned thread)
 	return f->search->thread[thread].self.own;
 }
 
-static void die(const struct lazytsc_access *a, const char *what)
-{
-	fprintf(stderr, "%s:%d: %s: '%s' %s\n", a->file, a->line, a->func, a->name, what);
-	abort();
-}
-
 static bool is_locked(enum lazytsc_op op)
 {
 	return op == LAZYTSC_OP_XCHG || op == LAZYTSC_OP_XADD || op == LAZYTSC_OP_CMPXCHG;
@@ -56,20 +51,6 @@ static bool locked_write(const struct lazytsc_access *a, u64 old, u64 *value)
 	return a->op != LAZYTSC_OP_CMPXCHG || old == a->expect;
 }
 
-static u64 access_setup(struct search *s, const struct lazytsc_access *a)
-{
-	u64 *value;
-
-	if (a->op == LAZYTSC_OP_MB)
-		return 0;
-	if (a->op != LAZYTSC_OP_LOAD && a->op != LAZYTSC_OP_STORE)
-		die(a, "in the set-up of a program");
-	value = &s->arena.values[arena_index(&s->arena, a)];
-	if (a->op == LAZYTSC_OP_STORE)
-		*value = a->value;
-	return *value;
-}
-
 /* The thread goes through its next event, which must be what it asks for. */
 static const struct event *consume(struct search_thread *t, const struct graph *g,
 				   enum event_kind kind, const struct lazytsc_access *a)
@@ -77,7 +58,7 @@ static const struct event *consume(struct search_thread *t, const struct graph *
 	const struct event *e = &g->ev[graph_id(g, t->self.cpu, t->pos)];
 
 	if (e->kind != kind || (a->field && e->field != t->field))
-		die(a, "is not what the thread did here when it ran before");
+		access_die(a, "is not what the thread did here when it ran before");
 	t->pos++;
 	t->uid = e->uid;
 	return e;
@@ -114,7 +95,7 @@ static u64 access_event(struct search *s, struct search_thread *t, enum event_ki
 static void refuse_to_wait(const struct lazytsc_access *a)
 {
 	if (a->ready)
-		die(a, "waits for plain memory, which the exhaustive search cannot follow");
+		access_die(a, "waits for plain memory, which the exhaustive search cannot follow");
 }
 
 static u64 access_search(struct lazytsc_engine *engine, const struct lazytsc_access *a)
@@ -123,7 +104,7 @@ static u64 access_search(struct lazytsc_engine *engine, const struct lazytsc_acc
 	struct search_thread *t = s->running;
 
 	if (!t)
-		return access_setup(s, a);
+		return arena_setup(&s->arena, a);
 	switch (a->op) {
 	case LAZYTSC_OP_LOAD:
 	case LAZYTSC_OP_XCHG:
@@ -159,7 +140,7 @@ static u64 access_search(struct lazytsc_engine *engine, const struct lazytsc_acc
 	/* It stops here, and nothing resumes it. */
 	t->pending = *a;
 	fiber_yield(&t->fiber);
-	die(a, "went on");
+	access_die(a, "went on");
 	return 0;
 }
 

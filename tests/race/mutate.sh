@@ -12,7 +12,7 @@ failed=0
 try()
 {
 	cat >"$dir/list"
-	awk -v core="$1/core" -v out="$dir" -v table=t -f "$1/sim/protocol/mutants/mutate.awk" "$dir/list" \
+	awk -v core="$1/core" -v variant="$1/sim/include/lazytsc/sim/variant.h" -v out="$dir" -v table=t -f "$1/sim/protocol/mutants/mutate.awk" "$dir/list" \
 		>"$dir/out" 2>&1
 	status=$?
 	if [ $status != "$2" ] || ! grep -qF "$3" "$dir/out"; then

@@ -2,7 +2,8 @@
 # Reads a list of defects (sim/protocol/mutants/core.list and sim/protocol/mutants/defects.list tell the format) and
 # writes a copy of the core for each that changes it, and a table of them all.
 #
-# awk -v core=DIR -v out=DIR -v table=NAME -f mutate.awk LIST
+# awk -v core=DIR -v variant=HEADER -v out=DIR -v table=NAME -f mutate.awk LIST
+# HEADER is <lazytsc/sim/variant.h>, whose LAZYTSC_VARIANT_FUNCTIONS are what gets a name of its own.
 # Prints the names of the files it has written. Fails where a line is not found exactly once.
 
 function die(what)
@@ -60,6 +61,22 @@ function mutate(file, to,    path, l, n, inside, i, k, hits, line)
 		print l[i] >to
 }
 
+# The functions of a variant get names of their own, so that the copies can be linked together.
+function rename_functions(to,    line, n)
+{
+	while ((getline line <variant) > 0) {
+		if (line !~ /^\tX\([a-z_]+\)/)
+			continue
+		sub(/^\tX\(/, "", line)
+		sub(/\).*/, "", line)
+		printf "#define lazytsc_%s MUTANT(%s)\n", line, line >to
+		n++
+	}
+	close(variant)
+	if (!n)
+		die("no LAZYTSC_VARIANT_FUNCTIONS in '" variant "'")
+}
+
 function write_copy(    to, id)
 {
 	id = name
@@ -67,6 +84,7 @@ function write_copy(    to, id)
 	to = out "/" name ".c"
 	print "/* Generated from " FILENAME "; do not edit. */" >to
 	print "#define MUTANT_ID " id >to
+	rename_functions(to)
 	print "#include \"mutant_begin.h\"" >to
 	mutate("guest.c", to)
 	mutate("host.c", to)

@@ -202,34 +202,35 @@ static u64 rfc_host_deadline(const struct lazytsc_host *h, const struct lazytsc_
 	return h->timer ? h->timer : h->inflight;
 }
 
-#define RFC_COMMON                                                                    \
-	.guest_enable = lazytsc_guest_enable, .guest_disable = lazytsc_guest_disable, \
-	.guest_disarm = rfc_guest_disarm, .host_check_msr = rfc_host_check_msr,       \
-	.host_enable = lazytsc_host_enable, .host_write = rfc_host_write,             \
-	.host_delivered = lazytsc_host_delivered, .host_withdraw = rfc_host_withdraw, \
-	.host_resume = rfc_host_resume, .host_cancel = lazytsc_host_cancel,           \
+/* What differs overrides the core's. */
+#pragma GCC diagnostic ignored "-Woverride-init"
+
+#define RFC_COMMON                                                          \
+	LAZYTSC_VARIANT_CORE.guest_disarm = rfc_guest_disarm,               \
+	.host_check_msr = rfc_host_check_msr, .host_write = rfc_host_write, \
+	.host_withdraw = rfc_host_withdraw, .host_resume = rfc_host_resume, \
 	.host_restore = rfc_host_restore, .host_deadline = rfc_host_deadline
 
 const struct lazytsc_variant lazytsc_variant_rfc_v1 = {
 	.name = "rfc-v1",
 	.summary = "the 2023 series, V1 and V2: injects, then arms what is pending",
+	RFC_COMMON,
 	.guest_set = rfc_guest_set_weak,
 	.host_expire = rfc_host_expire_sw,
-	RFC_COMMON,
 };
 
 const struct lazytsc_variant lazytsc_variant_rfc_v3 = {
 	.name = "rfc-v3",
 	.summary = "the 2023 series, V3, on the hv timer",
+	RFC_COMMON,
 	.guest_set = rfc_guest_set_fenced,
 	.host_expire = rfc_host_expire_hv,
-	RFC_COMMON,
 };
 
 const struct lazytsc_variant lazytsc_variant_rfc_v3_sw = {
 	.name = "rfc-v3-sw",
 	.summary = "the 2023 series, V3, on the sw timer: injects first, as V1",
+	RFC_COMMON,
 	.guest_set = rfc_guest_set_weak,
 	.host_expire = rfc_host_expire_sw,
-	RFC_COMMON,
 };

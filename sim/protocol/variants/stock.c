@@ -46,21 +46,16 @@ static struct lazytsc_decision stock_host_cancel(struct lazytsc_host *h, struct 
 	return lazytsc_host_cancel(h, NULL);
 }
 
+/* What differs overrides the core's. */
+#pragma GCC diagnostic ignored "-Woverride-init"
+
 const struct lazytsc_variant lazytsc_variant_stock = {
 	.name = "stock",
 	.summary = "the TSC deadline as it is: every write exits",
-	.guest_enable = stock_guest_enable,
-	.guest_disable = lazytsc_guest_disable,
-	.guest_set = lazytsc_guest_set,
-	.guest_disarm = lazytsc_guest_disarm,
+	LAZYTSC_VARIANT_CORE.guest_enable = stock_guest_enable,
 	.host_check_msr = stock_host_check_msr,
 	.host_enable = stock_host_enable,
 	.host_write = stock_host_write,
-	.host_expire = lazytsc_host_expire,
-	.host_delivered = lazytsc_host_delivered,
-	.host_withdraw = lazytsc_host_withdraw,
 	.host_resume = stock_host_resume,
 	.host_cancel = stock_host_cancel,
-	.host_restore = lazytsc_host_restore,
-	.host_deadline = lazytsc_host_deadline,
 };

@@ -14,28 +14,34 @@
 #include <lazytsc/guest.h>
 #include <lazytsc/host.h>
 
+/* The functions of the core that a variant consists of, without their prefix. */
+#define LAZYTSC_VARIANT_FUNCTIONS(X) \
+	X(guest_enable)              \
+	X(guest_disable)             \
+	X(guest_set)                 \
+	X(guest_disarm)              \
+	X(host_check_msr)            \
+	X(host_enable)               \
+	X(host_write)                \
+	X(host_expire)               \
+	X(host_delivered)            \
+	X(host_withdraw)             \
+	X(host_resume)               \
+	X(host_cancel)               \
+	X(host_restore)              \
+	X(host_deadline)
+
+/* As initialisers: each the core's own. What a variant does differently follows them. */
+#define LAZYTSC_VARIANT_CORE_FUNCTION(name) .name = lazytsc_##name,
+#define LAZYTSC_VARIANT_CORE		    LAZYTSC_VARIANT_FUNCTIONS(LAZYTSC_VARIANT_CORE_FUNCTION)
+
 struct lazytsc_variant {
 	const char *name; /* as on the command line: "lazy", "rfc-v3" */
 	const char *summary; /* one line for --help and reports */
 
-	u64 (*guest_enable)(struct lazytsc_guest *g, struct lazytsc_area *area, u64 gpa);
-	u64 (*guest_disable)(struct lazytsc_guest *g);
-	bool (*guest_set)(struct lazytsc_guest *g, u64 t);
-	bool (*guest_disarm)(struct lazytsc_guest *g);
-
-	enum lazytsc_msr_verdict (*host_check_msr)(u64 word, u64 gpa_end);
-	void (*host_enable)(struct lazytsc_host *h, struct lazytsc_area *area);
-	struct lazytsc_decision (*host_write)(struct lazytsc_host *h, struct lazytsc_area *area,
-					      u64 v, u64 now, u64 guess);
-	struct lazytsc_decision (*host_expire)(struct lazytsc_host *h, struct lazytsc_area *area,
-					       const struct lazytsc_expiry *e);
-	void (*host_delivered)(struct lazytsc_host *h);
-	struct lazytsc_decision (*host_withdraw)(struct lazytsc_host *h, struct lazytsc_area *area,
-						 enum lazytsc_withdraw_reason reason);
-	void (*host_resume)(struct lazytsc_host *h, struct lazytsc_area *area, u64 now);
-	struct lazytsc_decision (*host_cancel)(struct lazytsc_host *h, struct lazytsc_area *area);
-	struct lazytsc_decision (*host_restore)(struct lazytsc_host *h, u64 v);
-	u64 (*host_deadline)(const struct lazytsc_host *h, const struct lazytsc_area *area);
+#define X(name) __typeof__(lazytsc_##name) *name;
+	LAZYTSC_VARIANT_FUNCTIONS(X)
+#undef X
 };
 
 /* The project's own protocol: nothing but the core. */
