@@ -194,15 +194,15 @@ static void set_variants(struct sim_arguments *a, const char *arg, struct argp_s
 
 		if (a->run.nvariants == SIM_MAX_VARIANTS)
 			argp_error(state, "--variants: more than %d", SIM_MAX_VARIANTS);
-		v->policy = NULL;
+		v->guess = NULL;
 		v->variant = lazytsc_variant_find(name);
-		if (!strcmp(name, lazytsc_policy_early.name)) {
+		if (!strcmp(name, lazytsc_guess_early.name)) {
 			v->variant = &lazytsc_variant_lazy;
-			v->policy = &lazytsc_policy_early;
+			v->guess = &lazytsc_guess_early;
 		}
 		if (!v->variant)
 			argp_error(state, "--variants: '%s' is none; see --list", name);
-		v->name = v->policy ? v->policy->name : v->variant->name;
+		v->name = v->guess ? v->guess->name : v->variant->name;
 		a->run.nvariants++;
 	}
 	if (!a->run.nvariants)

@@ -354,7 +354,7 @@ void sim_print_list(FILE *to)
 	fputs("\nVariants (--variants):\n", to);
 	for (unsigned int i = 0; (v = lazytsc_variant_at(i)); i++)
 		fprintf(to, "  %-10s  %s\n", v->name, v->summary);
-	fprintf(to, "  %-10s  %s\n", lazytsc_policy_early.name, "lazy, arming early");
+	fprintf(to, "  %-10s  %s\n", lazytsc_guess_early.name, "lazy, arming early");
 	fputs("\nTrouble (--trouble NAME=TIME, the mean time between two):\n", to);
 #define X(name, meaning) fprintf(to, "  %-8s  %s\n", #name, meaning);
 	LAZYTSC_TROUBLES(X)

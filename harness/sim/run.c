@@ -87,7 +87,7 @@ bool sim_run_one(const struct sim_run *run, const struct lazytsc_machine_config 
 	memset(result, 0, sizeof(*result));
 	result->variant = *variant;
 	c.variant = variant->variant;
-	c.policy = variant->policy;
+	c.guess = variant->guess;
 	w.m = lazytsc_machine_new(&c);
 	result->vcpu = calloc(c.vcpus, sizeof(*result->vcpu));
 	if (!w.m || !result->vcpu) {

@@ -14,7 +14,7 @@
 struct sim_variant {
 	const char *name;
 	const struct lazytsc_variant *variant;
-	const struct lazytsc_guess_policy *policy;
+	const struct lazytsc_guess_source *guess;
 };
 
 /* A vCPU that broke a rule. */

@@ -28,7 +28,7 @@ void decide_act(struct vcpu *v, const struct lazytsc_decision *d, bool expiry)
 
 void decide_expire(struct vcpu *v, enum lazytsc_context context)
 {
-	const struct lazytsc_guess_policy *p = v->m->config.policy;
+	const struct lazytsc_guess_source *p = v->m->config.guess;
 	struct lazytsc_expiry e = {
 		.context = context,
 		.now = v->tsc,
@@ -42,7 +42,7 @@ void decide_expire(struct vcpu *v, enum lazytsc_context context)
 		return;
 	/* Settling ends: guesses are not followed for ever. */
 	if (p && (!v->settling || v->settling_guesses++ < SETTLE_GUESSES))
-		e.guess = p->expire(v->policy, &v->hostside, v->host_area, &e);
+		e.guess = p->expire(v->guess_state, &v->hostside, v->host_area, &e);
 	v->stats.events++;
 	lazytsc_mon_host_begin(&v->mon, v->tsc, e.now, e.wait);
 	d = variant(v)->host_expire(&v->hostside, v->host_area, &e);

@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <lazytsc/predictor.h>
-
 #include "guest.h"
 #include "loop.h"
 #include "trouble.h"
@@ -39,33 +37,6 @@ struct lazytsc_machine_config lazytsc_machine_config_default(void)
 		.downtime_ns = 10000000,
 	};
 }
-
-static void early_init(void *state, u64 wait)
-{
-	lazytsc_predictor_init(state, wait);
-}
-
-static u64 early_write(void *state, const struct lazytsc_host *h, const struct lazytsc_area *area,
-		       u64 v, u64 now)
-{
-	return lazytsc_predictor_write(state, h, area, v, now);
-}
-
-static u64 early_expire(void *state, const struct lazytsc_host *h, const struct lazytsc_area *area,
-			const struct lazytsc_expiry *e)
-{
-	return lazytsc_predictor_expire(state, h, area, e);
-}
-
-const struct lazytsc_guess_policy lazytsc_policy_early = {
-	.name = "early",
-	.size = (sizeof(struct lazytsc_predictor) + 7) / 8 * 8,
-	/* One more while a write of the guest is on its way. */
-	.credit = LAZYTSC_PREDICTOR_CREDIT + 1,
-	.init = early_init,
-	.write = early_write,
-	.expire = early_expire,
-};
 
 static const char *const timer_names[] = { "hv", "sw", "remote", "posted", "mixed" };
 static const char *const exit_names[] = { "MSR_WRITE", "PREEMPTION_TIMER", "EXTERNAL_INTERRUPT",
@@ -144,7 +115,7 @@ static void derive(struct lazytsc_machine *m)
 	       c->costs.block + c->costs.wake + c->costs.callback + c->costs.ipi;
 	d->limits.late = guest_cycles(c, 4 * sum);
 	d->limits.rearm = guest_cycles(c, 2 * sum);
-	d->limits.credit = c->policy ? c->policy->credit : 0;
+	d->limits.credit = c->guess ? c->guess->credit : 0;
 }
 
 static void init_vcpu(struct lazytsc_machine *m, unsigned int i)
@@ -154,9 +125,9 @@ static void init_vcpu(struct lazytsc_machine *m, unsigned int i)
 
 	v->m = m;
 	v->workload = c->workload;
-	if (c->policy) {
-		v->policy = m->policies + i * c->policy->size;
-		c->policy->init(v->policy, m->d.wait);
+	if (c->guess) {
+		v->guess_state = m->guess_states + i * c->guess->size;
+		c->guess->init(v->guess_state, m->d.wait);
 	}
 	v->clock.host_base = c->host_tsc;
 	v->clock.host_mul = RATIO_1;
@@ -203,9 +174,9 @@ struct lazytsc_machine *lazytsc_machine_new(const struct lazytsc_machine_config 
 	memset(m, 0, size);
 	m->config = *config;
 	derive(m);
-	if (config->policy) {
-		m->policies = calloc(config->vcpus, config->policy->size);
-		if (!m->policies) {
+	if (config->guess) {
+		m->guess_states = calloc(config->vcpus, config->guess->size);
+		if (!m->guess_states) {
 			free(m);
 			return NULL;
 		}
@@ -218,7 +189,7 @@ struct lazytsc_machine *lazytsc_machine_new(const struct lazytsc_machine_config 
 void lazytsc_machine_free(struct lazytsc_machine *m)
 {
 	if (m)
-		free(m->policies);
+		free(m->guess_states);
 	free(m);
 }
 

@@ -9,7 +9,7 @@
 /* WRMSR(0x6e0) has exited. */
 void register_deadline(struct vcpu *v, u64 value)
 {
-	const struct lazytsc_guess_policy *p = v->m->config.policy;
+	const struct lazytsc_guess_source *p = v->m->config.guess;
 	struct lazytsc_decision d = { .timer = v->hostside.timer };
 	u64 before = lazytsc_load(&v->area.armed);
 
@@ -23,7 +23,7 @@ void register_deadline(struct vcpu *v, u64 value)
 		u64 guess = 0;
 
 		if (p)
-			guess = p->write(v->policy, &v->hostside, v->host_area, value, v->tsc);
+			guess = p->write(v->guess_state, &v->hostside, v->host_area, value, v->tsc);
 		d = variant(v)->host_write(&v->hostside, v->host_area, value, v->tsc, guess);
 		record_publish(v, before);
 	}

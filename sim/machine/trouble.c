@@ -110,9 +110,9 @@ static void save(struct vcpu *v)
 
 	add_host_stats(v);
 	memset(&v->hostside, 0, sizeof(v->hostside));
-	if (v->policy) {
-		memset(v->policy, 0, v->m->config.policy->size);
-		v->m->config.policy->init(v->policy, v->m->d.wait);
+	if (v->guess_state) {
+		memset(v->guess_state, 0, v->m->config.guess->size);
+		v->m->config.guess->init(v->guess_state, v->m->d.wait);
 	}
 	v->host_area = NULL;
 	v->inject = 0;

@@ -145,7 +145,7 @@ struct vcpu {
 	u64 trouble_at[LAZYTSC_TROUBLE_COUNT];
 	struct lazytsc_random random; /* the machine's own; the workload has another */
 	struct lazytsc_random migrations; /* the same numbers for every vCPU */
-	void *policy; /* state of the guess policy */
+	void *guess_state; /* of the source of guesses */
 
 	struct lazytsc_area area;
 	struct lazytsc_area precopy; /* what the first pass of a migration copied */
@@ -170,7 +170,7 @@ struct derived {
 struct lazytsc_machine {
 	struct lazytsc_machine_config config;
 	struct derived d;
-	char *policies;
+	char *guess_states;
 	struct vcpu vcpu[];
 };
 

@@ -90,7 +90,7 @@ static void expire(struct lazytsc_replay *r)
 	u64 excess;
 
 	if (r->source)
-		e.guess = r->source->expire(r->source_state, r, &e);
+		e.guess = r->source->expire(r->source_state, &r->host, host_area(r), &e);
 	d = r->variant->host_expire(&r->host, host_area(r), &e);
 	if (!d.inject)
 		r->counts.silent_expiries++;
@@ -128,7 +128,7 @@ void lazytsc_replay_write(struct lazytsc_replay *r, u64 now, u64 v)
 		return;
 	}
 	r->counts.msr_write_exits++;
-	guess = r->source ? r->source->write(r->source_state, r, v, now) : 0;
+	guess = r->source ? r->source->write(r->source_state, &r->host, host_area(r), v, now) : 0;
 	d = r->variant->host_write(&r->host, host_area(r), v, now, guess);
 	charge_write(r, d.inject);
 	act(r, now, &d);

@@ -158,18 +158,20 @@ static void gap(void **state)
 }
 
 /* A source that always guesses: each guess is one silent expiry, which `excess` records. */
-static u64 always_write(void *state, const struct lazytsc_replay *r, u64 v, u64 now)
+static u64 always_write(void *state, const struct lazytsc_host *h, const struct lazytsc_area *area,
+			u64 v, u64 now)
 {
-	(void)r;
+	(void)h;
+	(void)area;
 	(void)v;
 	++*(unsigned int *)state;
 	return now + 50;
 }
 
-static u64 always_expire(void *state, const struct lazytsc_replay *r,
+static u64 always_expire(void *state, const struct lazytsc_host *h, const struct lazytsc_area *area,
 			 const struct lazytsc_expiry *e)
 {
-	return always_write(state, r, 0, e->now);
+	return always_write(state, h, area, 0, e->now);
 }
 
 static void guesses_are_passed(void **state)

@@ -71,7 +71,7 @@ struct defective {
 	u64 defects;
 	struct lazytsc_variant variant; /* functions that are set override those of `base` */
 	const struct lazytsc_variant *base; /* NULL: lazy */
-	const struct lazytsc_guess_policy *policy;
+	const struct lazytsc_guess_source *guess;
 	enum lazytsc_timer_kind timer;
 	enum lazytsc_offer offer;
 	unsigned int troubles; /* bits of enum lazytsc_trouble */
@@ -271,8 +271,8 @@ static u64 guesses_expire(void *state, const struct lazytsc_host *h,
 	}
 
 /* Guesses without end, and a bound that excuses them or does not. */
-static const struct lazytsc_guess_policy excused = GUESSES("excused", (u64)1 << 40);
-static const struct lazytsc_guess_policy not_excused = GUESSES("not excused", 10);
+static const struct lazytsc_guess_source excused = GUESSES("excused", (u64)1 << 40);
+static const struct lazytsc_guess_source not_excused = GUESSES("not excused", 10);
 
 #define BIT(name)     ((u64)1 << LAZYTSC_DEFECT_##name)
 #define TROUBLE(name) (1u << LAZYTSC_TROUBLE_##name)
@@ -301,7 +301,7 @@ static const struct defective defective[] = {
 	{ "B1", "tick", .variant.host_write = unbacked },
 	{ "B2", "random", .variant.guest_set = skips_always },
 	{ "B5", "storm", .variant.host_expire = injects_first },
-	{ "B6", "random", .variant.host_expire = redelivers, .policy = &excused },
+	{ "B6", "random", .variant.host_expire = redelivers, .guess = &excused },
 	{ "B7", "raw", .base = &lazytsc_variant_rfc_v3 },
 	{ "B8", "random", .defects = BIT(MASK_KEEPS) },
 	{ "B8", "random", .defects = BIT(RESET_SAYS_ENABLED), .troubles = TROUBLE(reset) },
@@ -309,9 +309,9 @@ static const struct defective defective[] = {
 	{ "B10", "storm", .variant.host_expire = spins, .timer = LAZYTSC_TIMER_REMOTE },
 	{ "B11", "hostile", .variant.host_expire = believes_armed },
 	{ "B11", "hostile", .defects = BIT(ACCEPTS_ANY_WORD) },
-	{ "B12", "storm", .policy = &not_excused },
+	{ "B12", "storm", .guess = &not_excused },
 	{ "B13", "nohz-rr", .defects = BIT(SILENT_WAKES) },
-	{ "B14", "random", .variant.host_deadline = reads_timer, .policy = &excused },
+	{ "B14", "random", .variant.host_deadline = reads_timer, .guess = &excused },
 	{ "B15", "tick", .defects = BIT(WAIT_LONG) },
 	{ "B16", "random", .defects = BIT(OFFLINE_KEEPS) },
 	{ "B17", "nohz-rr", .defects = BIT(NOT_DIRTY), .troubles = TROUBLE(migrate) },
@@ -363,7 +363,7 @@ static void each_defect_breaks_its_requirement(void **state)
 
 		c.variant = &v;
 		c.defects = d->defects;
-		c.policy = d->policy;
+		c.guess = d->guess;
 		/* Another requirement may break first on some seeds: the named one must on one. */
 		for (c.seed = 1; c.seed <= 40 && strcmp(broken, d->requirement); c.seed++)
 			broken = run(&c, 50, NULL, text, sizeof(text));
@@ -380,7 +380,7 @@ static void the_same_machines_without_the_defects_are_good(void **state)
 		struct lazytsc_machine_config c = around(d);
 
 		c.variant = d->base == &lazytsc_variant_stock ? d->base : &lazytsc_variant_lazy;
-		c.policy = d->policy == &excused ? d->policy : NULL;
+		c.guess = d->guess == &excused ? d->guess : NULL;
 		for (c.seed = 1; c.seed <= 4; c.seed++)
 			assert_good(&c, 50, NULL);
 	}
@@ -406,14 +406,14 @@ static void every_flag_is_tested(void **state)
 	}
 }
 
-static void swarm(const struct lazytsc_variant *variant, const struct lazytsc_guess_policy *policy)
+static void swarm(const struct lazytsc_variant *variant, const struct lazytsc_guess_source *guess)
 {
 	struct lazytsc_machine_config base = config("tick");
 	struct lazytsc_machine_stats sum = { 0 };
 
 	base.vcpus = 2;
 	base.variant = variant;
-	base.policy = policy;
+	base.guess = guess;
 	for (u64 seed = 1; seed <= 1000; seed++) {
 		struct lazytsc_machine_config c = lazytsc_machine_config_swarm(&base, seed);
 
@@ -448,7 +448,7 @@ static void swarm_lazy(void **state)
 static void swarm_early(void **state)
 {
 	(void)state;
-	swarm(&lazytsc_variant_lazy, &lazytsc_policy_early);
+	swarm(&lazytsc_variant_lazy, &lazytsc_guess_early);
 }
 
 /* Guesses at random places, as many as there are host entries, break nothing but B12's bound. */
@@ -505,7 +505,7 @@ static void as_many_interrupts_as_with_the_stock_timer(void **state)
 		assert_good(&c, 500, &stock);
 		c.variant = &lazytsc_variant_lazy;
 		assert_good(&c, 500, &lazy);
-		c.policy = &lazytsc_policy_early;
+		c.guess = &lazytsc_guess_early;
 		assert_good(&c, 500, &early);
 		assert_true(stock.interrupts >= 4 * 499);
 		assert_int_equal(lazy.interrupts, stock.interrupts);

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The core's predictor as a source of guesses for the replay. */
+/* The replay of a vCPU whose host arms early, by the core's predictor. */
 #ifndef LAZYTSC_SIM_EARLY_H
 #define LAZYTSC_SIM_EARLY_H
 
 #include <lazytsc/predictor.h>
 #include <lazytsc/sim/replay.h>
-
-/* Its state is a struct lazytsc_predictor; on a restart it forgets all but its slack. */
-extern const struct lazytsc_guess_source lazytsc_early_source;
 
 /**
  * lazytsc_early_init() - a vCPU that arms early

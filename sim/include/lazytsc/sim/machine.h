@@ -24,9 +24,10 @@
 #ifndef LAZYTSC_SIM_MACHINE_H
 #define LAZYTSC_SIM_MACHINE_H
 
-#include <lazytsc/sim/workload.h>
+#include <lazytsc/sim/guess.h>
 #include <lazytsc/sim/properties.h>
 #include <lazytsc/sim/variant.h>
+#include <lazytsc/sim/workload.h>
 
 /*
  * What things cost, in ns: field, default, meaning, source.
@@ -135,25 +136,6 @@ enum lazytsc_machine_defect {
 		LAZYTSC_DEFECT_COUNT
 };
 
-/*
- * Where guesses come from (arm early). One state for each vCPU and host, of `size` bytes, zeroed and
- * aligned to 8; then init() with the longest wait, in guest cycles. Each call is made just before
- * its namesake of struct lazytsc_variant, and returns the guess to pass, or 0.
- */
-struct lazytsc_guess_policy {
-	const char *name;
-	size_t size;
-	u64 credit; /* silent expiries that may lead the skips, on one host (B12) */
-	void (*init)(void *state, u64 wait);
-	u64 (*write)(void *state, const struct lazytsc_host *h, const struct lazytsc_area *area,
-		     u64 v, u64 now);
-	u64 (*expire)(void *state, const struct lazytsc_host *h, const struct lazytsc_area *area,
-		      const struct lazytsc_expiry *e);
-};
-
-/* The core's predictor. */
-extern const struct lazytsc_guess_policy lazytsc_policy_early;
-
 /* What happened: one step of a vCPU, for charts and traces. */
 #define LAZYTSC_STEPS(X)                              \
 	X(SET_SKIP, "guest", "set: skip")             \
@@ -222,7 +204,7 @@ struct lazytsc_machine_config {
 	u64 downtime_ns; /* of a migration */
 	enum lazytsc_restore restore;
 	enum lazytsc_offer offer; /* what the hosts' CPUID says */
-	const struct lazytsc_guess_policy *policy; /* NULL: no guesses */
+	const struct lazytsc_guess_source *guess; /* NULL: no guesses */
 	u64 defects; /* bits of enum lazytsc_machine_defect */
 	/* Called for each step when not NULL; from the thread that runs the vCPU. */
 	void (*observe)(void *arg, const struct lazytsc_machine_step *step);
@@ -236,7 +218,7 @@ struct lazytsc_machine_config lazytsc_machine_config_default(void);
  * lazytsc_machine_config_swarm() - everything that can be chosen, chosen by @seed
  *
  * Guest, timer, clocks, costs, lateness, disturbances, migration. The variant, the vCPUs, the
- * policy, the defects and the observer stay those of @base.
+ * source of guesses, the defects and the observer stay those of @base.
  */
 struct lazytsc_machine_config
 lazytsc_machine_config_swarm(const struct lazytsc_machine_config *base, u64 seed);

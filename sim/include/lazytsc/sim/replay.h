@@ -5,7 +5,7 @@
  * How to use it. One struct lazytsc_replay for each vCPU and each variant; feed it what the guest
  * did, in order of time:
  *
- *	lazytsc_replay_init(&r, &lazytsc_variant_lazy, NULL);
+ *	lazytsc_replay_init(&r, &lazytsc_variant_lazy, NULL, NULL);
  *	lazytsc_replay_write(&r, ts, v);	// the guest programmed v (0: disarm) at ts
  *	...
  *	r.counts.silent_expiries ...
@@ -26,6 +26,7 @@
 #ifndef LAZYTSC_SIM_REPLAY_H
 #define LAZYTSC_SIM_REPLAY_H
 
+#include <lazytsc/sim/guess.h>
 #include <lazytsc/sim/variant.h>
 
 /* What happened, from the start. lazytsc_replay_restart() keeps these. */
@@ -35,21 +36,6 @@ struct lazytsc_replay_counts {
 	u64 silent_expiries; /* host timers that fired and injected nothing */
 	u64 injections; /* interrupts decided */
 	u64 early_injections; /* of these: although a later deadline was pending */
-};
-
-struct lazytsc_replay;
-
-/*
- * Where guesses come from, for a variant that arms early. A source looks at the replay (host, area,
- * counts) and at its own state, which the caller allocates, one for each struct lazytsc_replay.
- */
-struct lazytsc_guess_source {
-	/* The guess for the host_write() that comes, or 0. */
-	u64 (*write)(void *state, const struct lazytsc_replay *r, u64 v, u64 now);
-	/* The guess for the host_expire() that comes, or 0; the timer that fired is host.timer. */
-	u64 (*expire)(void *state, const struct lazytsc_replay *r, const struct lazytsc_expiry *e);
-	/* Events were lost: forget what belongs to the time before. May be NULL. */
-	void (*restart)(void *state);
 };
 
 struct lazytsc_replay {
