@@ -20,15 +20,15 @@ u64 lazytsc_guest_disable(struct lazytsc_guest *g)
 }
 
 /*
- * Tell the host what is wanted, and learn what it has promised.
+ * Store what is wanted, then load what the host has promised.
  *
- * The barrier pairs with the one in raise() of host.c: store buffering (SB). Here pending is stored
- * and armed loaded; there armed is stored and pending loaded. With both barriers at least one side
- * sees the other. Without this one the guest can skip on an `armed` that the host has just taken
+ * The barrier pairs with the one in publish_then_read() of host.c: store buffering (SB). Here
+ * pending is stored and armed loaded; there armed is stored and pending loaded. With both barriers
+ * at least one side sees the other. Without this one the guest can skip on an `armed` that the host has just taken
  * back, while the host has missed the new `pending`: the deadline is lost (A7). It must be a real
  * StoreLoad barrier: weak_wrmsr_fence() is none (B3).
  */
-static u64 tell(struct lazytsc_area *area, u64 pending)
+static u64 store_then_load(struct lazytsc_area *area, u64 pending)
 {
 	lazytsc_store(&area->pending, pending);
 	lazytsc_mb();
@@ -52,7 +52,7 @@ bool lazytsc_guest_set(struct lazytsc_guest *g, u64 t)
 
 	if (!g->area)
 		return count(g, true);
-	armed = tell(g->area, t);
+	armed = store_then_load(g->area, t);
 	return count(g, armed == 0 || t < armed);
 }
 
@@ -61,5 +61,5 @@ bool lazytsc_guest_disarm(struct lazytsc_guest *g)
 	if (!g->area)
 		return count(g, true);
 	/* With nothing armed the host may still run a plain timer, which pending cannot stop. */
-	return count(g, tell(g->area, 0) == 0);
+	return count(g, store_then_load(g->area, 0) == 0);
 }

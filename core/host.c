@@ -12,21 +12,25 @@ enum lazytsc_msr_verdict lazytsc_host_check_msr(u64 word, u64 gpa_end)
 	return LAZYTSC_MSR_SWITCH_ON;
 }
 
-/* A lower armed only makes the guest exit less readily; what it skipped on before still holds. */
-static void lower(struct lazytsc_area *area, u64 armed)
+/*
+ * Publish an armed that is earlier than the former one. This needs no barrier: the host looks
+ * sooner than it promised, so every deadline that the guest has skipped on is still looked at.
+ */
+static void publish_earlier(struct lazytsc_area *area, u64 armed)
 {
 	lazytsc_store(&area->armed, armed);
 }
 
 /*
- * Take the promise at the former armed back, then see what the guest wanted of it.
+ * Publish an armed that is later than the former one (0 is the latest): the promise at the former
+ * one is taken back. Then read what the guest wants.
  *
- * The barrier pairs with the one in tell() of guest.c: store buffering (SB). Here armed is stored
- * and pending loaded; there pending is stored and armed loaded. With both barriers at least one
- * side sees the other. Without this one, or with the load first, the guest can skip on the former
+ * The barrier pairs with the one in store_then_load() of guest.c: store buffering (SB). Here armed
+ * is stored and pending loaded; there pending is stored and armed loaded. With both barriers at
+ * least one side sees the other. Without this one, or with the load first, the guest can skip on the former
  * armed while the host has read the former pending: the deadline is lost (A7).
  */
-static u64 raise(struct lazytsc_area *area, u64 armed)
+static u64 publish_then_read(struct lazytsc_area *area, u64 armed)
 {
 	lazytsc_store(&area->armed, armed);
 	lazytsc_mb();
@@ -82,7 +86,10 @@ struct lazytsc_decision lazytsc_host_write(struct lazytsc_host *h, struct lazyts
 		guess = 0;
 
 	if (v <= now) {
-		/* Consumed: a guess beyond v keeps the rule that pending < armed is not wanted. */
+		/*
+		 * v is injected now, and pending still holds it. The guess lies beyond v, so at its
+		 * expiry pending < armed says that v is not wanted once more.
+		 */
 		armed = guess;
 		set_timer(h, armed != 0, armed, 0);
 	} else {
@@ -130,7 +137,7 @@ static struct lazytsc_decision expire_lazy(struct lazytsc_host *h, struct lazyts
 	u64 limit = due_limit(e);
 	u64 fired = h->timer;
 	u64 next = e->guess > fired && e->guess > limit ? e->guess : 0;
-	u64 pending = raise(area, next);
+	u64 pending = publish_then_read(area, next);
 
 	if (pending >= fired && pending <= limit) {
 		/* next is 0 or beyond pending, so this deadline is not found wanted once more. */
@@ -146,7 +153,7 @@ static struct lazytsc_decision expire_lazy(struct lazytsc_host *h, struct lazyts
 	}
 	set_timer(h, true, earlier(pending, next), pending);
 	if (h->timer != next)
-		lower(area, h->timer);
+		publish_earlier(area, h->timer);
 	return decide(h, 0);
 }
 
@@ -178,7 +185,7 @@ struct lazytsc_decision lazytsc_host_withdraw(struct lazytsc_host *h, struct laz
 		return decide(h, 0);
 
 	if (area) {
-		u64 pending = raise(area, 0);
+		u64 pending = publish_then_read(area, 0);
 
 		wanted = pending >= h->timer ? pending : 0;
 	}

@@ -26,9 +26,9 @@ head='defect one
 what something
 requirement A7
 file guest.c
-function tell'
+function store_then_load'
 printf '%s\nline lazytsc_mb();\nwith (void)0;\n' "$head" | try "$1" 0 "/one.c"
-sed -n '/^static u64 tell/,/^}/p' "$dir/one.c" | grep -q '(void)0;' || failed=1
+sed -n '/^static u64 store_then_load/,/^}/p' "$dir/one.c" | grep -q '(void)0;' || failed=1
 [ "$(grep -c 'lazytsc_mb();' "$dir/one.c")" = 1 ] || failed=1
 printf '%s\nline lazytsc_wmb();\n' "$head" | try "$1" 1 "0 lines are 'lazytsc_wmb();'"
 printf 'defect two\nwhat x\nrequirement A7\nfile host.c\nfunction expire_lazy\nline return decide(h, pending);\nline set_timer(h, next != 0, next, 0);\n' |
