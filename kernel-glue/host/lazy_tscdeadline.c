@@ -35,6 +35,9 @@ MODULE_PARM_DESC(lazy_tscdeadline_early, "Guess the guest's next deadline and ar
 /* How early, ns: what a guess may miss by, and the guest be kept waiting for. */
 #define EARLY_SLACK_NS 1000
 
+/* Counted as this until the core has a reason of its own. */
+#define LAZYTSC_WITHDRAW_TIME LAZYTSC_WITHDRAW_USERSPACE
+
 /* The page is mapped, if @area is set, and nobody else is in the core. */
 struct kvm_lazy_section {
 	struct lazytsc_area *area;
@@ -111,11 +114,6 @@ static void kvm_lazy_enter_thread(struct kvm_lapic *apic, struct kvm_lazy_sectio
 static bool kvm_lazy_managed(struct kvm_lapic *apic)
 {
 	return apic->lapic_timer.timer_mode == APIC_LVT_TIMER_TSCDEADLINE;
-}
-
-static u64 kvm_lazy_guest_now(struct kvm_vcpu *vcpu)
-{
-	return kvm_read_l1_tsc(vcpu, rdtsc());
 }
 
 static void kvm_lazy_published(struct kvm_lapic *apic)
@@ -239,6 +237,55 @@ int kvm_lazy_tscdeadline_set_msr(struct kvm_vcpu *vcpu, u64 data, bool host_init
 	return kvm_lazy_enable(apic, data, host_initiated);
 }
 
+static void kvm_lazy_resume(struct kvm_lapic *apic, struct lazytsc_area *area)
+{
+	/* With the APIC disabled MSR writes are ignored: none may be skipped instead (A13). */
+	if (kvm_apic_present(apic->vcpu))
+		lazytsc_host_resume(&apic->lazy.host, area, kvm_l1_tsc_at_entry(apic->vcpu));
+	else if (area)
+		lazytsc_host_enable(&apic->lazy.host, area);
+	kvm_lazy_published(apic);
+}
+
+/*
+ * The guest's TSC was changed, by whomever. Any context in which the vCPU does not run: the
+ * request keeps it out of the guest until kvm_lazy_tscdeadline_retime(). Until then an expiry is
+ * decided by the new time: where the hardware timer is early by that, it is armed again.
+ */
+void kvm_lazy_tscdeadline_time_changed(struct kvm_lapic *apic)
+{
+	WRITE_ONCE(apic->lazy.retime, true);
+	kvm_make_request(KVM_REQ_UNBLOCK, apic->vcpu);
+}
+
+/*
+ * In the vCPU's thread: compute the timer anew after the TSC has changed (B19). What was armed in
+ * the former time is no promise in this one: a deadline that is past now, left armed, would
+ * swallow the guest's later ones (A7, B9). Returns whether the timer must be started.
+ */
+bool kvm_lazy_tscdeadline_retime(struct kvm_lapic *apic)
+{
+	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
+	struct kvm_lazy_section s;
+
+	if (!READ_ONCE(lazy->retime))
+		return false;
+
+	WRITE_ONCE(lazy->retime, false);
+	if (!kvm_lazy_managed(apic))
+		return false;
+
+	hrtimer_cancel(&apic->lapic_timer.timer);
+	kvm_lazy_enter_thread(apic, &s);
+	kvm_lazy_withdraw(apic, s.area, LAZYTSC_WITHDRAW_TIME);
+	apic->lapic_timer.tscdeadline = lazy->host.timer;
+	lazy->undecided = false;
+	lazy->again = false;
+	kvm_lazy_resume(apic, s.area);
+	kvm_lazy_leave(apic, &s);
+	return true;
+}
+
 /*
  * In user space the vCPU may be saved, and its page copied: there armed is 0 (B17). Publishing
  * again also repairs a page that comes from an image taken without stopping the vCPU.
@@ -247,13 +294,10 @@ void kvm_lazy_tscdeadline_run(struct kvm_lapic *apic)
 {
 	struct kvm_lazy_section s;
 
+	if (kvm_lazy_tscdeadline_retime(apic))
+		kvm_lapic_restart_timer(apic);
 	kvm_lazy_enter_thread(apic, &s);
-	/* With the APIC disabled MSR writes are ignored: none may be skipped instead (A13). */
-	if (kvm_apic_present(apic->vcpu))
-		lazytsc_host_resume(&apic->lazy.host, s.area, kvm_lazy_guest_now(apic->vcpu));
-	else if (s.area)
-		lazytsc_host_enable(&apic->lazy.host, s.area);
-	kvm_lazy_published(apic);
+	kvm_lazy_resume(apic, s.area);
 	kvm_lazy_leave(apic, &s);
 }
 
@@ -348,7 +392,7 @@ bool kvm_lazy_tscdeadline_write(struct kvm_lapic *apic, u64 data, bool host_init
 		kvm_lazy_enter_thread(apic, &s);
 	}
 
-	now = kvm_lazy_guest_now(apic->vcpu);
+	now = kvm_l1_tsc_at_entry(apic->vcpu);
 	if (host_initiated) {
 		d = lazytsc_host_restore(&lazy->host, data);
 	} else {
@@ -442,7 +486,7 @@ enum kvm_lazy_action kvm_lazy_tscdeadline_expire(struct kvm_lapic *apic, bool fr
 	struct kvm_lazy_section s;
 
 	kvm_lazy_enter(apic, &s);
-	e.now = kvm_lazy_guest_now(vcpu);
+	e.now = kvm_l1_tsc_at_entry(vcpu);
 	if (lazy->host.lazy && !s.area) {
 		undecided = true;
 	} else if (lazy->host.lazy && remote) {
@@ -471,7 +515,7 @@ enum kvm_lazy_action kvm_lazy_tscdeadline_expire(struct kvm_lapic *apic, bool fr
 ktime_t kvm_lazy_tscdeadline_expires(struct kvm_lapic *apic)
 {
 	u64 deadline = READ_ONCE(apic->lapic_timer.tscdeadline);
-	u64 now = kvm_lazy_guest_now(apic->vcpu);
+	u64 now = kvm_l1_tsc_at_entry(apic->vcpu);
 	u64 ns = deadline > now ? deadline - now : 0;
 
 	/* Far deadlines are looked at early rather than overflow (A8). */

@@ -33,6 +33,8 @@ struct kvm_lazy_tscdeadline {
 	bool undecided;
 	/* An expiry in the vCPU's thread was silent: the timer must be started again. */
 	bool again;
+	/* The TSC was changed since the timer was computed. */
+	bool retime;
 	/* The deadline injected last is the one that the hardware timer was armed for. */
 	bool punctual;
 };
@@ -95,6 +97,11 @@ void kvm_lazy_tscdeadline_disable(struct kvm_lapic *apic);
 /* The vCPU thread enters KVM_RUN, and returns to user space. */
 void kvm_lazy_tscdeadline_run(struct kvm_lapic *apic);
 void kvm_lazy_tscdeadline_put(struct kvm_lapic *apic);
+
+/* The guest's TSC is another one from now on: any context, the vCPU is not in the guest. */
+void kvm_lazy_tscdeadline_time_changed(struct kvm_lapic *apic);
+u64 kvm_l1_tsc_at_entry(struct kvm_vcpu *vcpu); /* x86.c */
+bool kvm_lazy_tscdeadline_retime(struct kvm_lapic *apic);
 
 /* A memslot goes away: any thread, no vCPU can look its gfns up any more. */
 void kvm_lazy_tscdeadline_flush_memslot(struct kvm *kvm, struct kvm_memory_slot *slot);

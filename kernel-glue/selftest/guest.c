@@ -145,6 +145,24 @@ static void set_then_write(void)
 	shared->result[2] = rdmsr(MSR_TSC_DEADLINE);
 }
 
+/* With no return to user space between the deadlines and the jump. */
+static void set_then_jump(void)
+{
+	int i = set_all();
+	u64 before = shared->result[1], writes, t;
+
+	if (shared->arg[i])
+		wrmsr(shared->arg[i], rdmsr(shared->arg[i]) + shared->arg[i + 1]);
+	shared->result[2] = before;
+	if (!shared->arg[i + 2])
+		return;
+	writes = lazy.writes;
+	t = rdtsc() + shared->arg[i + 2];
+	set_deadline(t);
+	shared->result[0] = lazy.writes - writes;
+	shared->result[1] = t;
+}
+
 static void set_then_disarm(void)
 {
 	u64 writes = lazy.writes;
@@ -329,6 +347,9 @@ static void execute(void)
 		break;
 	case CMD_SET_WRMSR:
 		set_then_write();
+		break;
+	case CMD_SET_JUMP:
+		set_then_jump();
 		break;
 	case CMD_SET_DISARM:
 		set_then_disarm();

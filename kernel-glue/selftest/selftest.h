@@ -33,6 +33,8 @@ enum command {
 	CMD_SET, /* arg: delays, 0 ends. Sets each one. result: MSR writes, deadline set last, first */
 	CMD_SET_WRMSR, /* arg: delays, 0, msr, value. As CMD_SET, then writes. result: armed after it,
 			* deadline set last, deadline that the MSR reads */
+	CMD_SET_JUMP, /* arg: delays, 0, msr, delta, delay. As CMD_SET, then adds delta to the MSR, then sets
+		       * one more deadline. result: MSR writes for that one, it, deadline set before */
 	CMD_SET_DISARM, /* arg: delays. As CMD_SET, then disarms. result: MSR writes, deadline set
 			 * last, deadline that the MSR reads */
 	CMD_SET_LATE, /* arg: delay, more. Sets it with interrupts off, spins until it and so much
