@@ -23,30 +23,37 @@ static void usage(FILE *to)
 	fputs("Usage: lazytsc COMMAND [ARGUMENT...]\n\nCommands:\n", to);
 	for (const struct command *c = commands; c->name; c++)
 		fprintf(to, "  %-8s %s\n", c->name, c->summary);
-	fputs("\n`lazytsc COMMAND --help` tells more.\n", to);
+	fputs("\n`lazytsc help COMMAND` tells more.\n", to);
 }
 
 int main(int argc, char **argv)
 {
-	if (argc >= 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
+	const char *name = argc >= 2 ? argv[1] : "";
+	bool help = !strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help");
+
+	cli_begin();
+	cli_name("lazytsc");
+	if (help && argc == 2) {
 		usage(stdout);
 		return CLI_OK;
 	}
-	if (argc >= 2 && !strcmp(argv[1], "--version")) {
-		puts("lazytsc " LAZYTSC_VERSION);
+	if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
+		cli_version();
 		return CLI_OK;
 	}
-	for (const struct command *c = commands; argc >= 2 && c->name; c++) {
-		char name[64];
-
-		if (strcmp(argv[1], c->name))
+	if (help)
+		name = argv[2];
+	for (const struct command *c = commands; c->name; c++) {
+		if (strcmp(name, c->name))
 			continue;
-		snprintf(name, sizeof(name), "lazytsc %s", c->name);
-		argv[1] = name;
+		argv[1] = cli_text("lazytsc %s", c->name);
+		cli_name(argv[1]);
+		if (help)
+			argv[2] = "--help";
 		return c->run(argc - 1, argv + 1);
 	}
-	if (argc >= 2)
-		fprintf(stderr, "lazytsc: no command '%s'\n", argv[1]);
+	if (*name)
+		warnx("no command '%s'", name);
 	usage(stderr);
 	return CLI_MISMATCH;
 }

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Aligned tables, the same on a terminal and in a file. */
+/* Aligned tables, the same on a terminal and in a file. Without memory the program ends. */
 #ifndef LAZYTSC_TABLE_H
 #define LAZYTSC_TABLE_H
 
 #include <libsmartcols.h>
 #include <stdio.h>
 
-/* Columns are aligned to the right but those whose bit is set in `left`. NULL: no memory. */
+/* Columns are aligned to the right but those whose bit is set in `left`. */
 struct libscols_table *table_new(const char *const *names, size_t n, unsigned int left);
 
+struct libscols_line *table_line(struct libscols_table *tb);
 __attribute__((format(printf, 3, 4))) void table_cell(struct libscols_line *line, size_t column,
 						      const char *fmt, ...);
 

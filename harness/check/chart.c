@@ -123,15 +123,10 @@ void check_trace_chart(FILE *to, const struct check_trace *t)
 
 int check_trace_draw(const char *file, const struct check_trace *t)
 {
-	FILE *to = fopen(file, "w");
-	bool ok = to != NULL;
+	struct cli_file f;
 
-	if (to) {
-		check_trace_chart(to, t);
-		ok = !ferror(to);
-		ok &= !fclose(to);
-	}
-	if (!ok)
-		fprintf(stderr, "lazytsc check: %s: %s\n", file, strerror(errno));
-	return ok ? CLI_OK : CLI_BAD_INPUT;
+	if (!cli_create(&f, file))
+		return CLI_BAD_INPUT;
+	check_trace_chart(f.to, t);
+	return cli_commit(&f) ? CLI_OK : CLI_BAD_INPUT;
 }

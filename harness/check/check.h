@@ -9,6 +9,9 @@
 #include <lazytsc/sim/defect.h>
 #include <lazytsc/sim/explore.h>
 
+/* Goes up when a key of --json changes its meaning or goes away. */
+enum { CHECK_JSON_VERSION = 1 };
+
 enum { CHECK_SCENARIOS = 64 }; /* no more than these at once */
 
 /* What is checked: one protocol, on one memory model, in one host. */
@@ -43,6 +46,8 @@ struct check_run {
 	unsigned int threads;
 	const char *chart; /* draw the counterexample into this file; NULL: nowhere */
 	bool progress; /* to stderr */
+	int argc; /* the arguments, for --json */
+	char **argv;
 };
 
 struct check_point;
@@ -142,7 +147,8 @@ void check_trace_fini(struct check_trace *t);
 /* What is violated, in one line. */
 void check_trace_says(const struct check_trace *t, char text[CHECK_TEXT]);
 void check_trace_print(FILE *to, const struct check_trace *t);
-json_t *check_trace_json(const struct check_trace *t);
+/* Into an object: scenario, cell, requirement, says, replay, steps. */
+void check_trace_json(json_t *o, const struct check_trace *t);
 /* An SVG picture; check_trace_draw() into a file: returns an enum cli_status. */
 void check_trace_chart(FILE *to, const struct check_trace *t);
 int check_trace_draw(const char *file, const struct check_trace *t);

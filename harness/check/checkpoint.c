@@ -49,16 +49,16 @@ static void program(char text[17])
 
 struct check_point *check_point_new(void)
 {
-	return calloc(1, sizeof(struct check_point));
+	return cli_alloc(1, sizeof(struct check_point));
 }
 
 void check_point_free(struct check_point *point)
 {
-	for (size_t i = 0; point && i < point->entries; i++)
+	for (size_t i = 0; i < point->entries; i++)
 		lazytsc_explored_fini(&point->entry[i].result);
-	if (point && point->file)
+	if (point->file)
 		fclose(point->file);
-	free(point ? point->entry : NULL);
+	free(point->entry);
 	free(point);
 }
 
@@ -91,9 +91,7 @@ bool check_point_find(struct check_point *point, const struct lazytsc_scenario *
 		return false;
 	*result = e->result;
 	if (e->result.path) {
-		result->path = calloc(e->result.steps + 1, sizeof(*result->path));
-		if (!result->path)
-			return false;
+		result->path = cli_alloc(e->result.steps + 1, sizeof(*result->path));
 		memcpy(result->path, e->result.path, e->result.steps * sizeof(*result->path));
 	}
 	return true;
@@ -101,12 +99,9 @@ bool check_point_find(struct check_point *point, const struct lazytsc_scenario *
 
 static json_t *path_json(const struct lazytsc_explored *e)
 {
-	char *text = malloc(e->steps * (LAZYTSC_STEP_TEXT + 1) + 1), *p = text;
+	char *text = cli_alloc(e->steps + 1, LAZYTSC_STEP_TEXT + 1), *p = text;
 	json_t *json;
 
-	if (!text)
-		return NULL;
-	*p = 0;
 	for (unsigned int i = 0; i < e->steps; i++) {
 		if (i)
 			*p++ = ' ';
@@ -134,13 +129,13 @@ static json_t *cell_json(const struct lazytsc_scenario *s, unsigned int cell,
 
 static bool parse_path(const char *text, struct lazytsc_explored *e)
 {
-	e->path = calloc(e->steps + 1, sizeof(*e->path));
-	for (unsigned int i = 0; e->path && i < e->steps; i++) {
+	e->path = cli_alloc(e->steps + 1, sizeof(*e->path));
+	for (unsigned int i = 0; i < e->steps; i++) {
 		text = lazytsc_step_parse(text, &e->path[i]);
 		if (!text)
 			return false;
 	}
-	return e->path && *text == 0;
+	return *text == 0;
 }
 
 static bool parse_counts(json_t *json, struct lazytsc_explored *e)
@@ -197,20 +192,14 @@ static bool parse_cell(json_t *json, struct entry *entry)
 	return false;
 }
 
-static bool add(struct check_point *point, const struct entry *e)
+static void add(struct check_point *point, const struct entry *e)
 {
 	if (point->entries == point->room) {
-		size_t room = point->room ? point->room * 2 : 64;
-		struct entry *entry = realloc(point->entry, room * sizeof(*entry));
-
-		if (!entry)
-			return false;
-		point->entry = entry;
-		point->room = room;
+		point->room = point->room ? point->room * 2 : 64;
+		point->entry = cli_grow(point->entry, point->room, sizeof(*e));
 	}
 	point->entry[point->entries++] = *e;
 	point->sorted = false;
-	return true;
 }
 
 static json_t *header(const struct check_run *run, const struct lazytsc_scenario *const *scenarios,
@@ -291,8 +280,8 @@ static const char *parse_line(struct check_point *point, struct check_run *run, 
 		wrong = parse_header(point, json, run);
 	else if (!parse_cell(json, &e))
 		wrong = "no result of a cell";
-	else if (!add(point, &e))
-		wrong = "no memory";
+	else
+		add(point, &e);
 	if (wrong)
 		lazytsc_explored_fini(&e.result);
 	json_decref(json);
@@ -311,7 +300,7 @@ int check_point_read(struct check_point *point, struct check_run *run, const cha
 	if (!f && errno == ENOENT && may_miss)
 		return CLI_OK;
 	if (!f) {
-		fprintf(stderr, "lazytsc: %s: %s\n", file, strerror(errno));
+		warn("%s", file);
 		return CLI_BAD_INPUT;
 	}
 	while (!wrong && (length = getline(&line, &room, f)) > 0) {
@@ -322,7 +311,7 @@ int check_point_read(struct check_point *point, struct check_run *run, const cha
 	if (!wrong && !number)
 		wrong = "empty";
 	if (wrong)
-		fprintf(stderr, "lazytsc: %s:%zu: %s\n", file, number, wrong);
+		warnx("%s:%zu: %s", file, number, wrong);
 	free(line);
 	fclose(f);
 	return wrong ? CLI_BAD_INPUT : CLI_OK;
@@ -350,7 +339,7 @@ int check_point_append_to(struct check_point *point, const struct check_run *run
 	point->name = file;
 	point->file = fopen(file, "a+");
 	if (!point->file) {
-		fprintf(stderr, "lazytsc: %s: %s\n", file, strerror(errno));
+		warn("%s", file);
 		return CLI_BAD_INPUT;
 	}
 	if (cut_off(point->file)) {
@@ -378,6 +367,6 @@ void check_point_note(struct check_point *point, const struct lazytsc_scenario *
 bool check_point_written(struct check_point *point)
 {
 	if (point->failed)
-		fprintf(stderr, "lazytsc: %s: cannot be written\n", point->name);
+		warnx("%s: cannot be written", point->name);
 	return !point->failed;
 }

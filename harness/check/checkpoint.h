@@ -13,7 +13,7 @@
 
 struct check_point;
 
-/* Nothing is known yet. NULL: no memory. */
+/* Nothing is known yet. */
 struct check_point *check_point_new(void);
 void check_point_free(struct check_point *point);
 

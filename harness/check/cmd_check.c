@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <argp.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -77,16 +77,6 @@ static const char doc[] = "Search the states of the lazy TSC deadline's protocol
 			  "cannot be read or "
 			  "written; 3 stopped at a bound; 42 a violation was found.";
 
-static unsigned long parse_number(struct argp_state *state, const char *arg, unsigned long least)
-{
-	char *end;
-	unsigned long n = strtoul(arg, &end, 10);
-
-	if (end == arg || *end || *arg == '-' || n < least)
-		argp_error(state, "not a number of at least %lu: '%s'", least, arg);
-	return n;
-}
-
 static void parse_shard(struct argp_state *state, const char *arg, struct check_run *run)
 {
 	int end = 0;
@@ -150,10 +140,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->checkpoint = arg;
 		break;
 	case OPT_MAX_STATES:
-		a->run.max_states = parse_number(state, arg, 1);
+		a->run.max_states = cli_number(state, "--max-states", arg, 1, INT64_MAX);
 		break;
 	case 'j':
-		a->run.threads = (unsigned int)parse_number(state, arg, 1);
+		a->run.threads = (unsigned int)cli_number(state, "--jobs", arg, 1, 1024);
 		break;
 	case OPT_JSON:
 		a->json = true;
@@ -181,7 +171,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->run.chart = arg;
 		break;
 	case OPT_CELL:
-		a->cell = (unsigned int)parse_number(state, arg, 0);
+		a->cell = (unsigned int)cli_number(state, "--cell", arg, 0, UINT_MAX);
 		break;
 	case OPT_REPLAY:
 		a->replay = arg;
@@ -221,26 +211,19 @@ static int list(void)
 	return CLI_OK;
 }
 
-static void print_json(json_t *json)
-{
-	json_dumpf(json, stdout, JSON_INDENT(2));
-	putchar('\n');
-	json_decref(json);
-}
-
 static struct lazytsc_step *parse_path(const char *text, unsigned int *steps)
 {
-	struct lazytsc_step *path = calloc(strlen(text) + 1, sizeof(*path));
+	struct lazytsc_step *path = cli_alloc(strlen(text) + 1, sizeof(*path));
 
 	*steps = 0;
-	while (path && text && text[strspn(text, " \t\n")]) {
+	while (text && text[strspn(text, " \t\n")]) {
 		text = lazytsc_step_parse(text, &path[*steps]);
 		if (text)
 			++*steps;
 	}
-	if (path && text)
+	if (text)
 		return path;
-	fprintf(stderr, "lazytsc check: --replay: step %u is none\n", *steps + 1);
+	warnx("--replay: step %u is none", *steps + 1);
 	free(path);
 	return NULL;
 }
@@ -253,18 +236,21 @@ static int replay(const struct arguments *a)
 	int status = CLI_MISMATCH;
 
 	if (a->scenarios != 1 || a->cell >= lazytsc_scenario_cells(a->scenario[0])) {
-		fputs("lazytsc check: --replay needs one --scenario, and a --cell that it has\n",
-		      stderr);
+		warnx("--replay needs one --scenario, and a --cell that it has");
 		return CLI_MISMATCH;
 	}
 	path = parse_path(a->replay, &steps);
 	if (!path)
 		return CLI_MISMATCH;
 	if (check_trace(&t, &a->run.subject, a->scenario[0], a->cell, path, steps)) {
-		if (a->json)
-			print_json(check_trace_json(&t));
-		else
+		if (a->json) {
+			json_t *o = cli_json(CHECK_JSON_VERSION, a->run.argc, a->run.argv);
+
+			check_trace_json(o, &t);
+			cli_json_print(stdout, o);
+		} else {
 			check_trace_print(stdout, &t);
+		}
 		status = t.violated ? CLI_VIOLATION : CLI_OK;
 		if (a->run.chart && check_trace_draw(a->run.chart, &t) != CLI_OK)
 			status = CLI_BAD_INPUT;
@@ -278,9 +264,9 @@ static int run(struct arguments *a)
 {
 	struct check_result results[CHECK_SCENARIOS];
 	struct check_point *point = check_point_new();
-	int status = point ? CLI_OK : CLI_BOUNDED;
+	int status = CLI_OK;
 
-	if (a->checkpoint && point) {
+	if (a->checkpoint) {
 		status = check_point_read(point, &a->run, a->checkpoint, true);
 		if (status == CLI_OK)
 			status = check_point_append_to(point, &a->run, a->checkpoint, a->scenario,
@@ -320,8 +306,9 @@ int cmd_check(int argc, char **argv)
 	};
 
 	check_subject_find(&a.run.subject, "lazy");
-	argp_err_exit_status = CLI_MISMATCH;
-	argp_parse(&argp, argc, argv, 0, NULL, &a);
+	cli_parse(&argp, argc, argv, &a);
+	a.run.argc = argc;
+	a.run.argv = argv;
 	if (a.list)
 		return list();
 	if (a.replay)

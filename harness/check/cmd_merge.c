@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <argp.h>
 #include <string.h>
 
 #include "check.h"
@@ -67,12 +66,11 @@ static bool complete(struct check_point *point, const struct lazytsc_scenario *c
 				continue;
 			}
 			if (!missing++)
-				fprintf(stderr, "lazytsc merge: no result of %s, cell %u\n",
-					scenarios[i]->name, cell);
+				warnx("no result of %s, cell %u", scenarios[i]->name, cell);
 		}
 	}
 	if (missing > 1)
-		fprintf(stderr, "lazytsc merge: and of %zu more cells\n", missing - 1);
+		warnx("and of %zu more cells", missing - 1);
 	return !missing;
 }
 
@@ -84,11 +82,12 @@ int cmd_merge(int argc, char **argv)
 	struct check_run run = { .shards = 1, .threads = 1 };
 	const struct lazytsc_scenario *const *scenarios;
 	struct arguments a = { 0 };
-	int status = point ? CLI_OK : CLI_BOUNDED;
+	int status = CLI_OK;
 	size_t n = 0;
 
-	argp_err_exit_status = CLI_MISMATCH;
-	argp_parse(&argp, argc, argv, 0, NULL, &a);
+	cli_parse(&argp, argc, argv, &a);
+	run.argc = argc;
+	run.argv = argv;
 	for (int i = 0; i < a.nfiles && status == CLI_OK; i++)
 		status = check_point_read(point, &run, a.files[i], false);
 	if (status == CLI_OK) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "cli.h"
 #include "table.h"
 
 static void append(char text[CHECK_TEXT], const char *fmt, ...)
@@ -190,8 +191,7 @@ static bool perform_all(struct check_trace *t, const struct lazytsc_cell *cell,
 			char text[LAZYTSC_STEP_TEXT];
 
 			lazytsc_step_print(path[i], text);
-			fprintf(stderr, "lazytsc check: step %u, '%s', is not possible there\n",
-				i + 1, text);
+			warnx("step %u, '%s', is not possible there", i + 1, text);
 			return false;
 		}
 		tell(&t->step[i], cell, s, path[i], &op);
@@ -215,25 +215,21 @@ bool check_trace(struct check_trace *t, const struct check_subject *subject,
 		 const struct lazytsc_scenario *s, unsigned int cell_number,
 		 const struct lazytsc_step *path, unsigned int steps)
 {
-	struct lazytsc_cell *cell = calloc(1, sizeof(*cell));
-	struct lazytsc_stepper *stepper = NULL;
-	bool ok = false;
+	struct lazytsc_cell *cell = cli_alloc(1, sizeof(*cell));
+	struct lazytsc_stepper *stepper;
+	bool ok;
 
 	memset(t, 0, sizeof(*t));
 	t->scenario = s;
 	t->subject = *subject;
 	t->cell = cell_number;
-	t->step = calloc(steps + 1, sizeof(*t->step));
-	if (cell && t->step) {
-		lazytsc_cell_init(cell, s, cell_number, subject->variant, subject->glue);
-		stepper = lazytsc_cell_stepper(cell, subject->model);
-	}
-	if (stepper) {
-		command(t, path, steps);
-		ok = perform_all(t, cell, stepper, path, steps);
-	} else {
-		fputs("lazytsc check: no memory\n", stderr);
-	}
+	t->step = cli_alloc(steps + 1, sizeof(*t->step));
+	lazytsc_cell_init(cell, s, cell_number, subject->variant, subject->glue);
+	stepper = lazytsc_cell_stepper(cell, subject->model);
+	if (!stepper)
+		cli_no_memory();
+	command(t, path, steps);
+	ok = perform_all(t, cell, stepper, path, steps);
 	lazytsc_stepper_free(stepper);
 	free(cell);
 	if (!ok)
@@ -258,7 +254,7 @@ void check_trace_says(const struct check_trace *t, char text[CHECK_TEXT])
 
 static void add_line(struct libscols_table *tb, const struct check_step *s, unsigned int i)
 {
-	struct libscols_line *line = scols_table_new_line(tb, NULL);
+	struct libscols_line *line = table_line(tb);
 	bool left = s->lane == CHECK_GUEST || s->lane == CHECK_HOST;
 	char n[24];
 
@@ -290,18 +286,17 @@ void check_trace_print(FILE *to, const struct check_trace *t)
 
 	check_trace_says(t, text);
 	fprintf(to, "%s: %s\n\n", t->scenario->name, text);
-	for (unsigned int i = 0; tb && i < t->steps; i++)
+	for (unsigned int i = 0; i < t->steps; i++)
 		add_line(tb, &t->step[i], i);
-	if (tb)
-		table_print(to, tb);
+	table_print(to, tb);
 	fprintf(to, "\n%s\n", text);
 	fprintf(to, "Again: %s\n", t->command);
 }
 
-json_t *check_trace_json(const struct check_trace *t)
+void check_trace_json(json_t *o, const struct check_trace *t)
 {
 	static const char *const lanes[] = { "guest", "host", "other", "time" };
-	json_t *o = json_object(), *steps = json_array();
+	json_t *steps = json_array();
 	char text[CHECK_TEXT];
 
 	check_trace_says(t, text);
@@ -324,5 +319,4 @@ json_t *check_trace_json(const struct check_trace *t)
 					 s->buffer[1], "file", s->info.file, "line", s->info.line));
 	}
 	json_object_set_new(o, "steps", steps);
-	return o;
 }

@@ -92,8 +92,8 @@ int check_defect(const struct check_run *run, const struct lazytsc_defect *defec
 	found->defect = defect;
 	one.progress = false;
 	if (!n || !check_subject_find(&one.subject, defect->name)) {
-		fprintf(stderr, "lazytsc check: %s: no scenario '%s'\n", defect->name,
-			defect->scenario ? defect->scenario : "");
+		warnx("%s: no scenario '%s'", defect->name,
+		      defect->scenario ? defect->scenario : "");
 		return CLI_MISMATCH;
 	}
 	status = search(&one, scenarios, n, found);
@@ -126,7 +126,7 @@ bool check_as_expected(const struct check_found *found)
 
 static void add_row(struct libscols_table *tb, const struct check_found *f)
 {
-	struct libscols_line *line = scols_table_new_line(tb, NULL);
+	struct libscols_line *line = table_line(tb);
 	bool violated = f->result.outcome == LAZYTSC_VIOLATED;
 
 	table_cell(line, 0, "%s", f->defect->name);
@@ -189,8 +189,10 @@ int check_defects(FILE *to, const struct check_run *run, const struct lazytsc_de
 	char *remarks = NULL;
 	size_t size = 0, n = 0, at = 0;
 	FILE *later = open_memstream(&remarks, &size);
-	int status = tb && later ? CLI_OK : CLI_BOUNDED;
+	int status = CLI_OK;
 
+	if (!later)
+		cli_no_memory();
 	while (list[n].name)
 		n++;
 	for (at = 0; at < n && status != CLI_BOUNDED; at++) {
@@ -213,19 +215,18 @@ int check_defects(FILE *to, const struct check_run *run, const struct lazytsc_de
 	}
 	if (run->progress)
 		fprintf(stderr, "\r%zu of %zu\n", at, n);
-	if (later)
-		fclose(later);
+	fclose(later);
 	if (json) {
-		json_dumpf(array, to, JSON_INDENT(2));
-		fputc('\n', to);
-	} else if (tb) {
+		json_t *o = cli_json(CHECK_JSON_VERSION, run->argc, run->argv);
+
+		json_object_set_new(o, "defects", array);
+		cli_json_print(to, o);
+		scols_unref_table(tb);
+	} else {
 		table_print(to, tb);
 		fprintf(to, "\n%s", remarks ? remarks : "");
-		tb = NULL;
+		json_decref(array);
 	}
-	if (tb)
-		scols_unref_table(tb);
 	free(remarks);
-	json_decref(array);
 	return status;
 }

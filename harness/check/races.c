@@ -62,19 +62,17 @@ int check_races(const struct check_run *run, const char *directory)
 {
 	char path[4096];
 	int status = CLI_OK;
-	FILE *to = NULL;
-	bool ok;
+	struct cli_file file;
 
 	snprintf(path, sizeof(path), "%s/races", directory);
-	if (!mkdir(path, 0777) || errno == EEXIST) {
-		snprintf(path, sizeof(path), "%s/races.md", directory);
-		to = fopen(path, "w");
-	}
-	if (!to) {
-		fprintf(stderr, "lazytsc check: %s: %s\n", path, strerror(errno));
+	if (mkdir(path, 0777) && errno != EEXIST) {
+		warn("%s", path);
 		return CLI_BAD_INPUT;
 	}
-	introduce(to);
+	snprintf(path, sizeof(path), "%s/races.md", directory);
+	if (!cli_create(&file, path))
+		return CLI_BAD_INPUT;
+	introduce(file.to);
 	for (const struct lazytsc_defect *d = lazytsc_defects; d->name && status == CLI_OK; d++) {
 		struct check_found found;
 
@@ -82,16 +80,16 @@ int check_races(const struct check_run *run, const char *directory)
 			fprintf(stderr, "%s\n", d->name);
 		status = check_defect(run, d, &found);
 		if (status == CLI_OK && !check_as_expected(&found)) {
-			fprintf(stderr, "lazytsc check: %s is not refuted as listed\n", d->name);
+			warnx("%s is not refuted as listed", d->name);
 			status = CLI_MISMATCH;
 		}
 		if (status == CLI_OK)
-			status = tell(to, run, &found, directory);
+			status = tell(file.to, run, &found, directory);
 		check_found_fini(&found);
 	}
-	ok = !ferror(to);
-	ok &= !fclose(to);
-	if (!ok)
-		fprintf(stderr, "lazytsc check: %s cannot be written\n", path);
-	return ok ? status : CLI_BAD_INPUT;
+	if (status != CLI_OK)
+		cli_discard(&file);
+	else if (!cli_commit(&file))
+		status = CLI_BAD_INPUT;
+	return status;
 }

@@ -38,8 +38,8 @@ static void print_dimensions(FILE *to, const struct check_result *results, size_
 	for (unsigned int d = 0; d < CHECK_DIMENSIONS; d++)
 		names[d + 1] = check_dimension(results[0].scenario, d, text);
 	tb = table_new(names, CHECK_DIMENSIONS + 1, 1 << 0 | 1 << 4 | 1 << 6 | 1 << 11);
-	for (size_t i = 0; tb && i < n; i++) {
-		struct libscols_line *line = scols_table_new_line(tb, NULL);
+	for (size_t i = 0; i < n; i++) {
+		struct libscols_line *line = table_line(tb);
 
 		table_cell(line, 0, "%s", results[i].scenario->name);
 		for (unsigned int d = 0; d < CHECK_DIMENSIONS; d++) {
@@ -47,8 +47,7 @@ static void print_dimensions(FILE *to, const struct check_result *results, size_
 			table_cell(line, d + 1, "%s", text);
 		}
 	}
-	if (tb)
-		table_print(to, tb);
+	table_print(to, tb);
 }
 
 /* A violated scenario was not searched to its end: its counts say nothing. */
@@ -60,9 +59,9 @@ static void print_counts(FILE *to, const struct check_result *results, size_t n)
 	struct libscols_table *tb = table_new(names, HEADINGS, 1 | 1 << 7 | 1 << 8);
 	struct check_result total = { 0 };
 
-	for (size_t i = 0; tb && i <= n; i++) {
+	for (size_t i = 0; i <= n; i++) {
 		const struct check_result *r = i < n ? &results[i] : &total;
-		struct libscols_line *line = scols_table_new_line(tb, NULL);
+		struct libscols_line *line = table_line(tb);
 
 		table_cell(line, 0, "%s", i < n ? r->scenario->name : "total");
 		table_cell(line, 1, "%u", r->cells);
@@ -85,8 +84,7 @@ static void print_counts(FILE *to, const struct check_result *results, size_t n)
 		if (total.longest < r->longest)
 			total.longest = r->longest;
 	}
-	if (tb)
-		table_print(to, tb);
+	table_print(to, tb);
 }
 
 static int status_of(const struct check_result *results, size_t n)
@@ -163,7 +161,8 @@ static json_t *result_json(const struct check_result *r)
 
 static json_t *to_json(const struct check_run *run, const struct check_result *results, size_t n)
 {
-	json_t *o = json_object(), *scenarios = json_array();
+	json_t *o = cli_json(CHECK_JSON_VERSION, run->argc, run->argv);
+	json_t *scenarios = json_array();
 
 	json_object_set_new(o, "variant", json_string(run->subject.name));
 	json_object_set_new(o, "model",
@@ -207,7 +206,10 @@ int check_report(FILE *to, const struct check_run *run, const struct check_resul
 	if (worst && check_trace(&t, &run->subject, worst->scenario, worst->cell,
 				 worst->violation.path, worst->violation.steps)) {
 		if (json) {
-			json_object_set_new(o, "counterexample", check_trace_json(&t));
+			json_t *found = json_object();
+
+			check_trace_json(found, &t);
+			json_object_set_new(o, "counterexample", found);
 		} else {
 			fputc('\n', to);
 			check_trace_print(to, &t);
@@ -216,10 +218,7 @@ int check_report(FILE *to, const struct check_run *run, const struct check_resul
 			status = CLI_BAD_INPUT;
 		check_trace_fini(&t);
 	}
-	if (json) {
-		json_dumpf(o, to, JSON_INDENT(2));
-		fputc('\n', to);
-		json_decref(o);
-	}
+	if (json)
+		cli_json_print(to, o);
 	return status;
 }

@@ -51,12 +51,8 @@ static void search(struct pool *p, struct job *j)
 	const struct check_subject *u = &p->run->subject;
 	const struct lazytsc_scenario *s = p->scenarios[j->scenario];
 	atomic_uint *best = &p->steps[j->scenario];
-	struct lazytsc_cell *cell = malloc(sizeof(*cell));
+	struct lazytsc_cell *cell = cli_alloc(1, sizeof(*cell));
 
-	if (!cell) {
-		j->result.outcome = LAZYTSC_NO_MEMORY;
-		return;
-	}
 	lazytsc_cell_init(cell, s, j->cell, u->variant, u->glue);
 	cell->only = p->run->only;
 	if (!atomic_load(best) || p->run->max_states)
@@ -97,15 +93,11 @@ static void *work(void *arg)
 	return NULL;
 }
 
-static bool run_threads(struct pool *p)
+static void run_threads(struct pool *p)
 {
 	size_t want = p->run->threads < p->jobs ? p->run->threads : p->jobs, n = 0;
-	pthread_t *thread = calloc(want + 1, sizeof(*thread));
+	pthread_t *thread = cli_alloc(want, sizeof(*thread));
 
-	if (!thread) {
-		fputs("lazytsc check: no memory\n", stderr);
-		return false;
-	}
 	while (n < want && !pthread_create(&thread[n], NULL, work, p))
 		n++;
 	if (!n)
@@ -114,7 +106,6 @@ static bool run_threads(struct pool *p)
 		pthread_join(thread[i], NULL);
 	free(thread);
 	progress(p, "   \n");
-	return true;
 }
 
 static bool smaller(const struct lazytsc_explored *a, const struct lazytsc_explored *b)
@@ -147,7 +138,7 @@ static void put_together(struct check_result *r, struct job *j)
 		r->outcome = e->outcome;
 }
 
-/* The jobs of all scenarios, shard by shard; returns how many, or 0 without memory. */
+/* The jobs of all scenarios, shard by shard; returns how many. */
 static size_t list_jobs(const struct check_run *run,
 			const struct lazytsc_scenario *const *scenarios, size_t n,
 			struct job **jobs)
@@ -156,9 +147,7 @@ static size_t list_jobs(const struct check_run *run,
 
 	for (size_t i = 0; i < n; i++)
 		total += lazytsc_scenario_cells(scenarios[i]);
-	*jobs = calloc(total / run->shards + 1, sizeof(**jobs));
-	if (!*jobs)
-		return 0;
+	*jobs = cli_alloc(total / run->shards + 1, sizeof(**jobs));
 	for (size_t i = 0; i < n; i++) {
 		unsigned int cells = lazytsc_scenario_cells(scenarios[i]);
 
@@ -180,20 +169,13 @@ int check_scenarios(const struct check_run *run, struct check_point *point,
 	for (size_t i = 0; i < n; i++)
 		results[i].scenario = scenarios[i];
 	p.jobs = list_jobs(run, scenarios, n, &p.job);
-	p.steps = calloc(n, sizeof(*p.steps));
-	if (!p.job || !p.steps) {
-		fputs("lazytsc check: no memory\n", stderr);
-		free(p.job);
-		free(p.steps);
-		return CLI_BOUNDED;
-	}
+	p.steps = cli_alloc(n, sizeof(*p.steps));
 	p.point = point;
 	for (size_t i = 0; i < p.jobs; i++)
 		p.job[i].done = point && check_point_find(point, scenarios[p.job[i].scenario],
 							  p.job[i].cell, &p.job[i].result);
 	pthread_mutex_init(&p.lock, NULL);
-	if (!run_threads(&p))
-		status = CLI_BOUNDED;
+	run_threads(&p);
 	pthread_mutex_destroy(&p.lock);
 	for (size_t i = 0; i < p.jobs; i++)
 		put_together(&results[p.job[i].scenario], &p.job[i]);

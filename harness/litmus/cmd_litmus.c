@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <argp.h>
-#include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <lazytsc/sim/litmus.h>
@@ -64,25 +60,10 @@ static const char doc[] =
 	"read or understood (the others are still run); 3 a search stopped at a bound; 42 a "
 	"condition with forall does not hold, or one with ~exists does.";
 
-/* A whole number from 1 to max; the option's name is for the message. */
-static unsigned long long number(struct argp_state *state, const char *name, const char *arg,
-				 unsigned long long max)
-{
-	unsigned long long n;
-	char *end;
-
-	errno = 0;
-	n = strtoull(arg, &end, 10);
-	if (*arg < '0' || *arg > '9' || *end || errno || n < 1 || n > max)
-		argp_error(state, "%s is a number from 1 to %llu, not '%s'", name, max, arg);
-	return n;
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct arguments *a = state->input;
 	struct lazytsc_check_limits *limits = &a->check.limits;
-	char *end;
 
 	switch (key) {
 	case OPT_MODEL:
@@ -94,7 +75,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->expect = arg;
 		break;
 	case 'j':
-		a->check.jobs = (unsigned)number(state, "-j", arg, 256);
+		a->check.jobs = (unsigned)cli_number(state, "-j", arg, 1, 256);
 		break;
 	case OPT_TIME:
 		a->time = true;
@@ -106,18 +87,17 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->replay = arg;
 		break;
 	case OPT_DEPTH:
-		limits->depth = (unsigned)number(state, "--max-depth", arg, 65000);
+		limits->depth = (unsigned)cli_number(state, "--max-depth", arg, 1, 65000);
 		break;
 	case OPT_EXECUTIONS:
-		limits->executions = number(state, "--max-executions", arg, ~0ULL);
+		limits->executions = cli_number(state, "--max-executions", arg, 1, ~0ULL);
 		break;
 	case OPT_SECONDS:
-		limits->seconds = strtod(arg, &end);
-		if (*end || end == arg || !isfinite(limits->seconds) || limits->seconds <= 0)
-			argp_error(state, "--max-time is a number of seconds, not '%s'", arg);
+		limits->seconds = cli_real(state, "--max-time", arg, 0.001, 1e9, "s");
 		break;
 	case OPT_MEMORY:
-		limits->memory = (size_t)number(state, "--max-memory", arg, 1ULL << 40) << 20;
+		limits->memory = (size_t)cli_number(state, "--max-memory", arg, 1, 1ULL << 40)
+				 << 20;
 		break;
 	case ARGP_KEY_ARGS:
 		a->files = state->argv + state->next;
@@ -134,14 +114,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return ARGP_ERR_UNKNOWN;
 	}
 	return 0;
-}
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
 struct progress {
@@ -220,9 +192,7 @@ static const struct litmus_expected *find_row(const struct litmus_table *table, 
 
 	if (row)
 		return row;
-	name = strdup(slash ? slash + 1 : path);
-	if (!name)
-		return NULL;
+	name = cli_text("%s", slash ? slash + 1 : path);
 	length = strlen(name);
 	if (length > strlen(suffix) && !strcmp(name + length - strlen(suffix), suffix))
 		name[length - strlen(suffix)] = 0;
@@ -256,7 +226,7 @@ static void run_file(const struct arguments *a, const char *path, const struct l
 	struct progress progress = { .test = t ? t->name : path };
 	struct lazytsc_check check = a->check;
 	struct lazytsc_litmus_result r;
-	const double start = now();
+	const double start = cli_seconds();
 
 	if (!t) {
 		totals->bad++;
@@ -264,16 +234,12 @@ static void run_file(const struct arguments *a, const char *path, const struct l
 	}
 	check.progress = isatty(STDERR_FILENO) ? show_progress : NULL;
 	check.progress_arg = &progress;
-	if (!lazytsc_litmus_run(t, &check, a->witness, &r)) {
-		fprintf(stderr, "%s: no memory\n", path);
-		totals->bad++;
-		litmus_free(t);
-		return;
-	}
+	if (!lazytsc_litmus_run(t, &check, a->witness, &r))
+		cli_no_memory();
 	if (progress.shown)
 		fputs("\r\033[K", stderr);
 	if (r.check.executions != r.positive + r.negative) {
-		fprintf(stderr, "%s: a thread uses a number as an address\n", path);
+		warnx("%s: a thread uses a number as an address", path);
 		totals->bad++;
 	} else if (table) {
 		compare(table, path, t, &check, &r, totals);
@@ -283,7 +249,7 @@ static void run_file(const struct arguments *a, const char *path, const struct l
 		if (r.check.schedule)
 			printf("Schedule %s\n", r.check.schedule);
 		if (a->time)
-			printf("Time %s %.2f\n", t->name, now() - start);
+			printf("Time %s %.2f\n", t->name, cli_seconds() - start);
 		totals->violated += is_decided(t, &r) && !is_ok(t, &r) &&
 				    t->quantifier != LAZYTSC_LITMUS_EXISTS;
 	}
@@ -306,7 +272,7 @@ static int replay(const struct arguments *a)
 
 static int run_files(const struct arguments *a)
 {
-	const double start = now();
+	const double start = cli_seconds();
 	struct litmus_table table;
 	struct totals totals = { 0 };
 
@@ -318,7 +284,7 @@ static int run_files(const struct arguments *a)
 		printf("%u tests under %s: %u differ from the table\n", totals.run,
 		       a->check.model == LAZYTSC_SC ? "SC" : "x86-TSO", totals.differ);
 		if (a->time)
-			printf("Time %.2f\n", now() - start);
+			printf("Time %.2f\n", cli_seconds() - start);
 		litmus_table_free(&table);
 	}
 	if (totals.bad)
@@ -336,14 +302,7 @@ int cmd_litmus(int argc, char **argv)
 		.options = options, .parser = parse, .args_doc = "FILE...", .doc = doc
 	};
 	struct arguments a = { .check.model = LAZYTSC_TSO };
-	int status;
 
-	argp_err_exit_status = CLI_MISMATCH;
-	argp_parse(&argp, argc, argv, 0, NULL, &a);
-	status = a.replay ? replay(&a) : run_files(&a);
-	if (fflush(stdout) || ferror(stdout)) {
-		fputs("lazytsc litmus: the output cannot be written\n", stderr);
-		return CLI_MISMATCH;
-	}
-	return status;
+	cli_parse(&argp, argc, argv, &a);
+	return a.replay ? replay(&a) : run_files(&a);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli.h"
 #include "expect.h"
 
 enum column { TEST, SC, TSO, SC_OUTCOMES, TSO_OUTCOMES, SC_EXECUTIONS, TSO_EXECUTIONS, COLUMNS };
@@ -43,7 +44,7 @@ static bool read_headings(struct reader *r, char *line)
 		while (i < n && strcmp(fields[i], headings[c]))
 			i++;
 		if (i == n) {
-			fprintf(r->err, "%s:%u: expected a heading '%s', found none\n", r->path,
+			cli_say(r->err, "%s:%u: expected a heading '%s', found none", r->path,
 				r->line, headings[c]);
 			return false;
 		}
@@ -60,7 +61,7 @@ static bool read_count(struct reader *r, const char *text, u64 *count)
 	*count = strtoull(text, &end, 10);
 	if (*text >= '0' && *text <= '9' && !*end && !errno)
 		return true;
-	fprintf(r->err, "%s:%u: expected a count, found '%.40s'\n", r->path, r->line, text);
+	cli_say(r->err, "%s:%u: expected a count, found '%.40s'", r->path, r->line, text);
 	return false;
 }
 
@@ -68,7 +69,7 @@ static bool read_verdict(struct reader *r, const char *text, char **verdict)
 {
 	if (strcmp(text, "allow") && strcmp(text, "forbid") && strcmp(text, "holds") &&
 	    strcmp(text, "fails")) {
-		fprintf(r->err, "%s:%u: expected allow, forbid, holds or fails, found '%.40s'\n",
+		cli_say(r->err, "%s:%u: expected allow, forbid, holds or fails, found '%.40s'",
 			r->path, r->line, text);
 		return false;
 	}
@@ -84,8 +85,8 @@ static bool read_row(struct reader *r, char *line, struct litmus_expected *row)
 	for (unsigned c = 0; c < COLUMNS; c++) {
 		if (r->place[c] < n)
 			continue;
-		fprintf(r->err, "%s:%u: expected a field '%s', found the end of the line\n",
-			r->path, r->line, headings[c]);
+		cli_say(r->err, "%s:%u: expected a field '%s', found the end of the line", r->path,
+			r->line, headings[c]);
 		return false;
 	}
 	row->test = strdup(fields[r->place[TEST]]);
@@ -143,13 +144,17 @@ bool litmus_table_read(struct litmus_table *table, const char *path, FILE *err)
 
 	*table = (struct litmus_table){ 0 };
 	if (!f) {
-		fprintf(err, "%s: %s\n", path, strerror(errno));
+		cli_say(err, "%s: %s", path, strerror(errno));
 		return false;
 	}
 	errno = 0;
 	ok = read_rows(&r, table, f);
+	if (ok && !ferror(f) && r.line && !table->n) {
+		cli_say(err, "%s: expected a test, found headings alone", path);
+		ok = false;
+	}
 	if (ok && (ferror(f) || !r.line)) {
-		fprintf(err, "%s: %s\n", path, ferror(f) ? strerror(errno) : "empty");
+		cli_say(err, "%s: %s", path, ferror(f) ? strerror(errno) : "empty");
 		ok = false;
 	}
 	fclose(f);
@@ -160,7 +165,7 @@ bool litmus_table_read(struct litmus_table *table, const char *path, FILE *err)
 	qsort(table->row, table->n, sizeof(*table->row), compare_rows);
 	for (size_t i = 1; ok && i < table->n; i++) {
 		if (!compare_rows(&table->row[i - 1], &table->row[i])) {
-			fprintf(err, "%s: the test '%s' occurs twice\n", path, table->row[i].test);
+			cli_say(err, "%s: the test '%s' occurs twice", path, table->row[i].test);
 			ok = false;
 		}
 	}

@@ -13,7 +13,7 @@ void lex_fail(struct litmus_lexer *l, const char *format, ...)
 
 	va_start(args, format);
 	if (!l->failed) {
-		fprintf(l->err, "%s:%d: ", l->path, l->line);
+		fprintf(l->err, "%s: %s:%d: ", program_invocation_short_name, l->path, l->line);
 		vfprintf(l->err, format, args);
 		fputc('\n', l->err);
 	}

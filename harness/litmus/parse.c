@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #include "lex.h"
+#include "cli.h"
 #include "parse.h"
 
 enum { MAX_FILE = 1 << 20, MAX_NESTING = 200 };
@@ -637,11 +638,11 @@ static char *read_file(const char *path, FILE *err, size_t *size)
 	if (text)
 		*size = fread(text, 1, MAX_FILE + 1, f);
 	if (!f || !text || ferror(f)) {
-		fprintf(err, "%s: %s\n", path, strerror(errno));
+		cli_say(err, "%s: %s", path, strerror(errno));
 		free(text);
 		text = NULL;
 	} else if (*size > MAX_FILE) {
-		fprintf(err, "%s: more than %d bytes\n", path, MAX_FILE);
+		cli_say(err, "%s: more than %d bytes", path, MAX_FILE);
 		free(text);
 		text = NULL;
 	}
@@ -693,7 +694,7 @@ struct lazytsc_litmus *litmus_parse(const char *path, const char *text, size_t s
 
 	p.t = calloc(1, sizeof(*p.t));
 	if (!p.t) {
-		fprintf(err, "%s: no memory\n", path);
+		cli_say(err, "%s: no memory", path);
 		return NULL;
 	}
 	parse(&p);

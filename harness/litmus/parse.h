@@ -10,7 +10,7 @@
 /**
  * litmus_read() - read a test from a file
  * @path: the file
- * @err:  where to say what is wrong with it: one line, "FILE:LINE: what"
+ * @err:  where to say what is wrong with it: one line, "lazytsc NAME: FILE:LINE: what"
  *
  * Return: the test, to be released with litmus_free(); NULL after an error.
  */

@@ -107,9 +107,9 @@ static int perform(const struct lazytsc_litmus *t, struct lazytsc_stepper *s, co
 		after = lazytsc_step_parse(schedule, &step);
 		if (!after || !lazytsc_stepper_is_enabled(s, step)) {
 			fflush(stdout);
-			fprintf(stderr, "%s: step %u, '%.*s', %s\n", t->name, number,
-				(int)strcspn(schedule, " \t\n"), schedule,
-				after ? "is not enabled" : "is no step");
+			warnx("%s: step %u, '%.*s', %s", t->name, number,
+			      (int)strcspn(schedule, " \t\n"), schedule,
+			      after ? "is not enabled" : "is no step");
 			return CLI_BAD_INPUT;
 		}
 		schedule = after;
@@ -126,10 +126,8 @@ int litmus_replay(const struct lazytsc_litmus *t, enum lazytsc_model model, cons
 		&(struct lazytsc_stepper_config){ .program = &program, .model = model });
 	int status;
 
-	if (!s) {
-		fprintf(stderr, "%s: no memory\n", t->name);
-		return CLI_BAD_INPUT;
-	}
+	if (!s)
+		cli_no_memory();
 	printf("   #  step  CPU  what\n");
 	status = perform(t, s, schedule);
 	lazytsc_stepper_free(s);

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <argp.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,20 +69,9 @@ static const char doc[] =
 	"Exit status: 0 done; 1 wrong usage; 2 a trace cannot be read or holds no deadline write "
 	"(the others are still replayed); 42 lazy broke its promise never to cost a host entry.";
 
-static uint64_t cycles(const char *option, const char *arg, struct argp_state *state)
-{
-	char *end;
-	uint64_t n = strtoull(arg, &end, 10);
-
-	if (*end || end == arg || *arg == '-' || n > UINT32_MAX)
-		argp_error(state, "%s is a number of TSC cycles, not '%s'", option, arg);
-	return n;
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct arguments *a = state->input;
-	char *end;
 
 	switch (key) {
 	case OPT_VARIANTS:
@@ -105,15 +92,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->policy.sw_timer = !strcmp(arg, "sw");
 		break;
 	case OPT_SLACK:
-		a->policy.slack = cycles("--slack", arg, state);
+		a->policy.slack = cli_number(state, "--slack", arg, 0, UINT32_MAX);
 		break;
 	case OPT_ADVANCE:
-		a->policy.advance = cycles("--advance", arg, state);
+		a->policy.advance = cli_number(state, "--advance", arg, 0, UINT32_MAX);
 		break;
 	case OPT_TSC_KHZ:
-		a->trace.tsc_khz = strtod(arg, &end);
-		if (*end || end == arg || !isfinite(a->trace.tsc_khz) || a->trace.tsc_khz < 1)
-			argp_error(state, "--tsc-khz is a rate in kHz, not '%s'", arg);
+		a->trace.tsc_khz = cli_real(state, "--tsc-khz", arg, 1, 1e9, "kHz");
 		break;
 	case ARGP_KEY_ARGS:
 		a->traces = state->argv + state->next;
@@ -132,13 +117,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static int find_policies(const struct arguments *a, struct policy *policies, struct replay *r,
 			 size_t *shown)
 {
-	char *list = strdup(a->variants), *save = NULL;
+	char *list = cli_text("%s", a->variants), *save = NULL;
 	size_t n = 0;
 
 	r->stock = SIZE_MAX;
 	for (char *name = strtok_r(list, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
 		if (n == MAX_POLICIES - 1 || !policy_find(name, &a->policy, &policies[n])) {
-			fprintf(stderr, "lazytsc replay: no variant '%s'; there are:\n", name);
+			warnx("no variant '%s'; there are:", name);
 			for (unsigned int i = 0;; i++) {
 				const char *summary, *known = policy_at(i, &summary);
 
@@ -155,7 +140,7 @@ static int find_policies(const struct arguments *a, struct policy *policies, str
 	}
 	free(list);
 	if (!n) {
-		fputs("lazytsc replay: --variants names none\n", stderr);
+		warnx("--variants names none");
 		return -1;
 	}
 	*shown = n;
@@ -174,7 +159,7 @@ static int replay_one(const struct arguments *a, const char *name, struct replay
 	int ret = CLI_OK;
 
 	if (replay_run(r, name, &a->trace)) {
-		fprintf(stderr, "lazytsc replay: %s\n", r->error);
+		warnx("%s", r->error);
 		replay_free(r);
 		return CLI_BAD_INPUT;
 	}
@@ -212,8 +197,7 @@ int cmd_replay(int argc, char **argv)
 	json_t *root = NULL;
 	int ret = CLI_OK;
 
-	argp_err_exit_status = CLI_MISMATCH;
-	argp_parse(&argp, argc, argv, 0, NULL, &a);
+	cli_parse(&argp, argc, argv, &a);
 	if (find_policies(&a, policies, &plan, &o.shown))
 		return CLI_MISMATCH;
 	o.hist = a.hist;
@@ -231,9 +215,5 @@ int cmd_replay(int argc, char **argv)
 	}
 	if (root)
 		report_json_print(stdout, root);
-	if (fflush(stdout) || ferror(stdout)) {
-		perror("lazytsc replay: standard output");
-		ret = ret ? ret : CLI_MISMATCH;
-	}
 	return ret;
 }

@@ -86,7 +86,7 @@ static void print_counts(FILE *to, const struct replay *r, const struct report_o
 	tb = table_new(names, n + 3, 3);
 	for (size_t i = 0; tb && i <= r->nvcpus; i++) {
 		for (size_t p = 0; p < o->shown; p++)
-			print_row(scols_table_new_line(tb, NULL), r, i, p, columns, n);
+			print_row(table_line(tb), r, i, p, columns, n);
 	}
 	if (tb)
 		table_print(to, tb);
@@ -261,7 +261,7 @@ static void print_hist(FILE *to, const struct deadlines *d, double tsc_khz)
 
 		if (!d->moved_later[b] && !d->moved_earlier[b] && !d->before_expiry[b])
 			continue;
-		line = scols_table_new_line(tb, NULL);
+		line = table_line(tb);
 		if (tsc_khz > 0)
 			table_cell(line, 0, "%.3f", (double)from * 1000.0 / tsc_khz);
 		else

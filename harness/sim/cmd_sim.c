@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <argp.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -103,39 +101,6 @@ static const char doc[] = "Simulate a machine with the lazy TSC deadline on both
 			  "file cannot be used; "
 			  "42 a requirement is broken.";
 
-/* A count; on error says so and exits. */
-static u64 number(const char *arg, const char *what, u64 low, u64 high, struct argp_state *state)
-{
-	char *end;
-	unsigned long long v;
-
-	errno = 0;
-	v = strtoull(arg, &end, 0);
-	if (errno || end == arg || *end || *arg == '-' || v < low || v > high)
-		argp_error(state,
-			   "%s: expected a number from %" PRIu64 " to %" PRIu64 ", found '%s'",
-			   what, low, high, arg);
-	return v;
-}
-
-static u64 duration(const char *arg, const char *what, struct argp_state *state)
-{
-	static const struct {
-		const char *name;
-		double ns;
-	} units[] = { { "ns", 1 },  { "us", 1e3 }, { "ms", 1e6 },
-		      { "s", 1e9 }, { "m", 60e9 }, { "h", 3600e9 } };
-	char *end;
-	double v = strtod(arg, &end);
-
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		if (end != arg && !strcmp(end, units[i].name) && v >= 0 && v * units[i].ns < 1e18)
-			return (u64)(v * units[i].ns + 0.5);
-	}
-	argp_error(state, "%s: expected a time as 10us, 5ms or 1h, found '%s'", what, arg);
-	return 0;
-}
-
 /* NAME=TIME into the field of that name. */
 static void named_time(const char *arg, const char *what, const char *const *names, u64 *values,
 		       size_t n, struct argp_state *state)
@@ -144,7 +109,7 @@ static void named_time(const char *arg, const char *what, const char *const *nam
 
 	for (size_t i = 0; eq && i < n; i++) {
 		if (strlen(names[i]) == (size_t)(eq - arg) && !strncmp(names[i], arg, eq - arg)) {
-			values[i] = duration(eq + 1, what, state);
+			values[i] = cli_time(state, what, eq + 1, 0);
 			return;
 		}
 	}
@@ -184,11 +149,9 @@ static void set_trouble(struct sim_arguments *a, const char *arg, struct argp_st
 
 static void set_variants(struct sim_arguments *a, const char *arg, struct argp_state *state)
 {
-	char *list = strdup(arg), *save = NULL;
+	char *list = cli_text("%s", arg), *save = NULL;
 
 	a->run.nvariants = 0;
-	if (!list)
-		argp_failure(state, CLI_BAD_INPUT, 0, "out of memory");
 	for (char *name = strtok_r(list, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
 		struct sim_variant *v = &a->run.variants[a->run.nvariants];
 
@@ -237,17 +200,16 @@ static void set_timer(struct sim_arguments *a, const char *arg, struct argp_stat
 
 static void set_host_khz(struct sim_arguments *a, const char *arg, struct argp_state *state)
 {
-	char *first = strdup(arg), *second;
+	char *first = cli_text("%s", arg), *second;
 
-	if (!first)
-		argp_failure(state, CLI_BAD_INPUT, 0, "out of memory");
 	second = strchr(first, ',');
 	if (second)
 		*second++ = 0;
-	a->run.config.host_khz[0] = number(first, "--host-khz", 100000, 10000000, state);
+	a->run.config.host_khz[0] = cli_number(state, "--host-khz", first, 100000, 10000000);
 	a->run.config.host_khz[1] = a->run.config.host_khz[0];
 	if (second)
-		a->run.config.host_khz[1] = number(second, "--host-khz", 100000, 10000000, state);
+		a->run.config.host_khz[1] =
+			cli_number(state, "--host-khz", second, 100000, 10000000);
 	a->khz = true;
 	free(first);
 }
@@ -265,8 +227,7 @@ static void remember(struct sim_arguments *a, int key, const char *arg)
 	if (!name || key == OPT_SEED || key == OPT_SWARM || key == OPT_VARIANTS ||
 	    key == OPT_THREADS || key == OPT_PERFETTO || key == OPT_JSON || key == OPT_LIST)
 		return;
-	if (asprintf(&longer, "%s --%s%s%s", a->repeat, name, arg ? "=" : "", arg ? arg : "") < 0)
-		abort();
+	longer = cli_text("%s --%s%s%s", a->repeat, name, arg ? "=" : "", arg ? arg : "");
 	free(a->repeat);
 	a->repeat = longer;
 }
@@ -276,27 +237,25 @@ static bool set_guest_option(struct lazytsc_workload_options *g, int key, const 
 {
 	switch (key) {
 	case OPT_TICK:
-		g->tick_ns = duration(arg, "--tick", state);
-		if (g->tick_ns < 10000)
-			argp_error(state, "--tick: expected 10us or more, found '%s'", arg);
+		g->tick_ns = cli_time(state, "--tick", arg, 10000);
 		return true;
 	case OPT_REQUEST:
-		g->request_ns = duration(arg, "--request", state);
+		g->request_ns = cli_time(state, "--request", arg, 0);
 		return true;
 	case OPT_SERVICE:
-		g->service_ns = duration(arg, "--service", state);
+		g->service_ns = cli_time(state, "--service", arg, 0);
 		return true;
 	case OPT_IDLE:
-		g->idle_ns = duration(arg, "--idle", state);
+		g->idle_ns = cli_time(state, "--idle", arg, 0);
 		return true;
 	case OPT_TIMERS:
-		g->timers = number(arg, "--timers", 1, 8, state);
+		g->timers = cli_number(state, "--timers", arg, 1, 8);
 		return true;
 	case OPT_GAP:
-		g->gap_ns = duration(arg, "--gap", state);
+		g->gap_ns = cli_time(state, "--gap", arg, 0);
 		return true;
 	case OPT_MEAN:
-		g->mean_ns = duration(arg, "--mean", state);
+		g->mean_ns = cli_time(state, "--mean", arg, 0);
 		return true;
 	default:
 		return false;
@@ -313,16 +272,16 @@ static bool set_machine_option(struct sim_arguments *a, int key, const char *arg
 		set_timer(a, arg, state);
 		return true;
 	case OPT_TSC_KHZ:
-		c->guest_khz = number(arg, "--tsc-khz", 100000, 10000000, state);
+		c->guest_khz = cli_number(state, "--tsc-khz", arg, 100000, 10000000);
 		return true;
 	case OPT_HOST_KHZ:
 		set_host_khz(a, arg, state);
 		return true;
 	case OPT_ADVANCE:
-		c->advance_ns = duration(arg, "--advance", state);
+		c->advance_ns = cli_time(state, "--advance", arg, 0);
 		return true;
 	case OPT_LATE:
-		c->late_ns = duration(arg, "--late", state);
+		c->late_ns = cli_time(state, "--late", arg, 0);
 		return true;
 	case OPT_COST:
 		set_cost(a, arg, state);
@@ -331,7 +290,7 @@ static bool set_machine_option(struct sim_arguments *a, int key, const char *arg
 		set_trouble(a, arg, state);
 		return true;
 	case OPT_DOWNTIME:
-		c->downtime_ns = duration(arg, "--downtime", state);
+		c->downtime_ns = cli_time(state, "--downtime", arg, 0);
 		return true;
 	case OPT_RESTORE:
 		set_restore(a, arg, state);
@@ -356,24 +315,24 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "--guest: '%s' is none; see --list", arg);
 		break;
 	case 'n':
-		a->run.config.vcpus = number(arg, "--vcpus", 1, 100000, state);
+		a->run.config.vcpus = cli_number(state, "--vcpus", arg, 1, 100000);
 		a->vcpus = true;
 		break;
 	case 'd':
-		a->run.duration_ns = duration(arg, "--duration", state);
+		a->run.duration_ns = cli_time(state, "--duration", arg, 0);
 		a->duration = true;
 		break;
 	case OPT_SEED:
-		a->run.config.seed = number(arg, "--seed", 0, UINT64_MAX, state);
+		a->run.config.seed = cli_number(state, "--seed", arg, 0, UINT64_MAX);
 		break;
 	case OPT_VARIANTS:
 		set_variants(a, arg, state);
 		break;
 	case OPT_SWARM:
-		a->swarm = number(arg, "--swarm", 1, 1000000000, state);
+		a->swarm = cli_number(state, "--swarm", arg, 1, 1000000000);
 		break;
 	case OPT_THREADS:
-		a->run.threads = number(arg, "--threads", 1, MAX_THREADS, state);
+		a->run.threads = cli_number(state, "--threads", arg, 1, MAX_THREADS);
 		break;
 	case OPT_JSON:
 		a->json = true;
@@ -425,31 +384,27 @@ static bool read_trace(struct sim_arguments *a)
 		while (i < a->ntraces && ids[i] != e.vcpu)
 			i++;
 		if (i == 1024) {
-			fprintf(stderr, "%s: more than 1024 vCPUs\n", a->trace);
+			warnx("%s: more than 1024 vCPUs", a->trace);
 			trace_close(t);
 			return false;
 		}
 		if (i == a->ntraces) {
-			a->traces = realloc(a->traces, ++a->ntraces * sizeof(*a->traces));
-			if (!a->traces)
-				abort();
+			a->traces = cli_grow(a->traces, ++a->ntraces, sizeof(*a->traces));
 			a->traces[i] = (struct lazytsc_workload_trace){ 0 };
 			ids[i] = e.vcpu;
 		}
 		w = (void *)a->traces[i].write;
 		if ((a->traces[i].count & (a->traces[i].count - 1)) == 0)
-			w = realloc(w,
-				    (a->traces[i].count ? 2 * a->traces[i].count : 1) * sizeof(*w));
-		if (!w)
-			abort();
+			w = cli_grow(w, a->traces[i].count ? 2 * a->traces[i].count : 1,
+				     sizeof(*w));
 		w[a->traces[i].count++] =
 			(struct lazytsc_workload_write){ .tsc = e.now, .value = e.value };
 		a->traces[i].write = w;
 	}
 	if (got < 0)
-		fprintf(stderr, "%s\n", trace_error(t));
+		warnx("%s", trace_error(t));
 	else if (!a->ntraces)
-		fprintf(stderr, "%s: no deadline write\n", a->trace);
+		warnx("%s: no deadline write", a->trace);
 	trace_close(t);
 	return got == 0 && a->ntraces;
 }
@@ -499,7 +454,6 @@ static int run_once(struct sim_arguments *a)
 		if (a->perfetto && n + 1 == run->nvariants) {
 			p = perfetto_open(a->perfetto, c.vcpus, c.guest_khz);
 			if (!p) {
-				fprintf(stderr, "%s: %s\n", a->perfetto, strerror(errno));
 				status = CLI_BAD_INPUT;
 				break;
 			}
@@ -508,17 +462,14 @@ static int run_once(struct sim_arguments *a)
 			run->threads = 1;
 		}
 		if (!sim_run_one(run, &c, &run->variants[n], &results[n])) {
-			fputs("lazytsc sim: out of memory, or clocks more than 16 times apart\n",
-			      stderr);
+			warnx("out of memory, or clocks more than 16 times apart");
 			sim_result_free(&results[n]);
 			status = CLI_MISMATCH;
 			break;
 		}
 	}
-	if (p && !perfetto_close(p)) {
-		fprintf(stderr, "%s: cannot be written\n", a->perfetto);
+	if (p && !perfetto_close(p))
 		status = CLI_BAD_INPUT;
-	}
 	if (status == CLI_OK && a->json)
 		sim_print_json(stdout, run, results);
 	else if (status == CLI_OK)
@@ -563,7 +514,7 @@ static void *swarm_worker(void *arg)
 			struct sim_result r;
 
 			if (!sim_run_one(s->run, &c, &s->run->variants[v], &r))
-				abort();
+				cli_no_memory();
 			o->events = r.total.events;
 			if (r.failure)
 				o->broken = r.failure->broken;
@@ -612,9 +563,7 @@ static int run_swarm(struct sim_arguments *a)
 	int status = CLI_OK;
 
 	one.threads = 1;
-	s.outcomes = calloc(s.n * one.nvariants, sizeof(*s.outcomes));
-	if (!s.outcomes)
-		abort();
+	s.outcomes = cli_alloc(s.n, one.nvariants * sizeof(*s.outcomes));
 	while (n + 1 < a->run.threads && n + 1 < MAX_THREADS &&
 	       !pthread_create(&thread[n], NULL, swarm_worker, &s))
 		n++;
@@ -652,15 +601,14 @@ int cmd_sim(int argc, char **argv)
 			 .variants = { { "stock", &lazytsc_variant_stock, NULL },
 				       { "lazy", &lazytsc_variant_lazy, NULL } },
 			 .nvariants = 2 },
-		.repeat = strdup(""),
+		.repeat = cli_text("%s", ""),
 	};
 	int status;
 
-	if (!a.repeat)
-		abort();
 	a.run.config.workload = lazytsc_workload_find("nohz-rr");
-	argp_err_exit_status = CLI_MISMATCH;
-	argp_parse(&argp, argc, argv, 0, NULL, &a);
+	cli_parse(&argp, argc, argv, &a);
+	a.run.argc = argc;
+	a.run.argv = argv;
 	a.run.repeat = a.repeat;
 	if (!a.duration)
 		a.run.duration_ns = a.swarm ? SECOND / 50 : 10 * SECOND;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli.h"
 #include "sim.h"
 
 struct track {
@@ -17,7 +18,8 @@ struct track {
 };
 
 struct perfetto {
-	FILE *to;
+	struct cli_file file;
+	FILE *to; /* file.to */
 	u64 khz;
 	unsigned int vcpus;
 	struct track track[];
@@ -30,15 +32,13 @@ static void print_time(FILE *to, const char *key, u64 ns)
 
 struct perfetto *perfetto_open(const char *path, unsigned int vcpus, u64 guest_khz)
 {
-	struct perfetto *p = calloc(1, sizeof(*p) + vcpus * sizeof(p->track[0]));
+	struct perfetto *p = cli_alloc(1, sizeof(*p) + vcpus * sizeof(p->track[0]));
 
-	if (!p)
-		return NULL;
-	p->to = fopen(path, "w");
-	if (!p->to) {
+	if (!cli_create(&p->file, path)) {
 		free(p);
 		return NULL;
 	}
+	p->to = p->file.to;
 	p->khz = guest_khz;
 	p->vcpus = vcpus;
 	fputs("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n"
@@ -121,8 +121,7 @@ bool perfetto_close(struct perfetto *p)
 	bool good;
 
 	fputs("\n]}\n", p->to);
-	good = !ferror(p->to);
-	good &= fclose(p->to) == 0;
+	good = cli_commit(&p->file);
 	free(p);
 	return good;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli.h"
 #include "sim.h"
 #include "table.h"
 
@@ -90,7 +91,7 @@ static u64 average(const struct lazytsc_machine_stats *s)
 static void row(struct libscols_table *tb, const struct sim_run *run,
 		const struct sim_result *results, const struct sim_result *r, unsigned int i)
 {
-	struct libscols_line *line = scols_table_new_line(tb, NULL);
+	struct libscols_line *line = table_line(tb);
 	const struct lazytsc_machine_stats *s = stats(run, r, i);
 	double pct;
 
@@ -157,8 +158,6 @@ void sim_print(FILE *to, const struct sim_run *run, const struct sim_result *res
 	heads[4 + N] = "avg";
 	heads[5 + N] = "max";
 	tb = table_new(heads, N + 6, 3);
-	if (!tb)
-		abort();
 	for (unsigned int i = run->per_vcpu ? 0 : c->vcpus; i <= c->vcpus; i++) {
 		for (unsigned int v = 0; v < run->nvariants; v++)
 			row(tb, run, results, &results[v], i);
@@ -227,9 +226,9 @@ static json_t *json_broken(const struct sim_result *r)
 void sim_print_json(FILE *to, const struct sim_run *run, const struct sim_result *results)
 {
 	const struct lazytsc_machine_config *c = &run->config;
-	json_t *root = json_object(), *rows = json_array(), *broken = json_array();
+	json_t *root = cli_json(SIM_JSON_VERSION, run->argc, run->argv);
+	json_t *rows = json_array(), *broken = json_array();
 
-	set(root, "version", SIM_JSON_VERSION);
 	json_object_set_new(root, "guest", json_string(c->workload->name));
 	json_object_set_new(root, "timer", json_string(lazytsc_timer_name(c->timer)));
 	set(root, "vcpus", c->vcpus);
@@ -244,9 +243,7 @@ void sim_print_json(FILE *to, const struct sim_run *run, const struct sim_result
 	}
 	json_object_set_new(root, "rows", rows);
 	json_object_set_new(root, "broken", broken);
-	json_dumpf(root, to, JSON_INDENT(2));
-	fputc('\n', to);
-	json_decref(root);
+	cli_json_print(to, root);
 }
 
 /* A TSC as its distance from the one at which the rule broke; 0 is none, and far is far. */
@@ -307,11 +304,9 @@ static void print_chart(FILE *to, const struct sim_failure *f)
 	struct libscols_table *tb = table_new(head, 6, 2 | 4);
 	u64 end = f->nsteps ? f->step[f->nsteps - 1].ns : 0;
 
-	if (!tb)
-		abort();
 	for (size_t i = f->nsteps > 24 ? f->nsteps - 24 : 0; i < f->nsteps; i++) {
 		const struct lazytsc_machine_step *s = &f->step[i];
-		struct libscols_line *line = scols_table_new_line(tb, NULL);
+		struct libscols_line *line = table_line(tb);
 		bool guest = !strcmp(lazytsc_machine_step_who(s->kind), "guest");
 
 		table_cell(line, 0, "%.3f", -(double)(end - s->ns) / 1e3);
@@ -346,8 +341,6 @@ void sim_print_list(FILE *to)
 	static const char *const heads[] = { "  name", "ns", "what", "source" };
 	struct libscols_table *tb = table_new(heads, 4, 1 | 4 | 8);
 
-	if (!tb)
-		abort();
 	fputs("Guests (--guest):\n", to);
 	for (unsigned int i = 0; (p = lazytsc_workload_at(i)); i++)
 		fprintf(to, "  %-8s  %s\n", p->name, p->summary);
@@ -360,13 +353,13 @@ void sim_print_list(FILE *to)
 	LAZYTSC_TROUBLES(X)
 #undef X
 	fputs("\nCosts (--cost NAME=NS):\n", to);
-#define X(name, ns, meaning, source)                                         \
-	do {                                                                 \
-		struct libscols_line *line = scols_table_new_line(tb, NULL); \
-		table_cell(line, 0, "  %s", #name);                          \
-		table_cell(line, 1, "%d", ns);                               \
-		table_cell(line, 2, "%s", meaning);                          \
-		table_cell(line, 3, "%s", source);                           \
+#define X(name, ns, meaning, source)                         \
+	do {                                                 \
+		struct libscols_line *line = table_line(tb); \
+		table_cell(line, 0, "  %s", #name);          \
+		table_cell(line, 1, "%d", ns);               \
+		table_cell(line, 2, "%s", meaning);          \
+		table_cell(line, 3, "%s", source);           \
 	} while (0);
 	LAZYTSC_COSTS(X)
 #undef X

@@ -4,8 +4,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "cli.h"
 #include "sim.h"
 
 /* A vCPU's run is done in so many slices, so that progress can be shown. */
@@ -17,7 +17,7 @@ struct work {
 	unsigned int vcpus;
 	u64 ns;
 	bool progress;
-	time_t start;
+	double start;
 	atomic_uint next;
 	atomic_ullong slices; /* done */
 };
@@ -26,7 +26,7 @@ static void show(struct work *w)
 {
 	u64 done = atomic_fetch_add(&w->slices, 1) + 1;
 
-	if (w->progress && time(NULL) > w->start + 2)
+	if (w->progress && cli_seconds() > w->start + 2)
 		fprintf(stderr, "\r%s: %3u %%", w->name,
 			(unsigned int)(done * 100 / ((u64)w->vcpus * SLICES)));
 }
@@ -60,9 +60,7 @@ static void collect(struct lazytsc_machine *m, const struct lazytsc_machine_conf
 		r->vcpu[i] = lazytsc_machine_stats(m, i);
 		lazytsc_machine_add(&r->total, &r->vcpu[i]);
 		if (b && !r->failure) {
-			r->failure = calloc(1, sizeof(*r->failure));
-			if (!r->failure)
-				abort();
+			r->failure = cli_alloc(1, sizeof(*r->failure));
 			r->failure->vcpu = i;
 			r->failure->seed = c->seed;
 			r->failure->broken = *b;
@@ -80,7 +78,7 @@ bool sim_run_one(const struct sim_run *run, const struct lazytsc_machine_config 
 			  .vcpus = c.vcpus,
 			  .ns = run->duration_ns,
 			  .progress = run->progress,
-			  .start = time(NULL) };
+			  .start = cli_seconds() };
 	pthread_t thread[64];
 	unsigned int n = 0;
 

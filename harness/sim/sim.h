@@ -41,6 +41,8 @@ struct sim_run {
 	unsigned int threads;
 	struct sim_variant variants[SIM_MAX_VARIANTS];
 	unsigned int nvariants;
+	int argc; /* the arguments, for --json */
+	char **argv;
 	const char *repeat; /* the arguments that repeat the run, without seed and swarm */
 	bool per_vcpu, hist;
 	bool progress; /* to standard error, when a run takes more than two seconds */
@@ -61,9 +63,10 @@ void sim_print_list(FILE *to);
 
 /* A trace in the JSON that Perfetto and chrome://tracing read. */
 struct perfetto;
+/** perfetto_open() - NULL, with a message: the file cannot be written */
 struct perfetto *perfetto_open(const char *path, unsigned int vcpus, u64 guest_khz);
 void perfetto_step(void *perfetto, const struct lazytsc_machine_step *step);
-/** perfetto_close() - true: all of it was written */
+/** perfetto_close() - false, with a message: not all of it was written, and nothing is there */
 bool perfetto_close(struct perfetto *p);
 
 #endif

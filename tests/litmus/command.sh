@@ -77,9 +77,9 @@ The condition holds' "$lazytsc" litmus --replay '0 0 1 1d 1 0d' "$dir/SB.litmus"
 
 check 2 "   #  step  CPU  what
    1  0     P0   store   [x] = 1
-SB: step 2, '1d', is not enabled" "$lazytsc" litmus --replay '0 1d' "$dir/SB.litmus"
+lazytsc litmus: SB: step 2, '1d', is not enabled" "$lazytsc" litmus --replay '0 1d' "$dir/SB.litmus"
 check 2 "   #  step  CPU  what
-SB: step 1, 'x', is no step" "$lazytsc" litmus --replay 'x' "$dir/SB.litmus"
+lazytsc litmus: SB: step 1, 'x', is no step" "$lazytsc" litmus --replay 'x' "$dir/SB.litmus"
 
 # `locations' adds to the state that is printed, not to the outcomes that are compared.
 cat >loc.litmus <<'END'
@@ -122,12 +122,15 @@ MP: not in the table
 check 0 '1 tests under SC: 0 differ from the table' \
 	"$lazytsc" litmus --model sc --expect table "$dir/SB.litmus"
 printf 'MP\tmaybe\tforbid\t3\t4\t3\t5\n' >>table
-check 2 "table:4: expected allow, forbid, holds or fails, found 'maybe'" \
+check 2 "lazytsc litmus: table:4: expected allow, forbid, holds or fails, found 'maybe'" \
 	"$lazytsc" litmus --expect table "$dir/SB.litmus"
 echo 'test	sc' >table
-check 2 "table:1: expected a heading 'tso', found none" \
+check 2 "lazytsc litmus: table:1: expected a heading 'tso', found none" \
 	"$lazytsc" litmus --expect table "$dir/SB.litmus"
-check 2 "none: No such file or directory" "$lazytsc" litmus --expect none "$dir/SB.litmus"
+printf 'test\tsc\ttso\tsc_outcomes\ttso_outcomes\tsc_executions\ttso_executions\n\n' >table
+check 2 "lazytsc litmus: table: expected a test, found headings alone" \
+	"$lazytsc" litmus --expect table "$dir/SB.litmus"
+check 2 "lazytsc litmus: none: No such file or directory" "$lazytsc" litmus --expect none "$dir/SB.litmus"
 
 # Bounds.
 check 3 'Test SB Allowed
@@ -143,7 +146,7 @@ Executions 2
 Search bounded at 2 executions' "$lazytsc" litmus --model sc --max-executions 2 "$dir/SB.litmus"
 
 # Files that are none; the others are still run.
-check 2 "none.litmus: No such file or directory
+check 2 "lazytsc litmus: none.litmus: No such file or directory
 0 tests under x86-TSO: 0 differ from the table" \
 	"$lazytsc" litmus --expect "$dir/expected.tsv" none.litmus
 
@@ -151,7 +154,7 @@ check 2 "none.litmus: No such file or directory
 bad()
 {
 	printf '%b' "$2" >bad.litmus
-	check 2 "bad.litmus:$1" "$lazytsc" litmus bad.litmus
+	check 2 "lazytsc litmus: bad.litmus:$1" "$lazytsc" litmus bad.litmus
 }
 bad '1: expected the architecture X86, found the end of the file' ''
 bad "1: expected the architecture X86, found 'AArch64'" 'AArch64 SB\n{ }\n'
@@ -173,7 +176,7 @@ bad '3: expected the end of the comment that starts here, found the end of the f
 bad "4: expected a number of 64 bits, found '123456789012345678901'" \
 	'X86 a\n{}\n P0 ;\nexists (x=123456789012345678901)\n'
 printf 'X86 a\n{}\nP0 ;\nMOV [EAX],$1 ;\nexists (x=1)\n' >bad.litmus
-check 2 'bad.litmus: a thread uses a number as an address' "$lazytsc" litmus bad.litmus
+check 2 'lazytsc litmus: bad.litmus: a thread uses a number as an address' "$lazytsc" litmus bad.litmus
 
 # Wrong usage.
 for args in '' '--model pso SB' '-j 0 SB' '--max-time x SB' '--replay 0 a b' '--none'; do

@@ -271,7 +271,7 @@ says out '"?.txt"'
 
 # Nobody reads the output: an error, not a crash.
 "$lazytsc" replay --json good.txt >/dev/full 2>err
-[ $? = 1 ] || fail "/dev/full"
+[ $? = 2 ] || fail "/dev/full"
 
 # 2 GB through a pipe: memory does not grow. A limit of address space is the test; sanitizers need
 # more than any limit.
