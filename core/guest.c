@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <lazytsc/guest.h>
 
-u64 lazytsc_guest_enable(struct lazytsc_guest *g, struct lazytsc_area *area, u64 gpa)
+u64 lazytsc_guest_enable(struct lazytsc_guest *g, struct lazytsc_area *area, u64 gpa, u64 grace)
 {
 	lazytsc_assert(area);
 	lazytsc_assert((gpa & ~LAZYTSC_MSR_GPA) == 0);
@@ -9,8 +9,13 @@ u64 lazytsc_guest_enable(struct lazytsc_guest *g, struct lazytsc_area *area, u64
 	/* The host reads nothing here before the MSR write, which drains these stores. */
 	lazytsc_store(&area->armed, 0);
 	lazytsc_store(&area->pending, 0);
+	lazytsc_store(&area->done, 0);
 	g->area = area;
-	return gpa | LAZYTSC_MSR_ENABLE;
+	g->word = gpa | LAZYTSC_MSR_ENABLE;
+	g->grace = grace;
+	g->misses = 0;
+	g->patience = LAZYTSC_GUEST_PATIENCE;
+	return g->word;
 }
 
 u64 lazytsc_guest_disable(struct lazytsc_guest *g)
@@ -44,6 +49,21 @@ static bool count(struct lazytsc_guest *g, bool write)
 	return write;
 }
 
+/*
+ * Does nobody keep this promise? The host should have looked at `armed`, and armed a timer for t then
+ * or delivered; a grace later it has not. First without the time: what the guest wants lies ahead, so
+ * a promise that is overdue lies further than the grace below t.
+ */
+static bool overdue(const struct lazytsc_guest *g, u64 armed, u64 t)
+{
+	u64 now;
+
+	if (t - armed <= g->grace)
+		return false;
+	now = lazytsc_tsc();
+	return now > armed && now - armed > g->grace;
+}
+
 bool lazytsc_guest_set(struct lazytsc_guest *g, u64 t)
 {
 	u64 armed;
@@ -53,7 +73,40 @@ bool lazytsc_guest_set(struct lazytsc_guest *g, u64 t)
 	if (!g->area)
 		return count(g, true);
 	armed = store_then_load(g->area, t);
-	return count(g, armed == 0 || t < armed);
+	if (armed == 0 || t < armed)
+		return count(g, true);
+	if (!overdue(g, armed, t))
+		return count(g, false);
+	g->overdue++;
+	return count(g, true);
+}
+
+bool lazytsc_guest_wrote(struct lazytsc_guest *g, u64 t)
+{
+	u64 armed;
+
+	if (!g->area)
+		return false;
+	armed = lazytsc_load(&g->area->armed);
+	if (armed != 0 && !overdue(g, armed, t)) {
+		g->misses = 0;
+		g->patience = LAZYTSC_GUEST_PATIENCE;
+		return false;
+	}
+	/* Past by now: the host may have delivered it and promised nothing since. */
+	if (t <= lazytsc_tsc())
+		return false;
+	if (++g->misses < g->patience)
+		return false;
+	g->misses = 0;
+	if (g->patience < LAZYTSC_GUEST_PATIENCE_MAX)
+		g->patience *= 2;
+	return true;
+}
+
+u64 lazytsc_guest_found(const struct lazytsc_guest *g, u64 word)
+{
+	return word == g->word ? 0 : g->word;
 }
 
 bool lazytsc_guest_disarm(struct lazytsc_guest *g)

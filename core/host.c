@@ -51,6 +51,7 @@ static struct lazytsc_decision decide(struct lazytsc_host *h, u64 inject)
 {
 	if (inject) {
 		h->inflight = inject;
+		h->unpaid = false;
 		h->stats.injections++;
 	}
 	return (struct lazytsc_decision){ .timer = h->timer, .inject = inject };
@@ -76,6 +77,7 @@ struct lazytsc_decision lazytsc_host_write(struct lazytsc_host *h, struct lazyts
 	u64 armed;
 
 	h->stats.traps++;
+	h->unpaid = false;
 	if (v == 0)
 		return lazytsc_host_cancel(h, area);
 
@@ -102,12 +104,27 @@ struct lazytsc_decision lazytsc_host_write(struct lazytsc_host *h, struct lazyts
 	return decide(h, v <= now ? v : 0);
 }
 
-static void count_silent(struct lazytsc_host *h, const struct lazytsc_expiry *e)
+/*
+ * The timer fires later, or not again. On another CPU that is work which nobody pays for: another
+ * vCPU that keeps moving pending a little ahead has the timer fire there as fast as it can be served.
+ * So a re-arm that is near must not follow another one, unless the vCPU's thread starts it (B25).
+ */
+static struct lazytsc_decision silent(struct lazytsc_host *h, const struct lazytsc_expiry *e)
 {
+	struct lazytsc_decision d = decide(h, 0);
+
 	if (e->blocked)
 		h->stats.silent_blocked++;
 	else
 		h->stats.silent_running++;
+	if (e->context == LAZYTSC_VCPU) {
+		h->unpaid = false;
+	} else if (h->timer && e->nearest) {
+		d.thread = h->unpaid && h->timer - e->now < e->nearest;
+		h->stats.left += d.thread;
+		h->unpaid = true;
+	}
+	return d;
 }
 
 /* The last moment at which a deadline is due in this expiry; ~0 where the sum would wrap. */
@@ -123,10 +140,8 @@ static struct lazytsc_decision expire_plain(struct lazytsc_host *h, const struct
 {
 	u64 deadline = h->timer;
 
-	if (deadline > due_limit(e)) {
-		count_silent(h, e);
-		return decide(h, 0);
-	}
+	if (deadline > due_limit(e))
+		return silent(h, e);
 	set_timer(h, false, 0, 0);
 	return decide(h, deadline);
 }
@@ -145,16 +160,15 @@ static struct lazytsc_decision expire_lazy(struct lazytsc_host *h, struct lazyts
 		return decide(h, pending);
 	}
 
-	count_silent(h, e);
 	if (pending < fired) {
 		/* None, delivered before, or its MSR write is on the way. */
 		set_timer(h, next != 0, next, 0);
-		return decide(h, 0);
+		return silent(h, e);
 	}
 	set_timer(h, true, earlier(pending, next), pending);
 	if (h->timer != next)
 		publish_earlier(area, h->timer);
-	return decide(h, 0);
+	return silent(h, e);
 }
 
 struct lazytsc_decision lazytsc_host_expire(struct lazytsc_host *h, struct lazytsc_area *area,
@@ -174,15 +188,9 @@ void lazytsc_host_delivered(struct lazytsc_host *h)
 	h->inflight = 0;
 }
 
-struct lazytsc_decision lazytsc_host_withdraw(struct lazytsc_host *h, struct lazytsc_area *area,
-					      enum lazytsc_withdraw_reason reason)
+static void make_plain(struct lazytsc_host *h, struct lazytsc_area *area)
 {
 	u64 wanted = h->wanted;
-
-	lazytsc_assert(reason < LAZYTSC_WITHDRAW_REASONS);
-
-	if (!h->lazy)
-		return decide(h, 0);
 
 	if (area) {
 		u64 pending = publish_then_read(area, 0);
@@ -190,12 +198,53 @@ struct lazytsc_decision lazytsc_host_withdraw(struct lazytsc_host *h, struct laz
 		wanted = pending >= h->timer ? pending : 0;
 	}
 	set_timer(h, false, wanted, wanted);
-	h->stats.withdrawals[reason]++;
+}
+
+/*
+ * What pending holds is wanted only where a timer or an injection stands for it. The MSRs say so as
+ * well, but may be restored wrongly or not at all; the area comes along with the guest's memory.
+ */
+static void write_done(const struct lazytsc_host *h, struct lazytsc_area *area)
+{
+	u64 pending = lazytsc_load(&area->pending);
+	bool wanted = pending == h->timer || pending == h->inflight;
+
+	lazytsc_store(&area->done, wanted ? 0 : pending);
+}
+
+struct lazytsc_decision lazytsc_host_withdraw(struct lazytsc_host *h, struct lazytsc_area *area,
+					      enum lazytsc_withdraw_reason reason)
+{
+	lazytsc_assert(reason < LAZYTSC_WITHDRAW_REASONS);
+
+	if (h->lazy) {
+		make_plain(h, area);
+		h->stats.withdrawals[reason]++;
+	}
+	if (area && reason == LAZYTSC_WITHDRAW_USERSPACE)
+		write_done(h, area);
+	return decide(h, 0);
+}
+
+struct lazytsc_decision lazytsc_host_recover(struct lazytsc_host *h,
+					     const struct lazytsc_area *area)
+{
+	u64 pending;
+
+	if (!area || h->timer || h->inflight)
+		return decide(h, 0);
+
+	pending = lazytsc_load(&area->pending);
+	if (pending && pending != lazytsc_load(&area->done)) {
+		set_timer(h, false, pending, pending);
+		h->stats.recovered++;
+	}
 	return decide(h, 0);
 }
 
 void lazytsc_host_resume(struct lazytsc_host *h, struct lazytsc_area *area, u64 now)
 {
+	h->unpaid = false;
 	if (!area || h->lazy)
 		return;
 
@@ -210,6 +259,7 @@ struct lazytsc_decision lazytsc_host_cancel(struct lazytsc_host *h, struct lazyt
 		lazytsc_store(&area->armed, 0);
 	set_timer(h, false, 0, 0);
 	h->inflight = 0;
+	h->unpaid = false;
 	return decide(h, 0);
 }
 
@@ -219,6 +269,7 @@ struct lazytsc_decision lazytsc_host_restore(struct lazytsc_host *h, u64 v)
 
 	set_timer(h, false, v, v);
 	h->inflight = 0;
+	h->unpaid = false;
 	return decide(h, 0);
 }
 

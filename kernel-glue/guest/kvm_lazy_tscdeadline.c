@@ -18,11 +18,15 @@
 #include <asm/kvm_lazy_tscdeadline.h>
 #include <asm/msr.h>
 #include <asm/pgtable.h>
+#include <asm/tsc.h>
 
 #include <lazytsc/guest.h>
 
 #define CREATE_TRACE_POINTS
 #include <asm/trace/lazytsc.h>
+
+/* A promise that is overdue by a millisecond is void (B28). TSC cycles. */
+#define KVM_LAZY_GRACE tsc_khz
 
 DEFINE_STATIC_KEY_FALSE(kvm_lazy_tscdeadline_key);
 
@@ -67,7 +71,8 @@ void kvm_lazy_tscdeadline_cpu_online(void)
 		return;
 
 	/* Refused, it stays disabled: the timer works, and traps. */
-	if (wrmsrl_safe(LAZYTSC_MSR, lazytsc_guest_enable(g, area, slow_virt_to_phys(area))))
+	if (wrmsrl_safe(LAZYTSC_MSR,
+			lazytsc_guest_enable(g, area, slow_virt_to_phys(area), KVM_LAZY_GRACE)))
 		lazytsc_guest_disable(g);
 }
 
@@ -126,7 +131,8 @@ static int kvm_lazy_stats_show(struct seq_file *m, void *v)
 	int cpu;
 
 	seq_puts(m, "cpu writes skips\n");
-	for_each_possible_cpu(cpu) {
+	for_each_possible_cpu(cpu)
+	{
 		const struct lazytsc_guest *g = per_cpu_ptr(&kvm_lazy_guest, cpu);
 
 		seq_printf(m, "%d %llu %llu\n", cpu, READ_ONCE(g->writes), READ_ONCE(g->skips));

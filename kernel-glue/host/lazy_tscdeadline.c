@@ -35,9 +35,6 @@ MODULE_PARM_DESC(lazy_tscdeadline_early, "Guess the guest's next deadline and ar
 /* How early, ns: what a guess may miss by, and the guest be kept waiting for. */
 #define EARLY_SLACK_NS 1000
 
-/* Counted as this until the core has a reason of its own. */
-#define LAZYTSC_WITHDRAW_TIME LAZYTSC_WITHDRAW_USERSPACE
-
 /* The page is mapped, if @area is set, and nobody else is in the core. */
 struct kvm_lazy_section {
 	struct lazytsc_area *area;
@@ -47,7 +44,7 @@ struct kvm_lazy_section {
 
 static void kvm_lazy_enter(struct kvm_lapic *apic, struct kvm_lazy_section *s)
 	__acquires(&apic->vcpu->kvm->srcu) __acquires(&apic->lazy.gpc.lock)
-	__acquires(&apic->lazy.lock)
+		__acquires(&apic->lazy.lock)
 {
 	struct gfn_to_pfn_cache *gpc = &apic->lazy.gpc;
 
@@ -59,7 +56,7 @@ static void kvm_lazy_enter(struct kvm_lapic *apic, struct kvm_lazy_section *s)
 
 static void kvm_lazy_leave(struct kvm_lapic *apic, struct kvm_lazy_section *s)
 	__releases(&apic->lazy.lock) __releases(&apic->lazy.gpc.lock)
-	__releases(&apic->vcpu->kvm->srcu)
+		__releases(&apic->vcpu->kvm->srcu)
 {
 	raw_spin_unlock(&apic->lazy.lock);
 	read_unlock_irqrestore(&apic->lazy.gpc.lock, s->flags);
@@ -94,7 +91,7 @@ static int kvm_lazy_refresh(struct kvm_lapic *apic)
 /* The same in the vCPU's thread. With no page there is no lazy timer either. May sleep. */
 static void kvm_lazy_enter_thread(struct kvm_lapic *apic, struct kvm_lazy_section *s)
 	__acquires(&apic->vcpu->kvm->srcu) __acquires(&apic->lazy.gpc.lock)
-	__acquires(&apic->lazy.lock)
+		__acquires(&apic->lazy.lock)
 {
 	bool gone = false;
 
@@ -368,7 +365,8 @@ void kvm_lazy_tscdeadline_flush_memslot(struct kvm *kvm, struct kvm_memory_slot 
 	if (slot->as_id)
 		return;
 
-	kvm_for_each_vcpu(i, vcpu, kvm) {
+	kvm_for_each_vcpu(i, vcpu, kvm)
+	{
 		if (lapic_in_kernel(vcpu) && kvm_lazy_tscdeadline_enabled(&vcpu->arch.apic->lazy))
 			kvm_lazy_flush_vcpu(vcpu->arch.apic, slot);
 	}
@@ -397,8 +395,8 @@ bool kvm_lazy_tscdeadline_write(struct kvm_lapic *apic, u64 data, bool host_init
 		d = lazytsc_host_restore(&lazy->host, data);
 	} else {
 		if (lazy_tscdeadline_early)
-			guess = lazytsc_predictor_write(&lazy->predictor, &lazy->host, s.area,
-							data, now);
+			guess = lazytsc_predictor_write(&lazy->predictor, &lazy->host, s.area, data,
+							now);
 		d = lazytsc_host_write(&lazy->host, s.area, data, now, guess);
 	}
 	kvm_lazy_published(apic);

@@ -13,6 +13,8 @@
 #include <linux/compiler.h>
 #include <linux/types.h>
 #include <asm/barrier.h>
+#include <asm/msr.h>
+#include <asm/tsc.h>
 
 typedef struct {
 	u64 v;
@@ -34,6 +36,9 @@ static inline void lazytsc_store(lazytsc_shared_t *p, u64 v)
  * and the lock prefix is literal, so that no alternative patches it out on a machine with one CPU.
  */
 #define lazytsc_mb() virt_mb()
+
+/* The guest's own kernel calls it, so this is the guest's TSC. Not ordered, nor need it be. */
+#define lazytsc_tsc() rdtsc()
 
 /* What the core asserts depends on no word of the guest's. */
 #define lazytsc_assert(cond) WARN_ON_ONCE(!(cond))

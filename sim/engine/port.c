@@ -5,6 +5,7 @@
 #include "access.h"
 
 __thread struct lazytsc_engine *lazytsc_engine;
+__thread u64 lazytsc_clock;
 
 void access_die(const struct lazytsc_access *a, const char *what)
 {

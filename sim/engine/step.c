@@ -252,6 +252,7 @@ static unsigned ways(const struct cpu *c)
 
 	switch (a->op) {
 	case LAZYTSC_OP_LOAD:
+	case LAZYTSC_OP_TSC:
 		return 1;
 	case LAZYTSC_OP_STORE:
 		return c->count < LAZYTSC_BUFFER_SIZE;
@@ -437,6 +438,8 @@ static u64 execute(struct lazytsc_stepper *s, struct cpu *c, unsigned choice)
 		return old;
 	case LAZYTSC_OP_CHOOSE:
 		return choice;
+	case LAZYTSC_OP_TSC:
+		return s->config.tsc ? s->config.tsc(s->common) : 0;
 	default:
 		return 0;
 	}
@@ -735,6 +738,7 @@ const char *lazytsc_op_name(enum lazytsc_op op)
 		[LAZYTSC_OP_CHOOSE] = "choose",
 		[LAZYTSC_OP_ASSUME] = "assume",
 		[LAZYTSC_OP_CHECKPOINT] = "checkpoint",
+		[LAZYTSC_OP_TSC] = "tsc",
 		[LAZYTSC_OP_NOTE] = "note",
 		[LAZYTSC_OP_FAIL] = "fail",
 		[LAZYTSC_OP_END] = "end",

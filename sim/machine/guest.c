@@ -52,6 +52,7 @@ static void hooked(struct vcpu *v)
 	bool write;
 
 	lazytsc_mon_set_begin(&v->mon, v->tsc, t);
+	lazytsc_clock = v->tsc;
 	write = t ? variant(v)->guest_set(&v->guest, t) : variant(v)->guest_disarm(&v->guest);
 	v->dirty |= v->guest.area != NULL;
 	v->stats.events++;
@@ -121,7 +122,7 @@ static void feature(struct vcpu *v, bool on)
 	if (on && v->guest.area)
 		return;
 	if (on && v->m->config.offer == LAZYTSC_OFFERED) {
-		u64 word = variant(v)->guest_enable(&v->guest, &v->area, AREA_GPA);
+		u64 word = variant(v)->guest_enable(&v->guest, &v->area, AREA_GPA, v->m->d.grace);
 
 		v->dirty = 1;
 		if (v->guest.area)

@@ -21,10 +21,24 @@ static void resume_promise(struct vcpu *v)
 	record_publish(v, before);
 }
 
-static void enter(struct vcpu *v)
+/* The thread is about to enter the guest, or to block. */
+static void prepare(struct vcpu *v)
 {
+	if (v->retime) {
+		v->retime = 0;
+		if (!defect(v, LAZYTSC_DEFECT_STALE_TIMER)) {
+			decide_withdraw(v, LAZYTSC_WITHDRAW_TIME);
+			timer_set(v, v->hostside.timer, true);
+			v->was_user = 1;
+		}
+	}
 	if (v->was_user)
 		resume_promise(v);
+}
+
+static void enter(struct vcpu *v)
+{
+	prepare(v);
 	timer_follow(v);
 	if (v->hw_expired) {
 		/* The hv timer stands at 0: an exit before the first instruction. */
@@ -55,8 +69,7 @@ static void enter(struct vcpu *v)
 
 static void block(struct vcpu *v)
 {
-	if (v->was_user)
-		resume_promise(v);
+	prepare(v);
 	if (v->inject && v->inject <= v->tsc)
 		lapic_deliver(v);
 	if (v->irr || v->inject || v->device) {
@@ -75,6 +88,7 @@ static void woken(struct vcpu *v)
 {
 	bool defective = defect(v, LAZYTSC_DEFECT_SILENT_WAKES);
 
+	prepare(v);
 	if (v->inject && v->inject > v->tsc && !defect(v, LAZYTSC_DEFECT_NO_WAIT)) {
 		self(v, SELF_WOKEN, time_of(v, v->inject));
 		return;

@@ -10,6 +10,9 @@
 /* The liveness phase: how far ahead a deadline may lie and still has to come. */
 #define SETTLE_NS 1000000000000ULL
 
+/* As in the kernel's guest: docs/protocol.md, "An overdue promise is void". */
+#define GRACE_NS 1000000
+
 struct lazytsc_costs lazytsc_costs_default(void)
 {
 	return (struct lazytsc_costs){
@@ -108,6 +111,7 @@ static void derive(struct lazytsc_machine *m)
 	d->late = time_units(c, c->late_ns);
 	d->downtime = time_units(c, c->downtime_ns);
 	d->wait = guest_cycles(c, c->advance_ns);
+	d->grace = guest_cycles(c, GRACE_NS);
 	d->ns_per_cycle = (u64)(((unsigned __int128)1000000 << 48) / c->guest_khz);
 
 	/* Late is what no queue of exits explains: each kind of cost, four times over. */

@@ -117,6 +117,7 @@ static void save(struct vcpu *v)
 	v->host_area = NULL;
 	v->inject = 0;
 	v->slot_gone = 0;
+	v->retime = 0;
 	v->at[AT_ARRIVAL] = NEVER;
 	v->host ^= 1;
 	set_clock(v);
@@ -151,19 +152,36 @@ static void restore(struct vcpu *v)
 		register_word(v, word);
 }
 
+/*
+ * By user space; or by the guest, or by KVM, without a trip there: then armed stands published, and
+ * until the thread has computed the timer anew an expiry elsewhere is decided by the new time.
+ */
 static void change_tsc(struct vcpu *v)
 {
 	u64 span = v->m->config.guest_khz; /* one ms */
+	bool user = roll(v, 2);
 
-	leave(v, v->m->d.cost.user);
+	if (user)
+		leave(v, v->m->d.cost.user);
 	v->clock.offset += roll(v, 2 * span);
 	if (v->tsc > 2 * span)
 		v->clock.offset -= span;
 	v->tsc = clock_guest(&v->clock, v->now);
 	lazytsc_mon_jump(&v->mon, v->tsc);
+	/* What was decided was decided in the former time: nobody waits for it in this one. */
+	if (v->inject > v->tsc)
+		v->inject = v->tsc;
 	record_step(v, LAZYTSC_STEP_TSC, v->tsc);
-	if (!defect(v, LAZYTSC_DEFECT_STALE_TIMER))
-		timer_set(v, v->hostside.timer, true);
+	if (user) {
+		if (!defect(v, LAZYTSC_DEFECT_STALE_TIMER))
+			timer_set(v, v->hostside.timer, true);
+		return;
+	}
+	v->retime = 1;
+	if (v->state == GUEST)
+		record_exit(v, LAZYTSC_EXIT_OTHER, SELF_ENTER);
+	else
+		self(v, SELF_WOKEN, v->now + v->m->d.cost.wake);
 }
 
 /* The memslot goes; the next time it comes back. */

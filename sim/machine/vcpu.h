@@ -112,7 +112,8 @@ struct vcpu {
 	uint8_t device; /* another device ended the HLT that the thread is not in */
 	uint8_t moving; /* saved, and not restored yet */
 	uint8_t mixed; /* LAZYTSC_TIMER_MIXED: the kind of the moment */
-	uint8_t reserved[5];
+	uint8_t retime; /* the TSC has changed: before the next entry the timer is computed anew */
+	uint8_t reserved[4];
 
 	/* The guest. */
 	const struct lazytsc_workload *workload;
@@ -163,6 +164,7 @@ struct derived {
 	u64 trouble[LAZYTSC_TROUBLE_COUNT];
 	u64 downtime;
 	u64 wait; /* the advance, in guest cycles */
+	u64 grace; /* the guest's, for a promise that is overdue; guest cycles */
 	u64 ns_per_cycle; /* of the guest's TSC, 48 fractional bits */
 	struct lazytsc_mon_limits limits;
 };

@@ -372,8 +372,8 @@ static void check_silent(struct lazytsc_monitor *m, u64 tsc)
 {
 	if (live(&m->arm[0]))
 		m->arm[0].rearmed = 1;
-	if (!m->timer)
-		return; /* a stale call, about no timer */
+	if (!m->timer || m->stale_timer)
+		return; /* a stale call, about no timer, or about one that a jump of the TSC made early */
 	if (m->in_set)
 		m->silent_open++;
 	else
@@ -636,8 +636,10 @@ void lazytsc_mon_restore(struct lazytsc_monitor *m, u64 tsc, u64 v)
 void lazytsc_mon_jump(struct lazytsc_monitor *m, u64 tsc)
 {
 	for (unsigned int i = 0; i < m->inflights; i++) {
-		if (m->inflight[i].deadline > tsc && !m->inflight[i].early)
+		/* Decided in the former time, and so delivered. */
+		if (m->inflight[i].deadline > tsc)
 			m->inflight[i].deadline = tsc;
+		m->inflight[i].early = 0;
 		m->inflight[i].since = tsc;
 	}
 	m->irr_since = tsc;

@@ -124,6 +124,8 @@ static u64 access_search(struct lazytsc_engine *engine, const struct lazytsc_acc
 	case LAZYTSC_OP_EVENT:
 		refuse_to_wait(a);
 		return 0;
+	case LAZYTSC_OP_TSC:
+		return 0; /* there is no time here: nothing is ever overdue */
 	case LAZYTSC_OP_CHOOSE:
 		return access_event(s, t, EVENT_CHOICE, a);
 	case LAZYTSC_OP_ASSUME:

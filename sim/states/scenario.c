@@ -13,6 +13,12 @@
 #define AREA_GPA   ((u64)1 << 20)
 #define GPA_END	   ((u64)1 << 30)
 
+/* No promise is void, where the scenario is not about that. */
+static u64 grace(const struct lazytsc_scenario *s)
+{
+	return s->grace ? s->grace : NEVER_LATE;
+}
+
 enum { CPU_VCPU, CPU_OTHER, CPU_CLOCK, CPU_LAPIC };
 
 /* What a thread works with. */
@@ -564,7 +570,7 @@ static void switch_feature(struct actor *a)
 	bool on = !w->guest.area;
 
 	if (on)
-		v->guest_enable(&w->guest, a->area, AREA_GPA);
+		v->guest_enable(&w->guest, a->area, AREA_GPA, grace(a->s));
 	else
 		v->guest_disable(&w->guest);
 	lazytsc_exit_if(on ? "WRMSR(LAZYTSC_MSR): on" : "WRMSR(LAZYTSC_MSR): off", may_decide, a);
@@ -759,7 +765,7 @@ static void set_up(void *common, void *shared, const void *arg)
 	/* The memory was used for something else before. */
 	lazytsc_store(&area->armed, cell->scenario->horizon);
 	lazytsc_store(&area->pending, cell->scenario->horizon);
-	word = cell->variant->guest_enable(&w->guest, shared, AREA_GPA);
+	word = cell->variant->guest_enable(&w->guest, shared, AREA_GPA, grace(cell->scenario));
 	w->pending = lazytsc_load(&area->pending);
 	if (cell->variant->host_check_msr(word, GPA_END) != LAZYTSC_MSR_SWITCH_ON)
 		return;

@@ -24,7 +24,7 @@ static void begin(const struct lazytsc_variant *v)
 	guest = (struct lazytsc_guest){ 0 };
 	host = (struct lazytsc_host){ 0 };
 	assert_true(v->guest_set(&guest, 5)); /* before it is enabled every write exits */
-	v->guest_enable(&guest, &area, 0x1000);
+	v->guest_enable(&guest, &area, 0x1000, ~(u64)0);
 	v->host_enable(&host, &area);
 	assert_true(v->guest_set(&guest, 100));
 	d = v->host_write(&host, &area, 100, 10, 0);

@@ -16,12 +16,14 @@
 
 static struct lazytsc_area area;
 static struct lazytsc_host host;
+static u64 nearest; /* for fire() */
 
 static int setup(void **state)
 {
 	(void)state;
 	memset(&host, 0, sizeof(host));
 	memset(&area, 0, sizeof(area));
+	nearest = 0;
 	lazytsc_host_enable(&host, &area);
 	return 0;
 }
@@ -45,7 +47,7 @@ static struct lazytsc_decision trap(u64 v, u64 now, u64 guess)
 static struct lazytsc_decision fire(enum lazytsc_context context, u64 now, u64 wait, u64 guess)
 {
 	const struct lazytsc_expiry e = {
-		.context = context, .now = now, .wait = wait, .guess = guess
+		.context = context, .now = now, .wait = wait, .guess = guess, .nearest = nearest
 	};
 
 	return lazytsc_host_expire(&host, &area, &e);
@@ -441,6 +443,164 @@ static void restore_is_authoritative(void **state)
 	assert_int_equal(armed(), 0);
 }
 
+/* B14: what had expired in user space and was not delivered is forgotten with its deadline. */
+static void restore_forgets_an_injection(void **state)
+{
+	(void)state;
+	lazytsc_host_restore(&host, 100);
+	check(fire(LAZYTSC_REMOTE, 100, 0, 0), 0, 100, 0);
+	assert_int_equal(deadline(), 100);
+	lazytsc_host_restore(&host, 0);
+	assert_int_equal(deadline(), 0);
+}
+
+static u64 done(void)
+{
+	return lazytsc_load(&area.done);
+}
+
+/* B26: at rest the area says whether pending needs anything more. */
+static void rest_says_what_is_done(void **state)
+{
+	(void)state;
+	/* wanted, by a lazy timer; moved on; by a plain one */
+	arm_lazy(100);
+	lazytsc_store(&area.done, 7);
+	lazytsc_host_withdraw(&host, &area, LAZYTSC_WITHDRAW_MASK);
+	assert_int_equal(done(), 7); /* only on the way to user space */
+	lazytsc_host_withdraw(&host, &area, LAZYTSC_WITHDRAW_USERSPACE);
+	assert_int_equal(done(), 0);
+	lazytsc_host_resume(&host, &area, 10);
+	want(150);
+	lazytsc_host_withdraw(&host, &area, LAZYTSC_WITHDRAW_USERSPACE);
+	assert_int_equal(done(), 0);
+	/* decided, not delivered; then delivered */
+	lazytsc_host_resume(&host, &area, 10);
+	check(fire(LAZYTSC_REMOTE, 150, 0, 0), 0, 150, 0);
+	lazytsc_host_withdraw(&host, &area, LAZYTSC_WITHDRAW_USERSPACE);
+	assert_int_equal(done(), 0);
+	lazytsc_host_delivered(&host);
+	lazytsc_host_withdraw(&host, &area, LAZYTSC_WITHDRAW_USERSPACE);
+	assert_int_equal(done(), 150);
+	/* cancelled by a raw 0; replaced by a raw deadline; its MSR write on the way; none */
+	arm_lazy(200);
+	trap(0, 160, 0);
+	lazytsc_host_withdraw(&host, &area, LAZYTSC_WITHDRAW_USERSPACE);
+	assert_int_equal(done(), 200);
+	trap(180, 160, 0);
+	lazytsc_host_withdraw(&host, &area, LAZYTSC_WITHDRAW_USERSPACE);
+	assert_int_equal(done(), 200);
+	arm_lazy(300);
+	want(250);
+	lazytsc_host_withdraw(&host, &area, LAZYTSC_WITHDRAW_USERSPACE);
+	assert_int_equal(done(), 250);
+	want(0);
+	lazytsc_host_withdraw(&host, &area, LAZYTSC_WITHDRAW_USERSPACE);
+	assert_int_equal(done(), 0);
+	/* without the page nothing is written */
+	want(400);
+	lazytsc_host_withdraw(&host, NULL, LAZYTSC_WITHDRAW_USERSPACE);
+	assert_int_equal(done(), 0);
+}
+
+/* B26: what pending holds is armed where nothing stands for it and it was not done with. */
+static void recover_what_is_lost(void **state)
+{
+	static const struct {
+		u64 pending, done, timer, recovered;
+	} cases[] = {
+		{ 100, 0, 0, 100 }, { 100, 50, 0, 100 },
+		{ 100, 100, 0, 0 }, { 0, 0, 0, 0 },
+		{ 0, 100, 0, 0 },   { 100, 0, 70, 0 },
+		{ 100, 0, 100, 0 }, { HUGE_DEADLINE, 0, 0, HUGE_DEADLINE },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		u64 timer = cases[i].recovered ? cases[i].recovered : cases[i].timer;
+
+		setup(state);
+		want(cases[i].pending);
+		lazytsc_store(&area.done, cases[i].done);
+		lazytsc_host_restore(&host, cases[i].timer);
+		check(lazytsc_host_recover(&host, &area), timer, 0, 0);
+		assert_false(host.lazy);
+		assert_int_equal(host.stats.recovered, cases[i].recovered != 0);
+	}
+
+	/* an injection is under way; there is no area */
+	setup(state);
+	lazytsc_host_restore(&host, 100);
+	fire(LAZYTSC_REMOTE, 100, 0, 0);
+	want(100);
+	check(lazytsc_host_recover(&host, &area), 0, 0, 0);
+	setup(state);
+	want(100);
+	check(lazytsc_host_recover(&host, NULL), 0, 0, 0);
+}
+
+/* A silent re-arm at @timer, decided on another CPU at @now: is it left to the vCPU's thread? */
+static bool left(u64 now, u64 timer)
+{
+	struct lazytsc_decision d;
+
+	want(timer);
+	d = fire(LAZYTSC_REMOTE, now, 0, 0);
+	check(d, timer, 0, timer);
+	assert_true(host.lazy);
+	return d.thread;
+}
+
+/*
+ * B25: on another CPU one silent re-arm may be near. The next ones lie ahead by the distance, or are
+ * left to the vCPU's thread, until that has done something.
+ */
+static void rearms_are_paid_for(void **state)
+{
+	(void)state;
+	nearest = 1000;
+	arm_lazy(100);
+	assert_false(left(100, 101));
+	assert_true(left(101, 102));
+	assert_true(left(102, 1101));
+	assert_false(left(1101, 2101));
+	assert_true(left(2101, 2102));
+	assert_int_equal(host.stats.left, 3);
+
+	/* the thread decides, silently */
+	want(2103);
+	assert_false(fire(LAZYTSC_VCPU, 2102, 0, 0).thread);
+	assert_false(left(2103, 2104));
+	assert_true(left(2104, 2105));
+	/* enters the guest again */
+	lazytsc_host_resume(&host, &area, 2104);
+	assert_false(left(2105, 2106));
+	assert_true(left(2106, 2107));
+	/* answers a write */
+	want(2200);
+	trap(2200, 2107, 0);
+	assert_false(left(2200, 2201));
+	assert_true(left(2201, 2202));
+	/* delivers */
+	fire(LAZYTSC_REMOTE, 2202, 0, 2300);
+	assert_false(left(2300, 2301));
+	assert_true(left(2301, 2302));
+
+	/* a timer that ends costs nobody anything; a plain one that is early is a re-arm as well */
+	want(0);
+	assert_false(fire(LAZYTSC_REMOTE, 2302, 0, 0).thread);
+	lazytsc_host_restore(&host, 3000);
+	assert_false(fire(LAZYTSC_REMOTE, 2990, 0, 0).thread);
+	assert_true(fire(LAZYTSC_REMOTE, 2991, 0, 0).thread);
+	lazytsc_host_cancel(&host, &area);
+	arm_lazy(4000);
+	assert_false(left(4000, 4001));
+
+	/* no bound */
+	nearest = 0;
+	assert_false(left(4001, 4002));
+	assert_false(left(4002, 4003));
+}
+
 /* protocol.md's worked example: three exits gone, one silent expiry added (B12). */
 static void worked_example(void **state)
 {
@@ -474,6 +634,10 @@ int main(void)
 		cmocka_unit_test_setup(resume_publishes, setup),
 		cmocka_unit_test_setup(cancel_ends, setup),
 		cmocka_unit_test_setup(restore_is_authoritative, setup),
+		cmocka_unit_test_setup(restore_forgets_an_injection, setup),
+		cmocka_unit_test_setup(rest_says_what_is_done, setup),
+		cmocka_unit_test_setup(recover_what_is_lost, setup),
+		cmocka_unit_test_setup(rearms_are_paid_for, setup),
 		cmocka_unit_test_setup(worked_example, setup),
 	};
 

@@ -28,11 +28,16 @@ static struct machine {
 	u64 now, waited, delivered;
 } m;
 
+u64 lazytsc_tsc(void)
+{
+	return m.now;
+}
+
 static void start(u64 slack)
 {
 	memset(&m, 0, sizeof(m));
 	lazytsc_predictor_init(&m.p, slack);
-	lazytsc_guest_enable(&m.guest, &m.area, 0x1000);
+	lazytsc_guest_enable(&m.guest, &m.area, 0x1000, SLACK);
 	lazytsc_host_enable(&m.host, &m.area);
 	m.now = 1000000000;
 }

@@ -28,11 +28,14 @@
  *              guest                       host
  *   armed      reads, after its barrier    writes; never reads (the guest can write there)
  *   pending    writes                      reads, once for each decision; never writes
+ *   done       never reads; zeroes it      writes when the vCPU goes to user space; reads after a
+ *              with the rest               restore (requirement B26)
  */
 struct lazytsc_area {
 	lazytsc_shared_t armed; /* the host looks at `pending` no later than this; 0: it does not */
 	lazytsc_shared_t pending; /* the deadline that the guest wants; 0: none */
-	u64 reserved[6];
+	lazytsc_shared_t done; /* at rest: the `pending` that needs nothing any more; 0: none */
+	u64 reserved[5];
 } __attribute__((aligned(LAZYTSC_AREA_SIZE)));
 
 _Static_assert(sizeof(lazytsc_shared_t) == 8, "a shared field is eight bytes");
@@ -40,6 +43,7 @@ _Static_assert(sizeof(struct lazytsc_area) == LAZYTSC_AREA_SIZE, "the area is 64
 _Static_assert(_Alignof(struct lazytsc_area) == LAZYTSC_AREA_SIZE, "the area is aligned");
 _Static_assert(__builtin_offsetof(struct lazytsc_area, armed) == 0, "armed is at 0");
 _Static_assert(__builtin_offsetof(struct lazytsc_area, pending) == 8, "pending is at 8");
+_Static_assert(__builtin_offsetof(struct lazytsc_area, done) == 16, "done is at 16");
 _Static_assert(4096 % LAZYTSC_AREA_SIZE == 0, "an aligned area lies in one page");
 
 #endif

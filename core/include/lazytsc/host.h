@@ -23,6 +23,7 @@
  *   host_write             no (exit)        store                   load
  *   host_expire            maybe (remote)   store before barrier    load after barrier
  *   host_withdraw          maybe            store before barrier    load after barrier
+ *   host_recover           no               -                       load
  *   host_resume            no               store                   load
  *   host_cancel, _enable   no               store                   -
  *   host_deadline          maybe            -                       load
@@ -45,6 +46,7 @@ enum lazytsc_withdraw_reason {
 	LAZYTSC_WITHDRAW_MASK, /* the timer's LVT entry was masked (B8) */
 	LAZYTSC_WITHDRAW_DISABLE, /* the guest or user space switched the feature off */
 	LAZYTSC_WITHDRAW_MEMSLOT, /* the page moves or goes away (B18) */
+	LAZYTSC_WITHDRAW_TIME, /* the guest's TSC changes or has changed (B19) */
 	LAZYTSC_WITHDRAW_REASONS
 };
 
@@ -59,12 +61,15 @@ struct lazytsc_host_stats {
 	u64 injections; /* interrupts decided */
 	u64 silent_running; /* silent expiries while the vCPU was not blocked */
 	u64 silent_blocked; /* silent expiries while it was blocked in HLT */
+	u64 left; /* of the silent expiries: re-arms left to the vCPU's thread (B25) */
+	u64 recovered; /* deadlines found in pending after a restore (B26) */
 	u64 withdrawals[LAZYTSC_WITHDRAW_REASONS];
 };
 
 struct lazytsc_host {
 	u64 timer; /* when the host timer must fire; 0: none. The caller may read it. */
 	bool lazy; /* the timer is lazy, and `timer` is what armed was last published as */
+	bool unpaid; /* re-armed on another CPU since the vCPU's thread last did something */
 	u64 wanted; /* lazy: the deadline last seen in pending; 0: the timer stands for a guess */
 	u64 inflight; /* the deadline of an injection decided but not delivered; 0: none */
 	struct lazytsc_host_stats stats;
@@ -83,6 +88,11 @@ struct lazytsc_decision {
 	 * when the interrupt is in the LAPIC.
 	 */
 	u64 inject;
+	/*
+	 * Only from lazytsc_host_expire() on another CPU: the timer is not to be started there. Kick
+	 * the vCPU's thread, which starts it and stays halted if it was (B25).
+	 */
+	bool thread;
 };
 
 enum lazytsc_msr_verdict {
@@ -139,6 +149,13 @@ struct lazytsc_expiry {
 	u64 wait; /* how long the caller can keep the guest stopped; LAZYTSC_REMOTE ignores it */
 	u64 guess; /* where to look next even without need, or 0; see lazytsc_host_expire() */
 	bool blocked; /* the vCPU is blocked in HLT; only counted */
+	/*
+	 * LAZYTSC_REMOTE: how far ahead a silent re-arm must lie that follows another one without the
+	 * vCPU's thread between them; guest TSC cycles, 0: no bound. What is nearer is left to that
+	 * thread (lazytsc_decision.thread). Meant is what KVM allows a periodic timer,
+	 * min_timer_period_us = 200.
+	 */
+	u64 nearest;
 };
 
 /**
@@ -153,7 +170,7 @@ struct lazytsc_expiry {
  * A guess at or before the fired timer or now + wait is taken as none: while an injection is
  * decided, no armed at or below its deadline may stand published. A stale call is harmless.
  *
- * Source: requirements A3, A6, A7, B4, B5, B6, B10, B12.
+ * Source: requirements A3, A6, A7, B4, B5, B6, B10, B12, B25.
  */
 struct lazytsc_decision lazytsc_host_expire(struct lazytsc_host *h, struct lazytsc_area *area,
 					    const struct lazytsc_expiry *e);
@@ -177,10 +194,35 @@ void lazytsc_host_delivered(struct lazytsc_host *h);
  * A lazy timer becomes a plain one at the deadline that the guest wants, or ends. The caller arms
  * the returned timer, and marks the page dirty. Any context, on any timer.
  *
- * Source: requirements B8, B17, B18.
+ * LAZYTSC_WITHDRAW_USERSPACE, in vCPU context and on every way out, whatever the timer: also writes
+ * down in the area whether pending is over and done with, for lazytsc_host_recover().
+ *
+ * LAZYTSC_WITHDRAW_TIME: the caller then computes its hardware timer anew, and calls
+ * lazytsc_host_resume() with the new time. A deadline that is past now fires at once (A2). The call
+ * may come after the change, as long as the guest has not run in between; what other CPUs decide
+ * there, by either time, is right.
+ *
+ * Source: requirements B8, B17, B18, B19, B26.
  */
 struct lazytsc_decision lazytsc_host_withdraw(struct lazytsc_host *h, struct lazytsc_area *area,
 					      enum lazytsc_withdraw_reason reason);
+
+/**
+ * lazytsc_host_recover() - the first entry after a restore: is a deadline lost?
+ * @h:    the vCPU's host side
+ * @area: its area, or NULL
+ *
+ * Before lazytsc_host_resume(), when user space has written LAPIC, TSC, MSR_IA32_TSC_DEADLINE or
+ * LAZYTSC_MSR since the vCPU last ran, and at no other time. A VMM that restores them in an order
+ * that KVM does not heed, or leaves one out, loses the deadline in the MSR; the guest's memory still
+ * holds it. Where no timer runs and no injection is under way, a deadline in pending that was not
+ * over when the page came to rest becomes a plain timer. The caller arms the returned timer; in the
+ * past it fires at once. Context: vCPU context.
+ *
+ * Source: requirement B26.
+ */
+struct lazytsc_decision lazytsc_host_recover(struct lazytsc_host *h,
+					     const struct lazytsc_area *area);
 
 /**
  * lazytsc_host_resume() - publish again, before the vCPU enters guest mode
@@ -213,7 +255,9 @@ struct lazytsc_decision lazytsc_host_cancel(struct lazytsc_host *h, struct lazyt
  * @v: the value
  *
  * The value is authoritative, whatever pending holds (B17), and may be restored before or after
- * LAZYTSC_MSR. A deadline in the past fires at once, by the timer.
+ * LAZYTSC_MSR. A deadline in the past fires at once, by the timer. An injection that is decided and
+ * not delivered, of a timer that expired in user space, is forgotten: reverted to a snapshot, the
+ * vCPU has the deadline of the snapshot and no other (B14).
  */
 struct lazytsc_decision lazytsc_host_restore(struct lazytsc_host *h, u64 v);
 

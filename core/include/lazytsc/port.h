@@ -13,6 +13,8 @@
  *                           the same for a store (WRITE_ONCE)
  *   lazytsc_mb()            full barrier: every earlier access before every later one, a store
  *                           before a load included (mfence or a locked operation on x86)
+ *   u64 lazytsc_tsc(void)   the guest TSC of the CPU that calls; only the guest's side calls it. No
+ *                           ordering: it may be read as early as the load before it
  *   lazytsc_assert(cond)    what must hold; may compile to nothing
  *
  * The build picks the implementation by include path: a directory that holds lazytsc_port.h.

@@ -31,6 +31,9 @@ static inline void lazytsc_mb(void)
 	atomic_thread_fence(memory_order_seq_cst);
 }
 
+/* The program that links the library brings it: whose time it is, the library cannot know. */
+u64 lazytsc_tsc(void);
+
 /* A freestanding library has no abort(): an assertion that fails stops the program where it is. */
 #ifdef LAZYTSC_NO_ASSERT
 #define lazytsc_assert(cond) ((void)0)

@@ -40,6 +40,7 @@ enum lazytsc_op {
 	LAZYTSC_OP_CHOOSE, /* one of n ways to go on */
 	LAZYTSC_OP_ASSUME, /* goes on where true, else the thread stops for good */
 	LAZYTSC_OP_CHECKPOINT, /* what the thread remembers is stated: see lazytsc_checkpoint() */
+	LAZYTSC_OP_TSC, /* RDTSC */
 	LAZYTSC_OP_NOTE, /* the thread remembers a value of plain memory: see lazytsc_note() */
 	LAZYTSC_OP_FAIL, /* an assertion failed here */
 	LAZYTSC_OP_END /* the thread's function has returned */
@@ -63,8 +64,11 @@ struct lazytsc_engine {
 	u64 (*access)(struct lazytsc_engine *engine, const struct lazytsc_access *access);
 };
 
-/* The engine of this OS thread; NULL: none. The one global of the simulator. */
+/* The engine of this OS thread; NULL: none. With the clock below the simulator's only globals. */
 extern __thread struct lazytsc_engine *lazytsc_engine __attribute__((tls_model("initial-exec")));
+
+/* What RDTSC reads on this OS thread where no engine is set; kept by whoever runs a guest. */
+extern __thread u64 lazytsc_clock __attribute__((tls_model("initial-exec")));
 
 /* For operations that nothing but an engine can perform. Without one: says so and aborts. */
 u64 lazytsc_engine_access(const struct lazytsc_access *access);
@@ -106,6 +110,11 @@ u64 lazytsc_engine_access(const struct lazytsc_access *access);
 		else                                                                      \
 			(void)lazytsc_engine_access(LAZYTSC_ACCESS(LAZYTSC_OP_MB, "mb")); \
 	})
+
+#define lazytsc_tsc()                         \
+	(__builtin_expect(!lazytsc_engine, 1) \
+		 ? lazytsc_clock              \
+		 : lazytsc_engine_access(LAZYTSC_ACCESS(LAZYTSC_OP_TSC, "RDTSC")))
 
 #define lazytsc_assert(cond) \
 	((cond) ? (void)0 : (void)lazytsc_engine_access(LAZYTSC_ACCESS(LAZYTSC_OP_FAIL, #cond)))

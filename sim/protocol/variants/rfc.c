@@ -188,6 +188,21 @@ static void rfc_host_resume(struct lazytsc_host *h, struct lazytsc_area *area, u
 	(void)now;
 }
 
+static struct lazytsc_decision rfc_host_recover(struct lazytsc_host *h,
+						const struct lazytsc_area *area)
+{
+	(void)area;
+	return (struct lazytsc_decision){ .timer = h->timer };
+}
+
+/* A trapped set is a trapped set. */
+static bool rfc_guest_wrote(struct lazytsc_guest *g, u64 t)
+{
+	(void)g;
+	(void)t;
+	return false;
+}
+
 static struct lazytsc_decision rfc_host_restore(struct lazytsc_host *h, u64 v)
 {
 	h->timer = v;
@@ -205,11 +220,12 @@ static u64 rfc_host_deadline(const struct lazytsc_host *h, const struct lazytsc_
 /* What differs overrides the core's. */
 #pragma GCC diagnostic ignored "-Woverride-init"
 
-#define RFC_COMMON                                                          \
-	LAZYTSC_VARIANT_CORE.guest_disarm = rfc_guest_disarm,               \
-	.host_check_msr = rfc_host_check_msr, .host_write = rfc_host_write, \
-	.host_withdraw = rfc_host_withdraw, .host_resume = rfc_host_resume, \
-	.host_restore = rfc_host_restore, .host_deadline = rfc_host_deadline
+#define RFC_COMMON                                                                            \
+	LAZYTSC_VARIANT_CORE.guest_disarm = rfc_guest_disarm, .guest_wrote = rfc_guest_wrote, \
+	.host_recover = rfc_host_recover, .host_check_msr = rfc_host_check_msr,               \
+	.host_write = rfc_host_write, .host_withdraw = rfc_host_withdraw,                     \
+	.host_resume = rfc_host_resume, .host_restore = rfc_host_restore,                     \
+	.host_deadline = rfc_host_deadline
 
 const struct lazytsc_variant lazytsc_variant_rfc_v1 = {
 	.name = "rfc-v1",

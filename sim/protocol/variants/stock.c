@@ -7,10 +7,12 @@
  * The stock timer: a guest that has never enabled the feature. Every write exits, and the host has
  * no area, so that the core runs plain timers only.
  */
-static u64 stock_guest_enable(struct lazytsc_guest *g, struct lazytsc_area *area, u64 gpa)
+static u64 stock_guest_enable(struct lazytsc_guest *g, struct lazytsc_area *area, u64 gpa,
+			      u64 grace)
 {
 	(void)area;
 	(void)gpa;
+	(void)grace;
 	return lazytsc_guest_disable(g);
 }
 
@@ -32,6 +34,21 @@ static struct lazytsc_decision stock_host_write(struct lazytsc_host *h, struct l
 	(void)area;
 	(void)guess;
 	return lazytsc_host_write(h, NULL, v, now, 0);
+}
+
+static struct lazytsc_decision stock_host_withdraw(struct lazytsc_host *h,
+						   struct lazytsc_area *area,
+						   enum lazytsc_withdraw_reason reason)
+{
+	(void)area;
+	return lazytsc_host_withdraw(h, NULL, reason);
+}
+
+static struct lazytsc_decision stock_host_recover(struct lazytsc_host *h,
+						  const struct lazytsc_area *area)
+{
+	(void)area;
+	return lazytsc_host_recover(h, NULL);
 }
 
 static void stock_host_resume(struct lazytsc_host *h, struct lazytsc_area *area, u64 now)
@@ -56,6 +73,8 @@ const struct lazytsc_variant lazytsc_variant_stock = {
 	.host_check_msr = stock_host_check_msr,
 	.host_enable = stock_host_enable,
 	.host_write = stock_host_write,
+	.host_withdraw = stock_host_withdraw,
+	.host_recover = stock_host_recover,
 	.host_resume = stock_host_resume,
 	.host_cancel = stock_host_cancel,
 };

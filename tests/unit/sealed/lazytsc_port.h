@@ -24,6 +24,7 @@ typedef struct {
 u64 lazytsc_load(const lazytsc_shared_t *p);
 void lazytsc_store(lazytsc_shared_t *p, u64 v);
 void lazytsc_mb(void);
+u64 lazytsc_tsc(void);
 void lazytsc_assert(bool cond);
 
 #endif

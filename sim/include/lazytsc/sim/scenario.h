@@ -72,6 +72,7 @@ struct lazytsc_scenario {
 	unsigned int trips; /* to user space and back, migration included, at any instruction */
 	unsigned int slots; /* memslot changes, by another CPU */
 	unsigned int wakes; /* from HLT, for something else than the timer */
+	u64 grace; /* the guest's, for a promise that is overdue; 0: endless */
 	unsigned int stale; /* calls for a timer that is not due: it was moved meanwhile */
 	unsigned int prefix; /* cells fix so many of the guest's first operations */
 	bool full; /* for --full only */

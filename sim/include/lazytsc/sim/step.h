@@ -76,6 +76,7 @@ struct lazytsc_stepper_config {
 	/* Called by reset, before the threads and after the program's init. May be NULL. */
 	void (*setup)(void *common, void *shared, const void *arg);
 	const void *arg; /* of setup */
+	u64 (*tsc)(const void *common); /* what lazytsc_tsc() reads; NULL: always 0 */
 	/*
 	 * Called when a step has been performed, before its thread goes on: for an observer that
 	 * must see an access before what the thread does next. May be NULL; must not use the port.

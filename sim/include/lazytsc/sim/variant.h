@@ -20,12 +20,15 @@
 	X(guest_disable)             \
 	X(guest_set)                 \
 	X(guest_disarm)              \
+	X(guest_wrote)               \
+	X(guest_found)               \
 	X(host_check_msr)            \
 	X(host_enable)               \
 	X(host_write)                \
 	X(host_expire)               \
 	X(host_delivered)            \
 	X(host_withdraw)             \
+	X(host_recover)              \
 	X(host_resume)               \
 	X(host_cancel)               \
 	X(host_restore)              \
