@@ -210,13 +210,13 @@ keep:
 	p->strays[p->stray++ % LAZYTSC_STRAYS] = deadline;
 }
 
-/* How far a deadline is from the beat of a stream that is nearest to it; *current: from `next`. */
-static u64 off_beat(const struct lazytsc_stream *s, u64 deadline, bool *current)
+/* How far a deadline is from the beat of a stream that is nearest to it; *is_next: from `next`. */
+static u64 off_beat(const struct lazytsc_stream *s, u64 deadline, bool *is_next)
 {
 	s64 d = distance(deadline, s->next);
 
-	*current = d <= (s64)beats(s, 1) / 2;
-	if (!*current)
+	*is_next = d <= (s64)beats(s, 1) / 2;
+	if (!*is_next)
 		d = distance(deadline, s->next + beats(s, in_beats(s, (u64)d)));
 	return magnitude(d);
 }
@@ -225,27 +225,27 @@ static u64 off_beat(const struct lazytsc_stream *s, u64 deadline, bool *current)
 static void observe(struct lazytsc_predictor *p, u64 deadline, bool due)
 {
 	struct lazytsc_stream *found = (struct lazytsc_stream *)0;
-	bool current = false;
+	bool is_next = false;
 	u64 least = ~(u64)0;
 
 	for (int i = 0; i < LAZYTSC_STREAMS; i++) {
 		struct lazytsc_stream *s = &p->streams[i];
-		bool cur;
+		bool at_next;
 		u64 off;
 
 		if (!s->period)
 			continue;
-		off = off_beat(s, deadline, &cur);
+		off = off_beat(s, deadline, &at_next);
 		if (off > p->slack || off >= least)
 			continue;
 		least = off;
 		found = s;
-		current = cur;
+		is_next = at_next;
 	}
 	if (found) {
-		if (current)
+		if (is_next)
 			learn(p, found, deadline);
-		if (current && due)
+		if (is_next && due)
 			advance(found, 1);
 		return;
 	}

@@ -50,7 +50,7 @@ undefined()
 kernel="-O2 -mno-sse -mno-mmx -mno-sse2 -mno-3dnow -mno-avx -m64 -mno-80387 -mno-red-zone
 	-mcmodel=kernel -fno-common -fno-strict-aliasing -fno-PIE -fshort-wchar -fno-pic
 	-fno-asynchronous-unwind-tables -fno-delete-null-pointer-checks -fno-stack-protector
-	-Wundef -Wvla -Wno-sign-compare -Wdeclaration-after-statement"
+	-Wundef -Wvla -Wno-sign-compare -Wdeclaration-after-statement -Dcurrent=get_current()"
 
 for level in -O0 -O2 -Os -O3; do
 	compile "c11$level" "$core/ports/c11" $level
