@@ -45,6 +45,8 @@ struct vcpu {
 	struct kvm_run *run;
 	pthread_t thread;
 	bool parked;
+	bool vectoring; /* the last exit was a false vectoring */
+	unsigned long long false_vectorings;
 };
 
 struct vmm_options {
