@@ -7,7 +7,7 @@
 # GUEST_APPEND: more for the guest kernel's command line; GUEST_TIMEOUT: seconds of the host's time.
 plan_guest()
 {
-	local events="trace_event=msr:write_msr,irq_vectors:local_timer_entry,lazytsc:lazytsc_skip"
+	local events="trace_event=msr:write_msr,irq_vectors:local_timer_entry,lazytsc:*"
 	local name=$1 cpus=$2 feature=$3 arg append="console=ttyS0,115200;tsc=reliable;panic=-1;reboot=t;quiet;${GUEST_APPEND:-};--"
 
 	shift 3

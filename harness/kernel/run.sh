@@ -12,9 +12,12 @@ usage()
 	usage: run.sh [OPTION...]
 
 	  --emulator NAME   qemu (AMD SVM, software timer), bochs (Intel VMX, hv timer) or both (default)
-	  --workloads LIST  some of rewrite,cyclic,idle,rr,torture (default: all)
+	  --workloads LIST  some of rewrite,cyclic,idle,rr,torture (default: these), tasks, streams, and, from
+	                    Linux 7.1 on, tasks-hrtick, streams-hrtick: the same with the scheduler's
+	                    HRTICK, which these two need to be on and those two to be off
 	  --scale PERCENT   of each workload's length (100)
 	  --kernel NAME     as for build.sh: lazy (default), or stock: the feature is then off only
+	  --clocksource S   of the guest: kvm-clock or tsc (default: the guest's own choice, kvm-clock)
 	  --build DIR       use this build of a patched kernel, whatever is in it
 	  --torture N       expiries of the torture before scaling (1500)
 	  --seed N          of the torture (1)
@@ -53,7 +56,7 @@ slack=$(sed -n 's/^#define EARLY_SLACK_NS[[:space:]]*\([0-9]*\).*/\1/p' \
 # shellcheck source=harness/kernel/plan.sh
 . "$here/plan.sh"
 
-emulators="qemu bochs" workloads=rewrite,cyclic,idle,rr,torture scale=100 kernel=lazy seed=1 json= report= build= torture=1500
+emulators="qemu bochs" workloads=rewrite,cyclic,idle,rr,torture scale=100 kernel=lazy seed=1 json= report= build= torture=1500 clock=
 out=$work/run
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -69,6 +72,7 @@ while [ $# -gt 0 ]; do
 	--kernel) kernel=$2; shift 2 ;;
 	--torture) torture=$2; shift 2 ;;
 	--build) build=$2; shift 2 ;;
+	--clocksource) clock=";clocksource=$2"; shift 2 ;;
 	--seed) seed=$2; shift 2 ;;
 	--out) out=$2; shift 2 ;;
 	*) usage >&2; exit 1 ;;
@@ -93,16 +97,19 @@ length()
 # hangs more often.
 plan()
 {
-	local run=$1-$2 feature=$2 trace=trace=1
+	local run=$1-$2 feature=$2 trace=trace=1 GUEST_APPEND=$clock hrtick=hrtick=0 \
+		idle="maxcpus=1;cpuidle_haltpoll.force=1;haltpoll.guest_halt_poll_ns=0$clock"
 
+	[[ $1 != *-hrtick ]] || hrtick=hrtick=1
 	[ "$feature" = off ] || feature=on
 	case $1 in
 	rewrite) plan_guest "$run" 1 "$feature" "$1" "n=$(length 2000)" us=500 gap=20 $trace ;;
 	cyclic) plan_guest "$run" 1 "$feature" "$1" "n=$(length 500)" us=1000 $trace ;;
 	idle) plan_guest "$run" 1 "$feature" "$1" "n=$(length 20000)" us=1000 $trace ;;
 	# Linux stops the tick on every HLT only where a cpuidle driver says so: haltpoll.
-	rr) GUEST_APPEND="maxcpus=1;cpuidle_haltpoll.force=1;haltpoll.guest_halt_poll_ns=0" \
-		plan_guest "$run" 2 "$feature" "$1" "n=$(length 10000)" $trace ;;
+	rr) GUEST_APPEND=$idle plan_guest "$run" 2 "$feature" "$1" "n=$(length 10000)" $trace ;;
+	streams*) GUEST_APPEND=$idle plan_guest "$run" 2 "$feature" rr "n=$(length 3000)" pairs=3 gap=20 $hrtick $trace ;;
+	tasks*) plan_guest "$run" 1 "$feature" tasks "n=$(length 2000)" gap=50 $hrtick $trace ;;
 	torture) plan_torture "$run" 1 "$feature" "$(length "$torture")" "$seed" ;;
 	esac
 }
@@ -179,10 +186,10 @@ entries()
 }
 
 # predict TRACE VARIANT CYCLES: the whole trace less what comes before its marker. A skip is a write
-# that did not happen.
+# that did not happen; where the kernel does not trace writes, the glue does.
 predict()
 {
-	sed 's/lazytsc_skip: 6e0/write_msr: 6e0/' "$1" >"$1.wanted"
+	sed -E 's/lazytsc_(skip|write): 6e0/write_msr: 6e0/' "$1" >"$1.wanted"
 	sed '/tracing_mark_write: start/,$d' "$1.wanted" >"$1.before"
 	echo $(($(entries "$1.wanted" "$2" "$3") - $(entries "$1.before" "$2" "$3")))
 }

@@ -20,6 +20,7 @@ usage()
 	  --run N           expiries of one run (10000)
 	  --emulator NAME   qemu (default) or bochs
 	  --linux VERSION   of both kernels (6.12)
+	  --clocksource S   of the guest: kvm-clock or tsc (default: the guest's own choice, kvm-clock)
 	  --report          print the totals of DIR/soak.tsv and end
 	  --out DIR         (build/kernel/soak, or soak-VERSION)
 
@@ -45,6 +46,7 @@ while [ $# -gt 0 ]; do
 	--run) length=$2; shift 2 ;;
 	--emulator) emulator=$2; shift 2 ;;
 	--linux) suffix=-$2; shift 2 ;;
+	--clocksource) export GUEST_APPEND=";clocksource=$2"; shift 2 ;;
 	--out) out=$2; shift 2 ;;
 	*) usage >&2; exit 1 ;;
 	esac

@@ -281,7 +281,8 @@ static void read_params(struct params *p, int argc, char **argv)
 		{ "n", &p->n },		  { "us", &p->us },	      { "gap", &p->gap },
 		{ "timers", &p->timers }, { "seed", &p->seed },	      { "trace", &p->trace },
 		{ "bound", &p->bound },	  { "restore", &p->restore }, { "hotplug", &p->hotplug },
-		{ "toggle", &p->toggle },
+		{ "toggle", &p->toggle }, { "pairs", &p->pairs },     { "hogs", &p->hogs },
+		{ "hrtick", &p->hrtick },
 	};
 	const size_t count = sizeof(known) / sizeof(known[0]);
 
@@ -316,6 +317,12 @@ static void online_all(void)
 	}
 }
 
+static void set_hrtick(bool on)
+{
+	if (!guest_write("/sys/kernel/debug/sched/features", on ? "HRTICK" : "NO_HRTICK"))
+		guest_die("/sys/kernel/debug/sched/features: %s", strerror(errno));
+}
+
 static void report_clocks(void)
 {
 	char text[64] = "";
@@ -338,12 +345,14 @@ static const struct {
 } workloads[] = {
 	{ "rewrite", workload_rewrite }, { "rr", workload_rr },
 	{ "cyclic", workload_cyclic },	 { "idle", workload_idle },
-	{ "torture", workload_torture },
+	{ "tasks", workload_tasks },	 { "torture", workload_torture },
 };
 
 int main(int argc, char **argv)
 {
-	struct params p = { .n = 1000, .us = 1000, .timers = 16, .bound = 1000 };
+	struct params p = {
+		.n = 1000, .us = 1000, .timers = 16, .bound = 1000, .hogs = 1, .hrtick = -1
+	};
 	struct outcome o = { 0 };
 	struct lazy_counts lazy, lazy_after;
 	int64_t start, duration;
@@ -365,6 +374,8 @@ int main(int argc, char **argv)
 	if (w == sizeof(workloads) / sizeof(workloads[0]))
 		guest_die("unknown workload '%s'", p.workload);
 
+	if (p.hrtick >= 0)
+		set_hrtick(p.hrtick);
 	if (p.trace)
 		trace_warm_up();
 	interrupts = timer_interrupts();

@@ -3,7 +3,7 @@
  * The guest's /init: one workload, measured, reported through the VMM's doorbell.
  *
  *   guest.c      start, parameters, the doorbell, counting interrupts, the trace
- *   workloads.c  rewrite storm, request/response, cyclic timers, idle
+ *   workloads.c  rewrite storm, request/response, cyclic timers, idle, tasks that share a CPU
  *   torture.c    random timers under CPU hotplug, toggling, save and restore; every expiry checked
  */
 #ifndef LAZYTSC_KERNEL_GUEST_H
@@ -31,6 +31,9 @@ struct params {
 	long gap; /* work between two operations, microseconds */
 	long timers; /* for each thread */
 	long seed;
+	long pairs; /* of threads that pass messages; 0: as the workload has it */
+	long hogs; /* tasks: that only compute */
+	long hrtick; /* the scheduler's HRTICK off (0) or on (1); -1: as the kernel has it */
 	long trace; /* 1: record the timer's programming, and hand it out */
 	long restore; /* torture: save and restore each so many milliseconds; 0: never */
 	long hotplug; /* torture: the same for taking a CPU offline and back */
@@ -61,6 +64,7 @@ struct outcome workload_rewrite(const struct params *p);
 struct outcome workload_rr(const struct params *p);
 struct outcome workload_cyclic(const struct params *p);
 struct outcome workload_idle(const struct params *p);
+struct outcome workload_tasks(const struct params *p);
 struct outcome workload_torture(const struct params *p);
 
 #endif

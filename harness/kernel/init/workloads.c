@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -99,27 +100,59 @@ static void *rr_server(void *arg)
 	return NULL;
 }
 
+static void *rr_client(void *arg)
+{
+	struct rr *rr = arg;
+
+	guest_pin(0);
+	for (long i = 1; i <= rr->p->n; i++) {
+		notify(&rr->request, i);
+		wait_for(&rr->response, i);
+		guest_spin(rr->p->gap * 1000);
+	}
+	return NULL;
+}
+
+#define MAX_PAIRS 16
+
+static void report_switches(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	guest_report("switches %ld\n", usage.ru_nvcsw + usage.ru_nivcsw);
+}
+
 /*
- * Request/response: n rounds between CPU 0 and CPU 1, each idle while the other one works for
- * `gap`. No timer of its own: what is programmed is the tick that idling stops and starts.
+ * Request/response: n rounds between a client on CPU 0 and a server on CPU 1, each idle while the other one
+ * works for `gap`; `pairs` of them at once. No timer of their own: what is programmed is the tick that idling
+ * stops and starts, and, with several, the end of a task's slice (HRTICK).
  */
 struct outcome workload_rr(const struct params *p)
 {
-	struct rr rr = { .p = p };
+	long pairs = p->pairs ? p->pairs : 1;
+	struct rr rr[MAX_PAIRS] = { 0 };
+	pthread_t servers[MAX_PAIRS], clients[MAX_PAIRS];
 	struct outcome o = { 0 };
-	pthread_t server;
 
 	if (guest_cpus() < 2)
 		guest_die("rr needs two CPUs");
+	if (pairs < 1 || pairs > MAX_PAIRS)
+		guest_die("rr: pairs can be from 1 to %d", MAX_PAIRS);
 	guest_pin(0);
-	if (pthread_create(&server, NULL, rr_server, &rr))
-		guest_die("no thread");
-	for (long i = 1; i <= p->n; i++) {
-		notify(&rr.request, i);
-		wait_for(&rr.response, i);
-		guest_spin(p->gap * 1000);
+	for (long i = 0; i < pairs; i++) {
+		rr[i].p = p;
+		if (pthread_create(&servers[i], NULL, rr_server, &rr[i]) ||
+		    (i && pthread_create(&clients[i], NULL, rr_client, &rr[i])))
+			guest_die("no thread");
 	}
-	pthread_join(server, NULL);
+	rr_client(&rr[0]);
+	for (long i = 0; i < pairs; i++) {
+		pthread_join(servers[i], NULL);
+		if (i)
+			pthread_join(clients[i], NULL);
+	}
+	report_switches();
 	return o;
 }
 
@@ -179,5 +212,80 @@ struct outcome workload_idle(const struct params *p)
 
 	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
 	expired(&o, at, guest_now());
+	return o;
+}
+
+struct tasks {
+	const struct params *p;
+	_Atomic long left; /* of the threads that pass messages */
+};
+
+struct end {
+	struct tasks *t;
+	pthread_t thread;
+	_Atomic uint32_t *mine, *other;
+	bool first;
+};
+
+static void *pair_thread(void *arg)
+{
+	struct end *e = arg;
+
+	guest_pin(0);
+	for (long i = 1; i <= e->t->p->n; i++) {
+		if (!e->first)
+			wait_for(e->mine, i);
+		guest_spin(e->t->p->gap * 1000);
+		notify(e->other, i);
+		if (e->first)
+			wait_for(e->mine, i);
+	}
+	atomic_fetch_sub(&e->t->left, 1);
+	return NULL;
+}
+
+static void *hog_thread(void *arg)
+{
+	struct tasks *t = arg;
+
+	guest_pin(0);
+	while (atomic_load(&t->left))
+		guest_spin(1000);
+	return NULL;
+}
+
+/*
+ * Several runnable tasks on a CPU: `pairs` of threads that pass n messages to and fro, with `gap` of work
+ * for each, and beside them `hogs` threads that only compute. No timer of their own: what is programmed is
+ * the end of a task's slice (HRTICK), and the tick.
+ */
+struct outcome workload_tasks(const struct params *p)
+{
+	_Alignas(64) _Atomic uint32_t word[2 * MAX_PAIRS] = { 0 };
+	struct end ends[2 * MAX_PAIRS];
+	pthread_t hogs[MAX_PAIRS];
+	struct tasks t = { .p = p };
+	struct outcome o = { 0 };
+	long pairs = p->pairs ? p->pairs : 2;
+
+	if (pairs < 1 || pairs > MAX_PAIRS || p->hogs < 0 || p->hogs > MAX_PAIRS)
+		guest_die("tasks: pairs can be from 1 to %d, hogs from 0", MAX_PAIRS);
+	atomic_store(&t.left, 2 * pairs);
+	guest_pin(0);
+	for (long i = 0; i < 2 * pairs; i++) {
+		ends[i] = (struct end){
+			.t = &t, .mine = &word[i], .other = &word[i ^ 1], .first = !(i & 1)
+		};
+		if (pthread_create(&ends[i].thread, NULL, pair_thread, &ends[i]))
+			guest_die("no thread");
+	}
+	for (long i = 0; i < p->hogs; i++)
+		if (pthread_create(&hogs[i], NULL, hog_thread, &t))
+			guest_die("no thread");
+	for (long i = 0; i < 2 * pairs; i++)
+		pthread_join(ends[i].thread, NULL);
+	for (long i = 0; i < p->hogs; i++)
+		pthread_join(hogs[i], NULL);
+	report_switches();
 	return o;
 }
