@@ -204,53 +204,6 @@ uint64_t cli_time(struct argp_state *state, const char *option, const char *arg,
 	return 0;
 }
 
-static size_t option_index(const struct argp_option *options, int key)
-{
-	size_t i = 0;
-
-	while (options[i].name && options[i].key != key)
-		i++;
-	return i;
-}
-
-void cli_note(struct cli_given *given, int key)
-{
-	size_t i = option_index(given->options, key);
-
-	if (given->options[i].name)
-		given->bits |= 1ULL << i;
-}
-
-bool cli_is_given(const struct cli_given *given, int key)
-{
-	return given->bits >> option_index(given->options, key) & 1;
-}
-
-void cli_only_with(const struct cli_given *given, struct argp_state *state, int key,
-		   const int *others)
-{
-	const struct argp_option *o = given->options;
-	uint64_t allowed = 1ULL << option_index(o, key);
-
-	if (!cli_is_given(given, key))
-		return;
-	for (; *others; others++)
-		allowed |= 1ULL << option_index(o, *others);
-	for (size_t i = 0; o[i].name; i++)
-		if (given->bits & ~allowed & 1ULL << i)
-			argp_error(state, "--%s means nothing with --%s", o[i].name,
-				   o[option_index(o, key)].name);
-}
-
-void cli_needs(const struct cli_given *given, struct argp_state *state, int key, int needed)
-{
-	const struct argp_option *o = given->options;
-
-	if (cli_is_given(given, key) && !cli_is_given(given, needed))
-		argp_error(state, "--%s means nothing without --%s", o[option_index(o, key)].name,
-			   o[option_index(o, needed)].name);
-}
-
 /* The file is made beside the one that it replaces, with the mode of that or of a new file. */
 static FILE *create_beside(struct cli_file *file, const struct stat *old)
 {

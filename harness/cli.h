@@ -65,21 +65,6 @@ double cli_real(struct argp_state *state, const char *option, const char *arg, d
 /** cli_time() - a number with a unit (ns, us, ms, s, m, h) of at least @low ns, as ns */
 uint64_t cli_time(struct argp_state *state, const char *option, const char *arg, uint64_t low);
 
-/* Which of at most 64 options were given: none is ignored in silence. */
-struct cli_given {
-	const struct argp_option *options;
-	uint64_t bits;
-};
-
-/** cli_note() - that of this key is */
-void cli_note(struct cli_given *given, int key);
-bool cli_is_given(const struct cli_given *given, int key);
-/** cli_only_with() - with @key no option may be given but those of @others, which end with 0 */
-void cli_only_with(const struct cli_given *given, struct argp_state *state, int key,
-		   const int *others);
-/** cli_needs() - @key means something only with @needed */
-void cli_needs(const struct cli_given *given, struct argp_state *state, int key, int needed);
-
 /*
  * A file that is written: complete under its name, or what was there before is untouched. Devices
  * and pipes are written as they are.

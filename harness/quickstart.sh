@@ -20,5 +20,5 @@ fi
 
 set -- "$build/harness/lazytsc" replay --variants=stock,lazy,early,bound "$@" \
 	harness/examples/*.txt.xz
-echo "\$ $*" >&2
+echo "\$ $*"
 "$@"

@@ -53,6 +53,7 @@ files()
 	$patches/compat.h arch/x86/kvm/lazy_tscdeadline_compat.h
 	$here/guest/kvm_lazy_tscdeadline.c arch/x86/kernel/kvm_lazy_tscdeadline.c
 	$here/guest/kvm_lazy_tscdeadline.h arch/x86/include/asm/kvm_lazy_tscdeadline.h
+	$patches/guest-compat.h arch/x86/include/asm/kvm_lazy_tscdeadline_compat.h
 	$here/guest/lazytsc_trace.h arch/x86/include/asm/trace/lazytsc.h
 	END
 	for f in "$core"/include/lazytsc/*.h; do

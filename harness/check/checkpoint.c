@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #define XXH_INLINE_ALL
@@ -10,9 +9,6 @@
 
 #include "checkpoint.h"
 #include "cli.h"
-
-/* The longest line that is written is that of a long counterexample, a few KiB. */
-enum { MAX_LINE = 16 << 20 };
 
 struct entry {
 	const struct lazytsc_scenario *scenario;
@@ -22,7 +18,6 @@ struct entry {
 
 struct check_point {
 	const struct lazytsc_scenario *scenario[CHECK_SCENARIOS + 1];
-	bool *seen[CHECK_SCENARIOS]; /* which cells of the scenario are there */
 	struct entry *entry;
 	size_t entries, room;
 	bool sorted;
@@ -63,8 +58,6 @@ void check_point_free(struct check_point *point)
 		lazytsc_explored_fini(&point->entry[i].result);
 	if (point->file)
 		fclose(point->file);
-	for (size_t i = 0; i < CHECK_SCENARIOS; i++)
-		free(point->seen[i]);
 	free(point->entry);
 	free(point);
 }
@@ -168,8 +161,7 @@ static bool parse_violation(json_t *json, struct lazytsc_explored *e)
 
 	if (json_unpack(json, "{s:i, s:i, s:I, s:I, s:I, s:I, s:s}", "steps", &steps, "switches",
 			&switches, "rule", &rule, "tsc", &tsc, "a", &a, "b", &b, "path", &path) ||
-	    steps < 0 || (size_t)steps > strlen(path) || switches < 0 || rule < 0 ||
-	    rule >= LAZYTSC_RULE_COUNT)
+	    steps < 0 || steps > 1 << 20 || switches < 0 || rule < 0 || rule >= LAZYTSC_RULE_COUNT)
 		return false;
 	e->steps = (unsigned int)steps;
 	e->switches = (unsigned int)switches;
@@ -224,25 +216,20 @@ static json_t *header(const struct check_run *run, const struct lazytsc_scenario
 			 run->max_states, "scenarios", names);
 }
 
-/* The scenarios of the first header; those of the others must be the same. */
-static const char *parse_scenarios(struct check_point *point, json_t *names)
+static bool parse_scenarios(struct check_point *point, json_t *names)
 {
-	bool first = !point->scenario[0];
-	size_t n = json_array_size(names);
-
-	if (!n || n > CHECK_SCENARIOS)
-		return "no scenarios";
-	for (size_t i = 0; i < n; i++) {
+	if (point->scenario[0])
+		return true;
+	if (json_array_size(names) > CHECK_SCENARIOS)
+		return false;
+	for (size_t i = 0; i < json_array_size(names); i++) {
 		const char *name = json_string_value(json_array_get(names, i));
-		const struct lazytsc_scenario *s = name ? lazytsc_scenario_find(name) : NULL;
 
-		if (!s)
-			return "no such scenario";
-		if (!first && point->scenario[i] != s)
-			return "results of other scenarios";
-		point->scenario[i] = s;
+		point->scenario[i] = name ? lazytsc_scenario_find(name) : NULL;
+		if (!point->scenario[i])
+			return false;
 	}
-	return point->scenario[n] ? "results of other scenarios" : NULL;
+	return point->scenario[0] != NULL;
 }
 
 const struct lazytsc_scenario *const *check_point_scenarios(const struct check_point *point)
@@ -267,8 +254,8 @@ static const char *parse_header(struct check_point *point, json_t *json, struct 
 		return "written by another build of lazytsc";
 	if (!check_subject_find(&subject, name))
 		return "no such variant";
-	if (strcmp(model, "sc") && strcmp(model, "tso"))
-		return "no such memory model";
+	if (!parse_scenarios(point, names))
+		return "no such scenario";
 	subject.model = strcmp(model, "sc") ? LAZYTSC_TSO : LAZYTSC_SC;
 	if (run->subject.name &&
 	    (strcmp(run->subject.name, subject.name) || run->subject.model != subject.model ||
@@ -276,23 +263,7 @@ static const char *parse_header(struct check_point *point, json_t *json, struct 
 		return "results of another variant, model or bound";
 	run->subject = subject;
 	run->max_states = (u64)max_states;
-	return parse_scenarios(point, names);
-}
-
-/* Notes that the cell is there; returns what is wrong with that. */
-static const char *count(struct check_point *point, const struct entry *e)
-{
-	for (size_t i = 0; point->scenario[i]; i++) {
-		if (point->scenario[i] != e->scenario)
-			continue;
-		if (!point->seen[i])
-			point->seen[i] = cli_alloc(lazytsc_scenario_cells(e->scenario), 1);
-		if (point->seen[i][e->cell])
-			return "this cell is there twice";
-		point->seen[i][e->cell] = true;
-		return NULL;
-	}
-	return "a cell of a scenario that the first line does not name";
+	return NULL;
 }
 
 static const char *parse_line(struct check_point *point, struct check_run *run, const char *line,
@@ -301,7 +272,7 @@ static const char *parse_line(struct check_point *point, struct check_run *run, 
 	json_error_t error;
 	json_t *json = json_loads(line, 0, &error);
 	struct entry e = { 0 };
-	const char *wrong;
+	const char *wrong = NULL;
 
 	if (!json)
 		return "not JSON";
@@ -310,85 +281,60 @@ static const char *parse_line(struct check_point *point, struct check_run *run, 
 	else if (!parse_cell(json, &e))
 		wrong = "no result of a cell";
 	else
-		wrong = count(point, &e);
-	if (!first && !wrong)
 		add(point, &e);
-	else
+	if (wrong)
 		lazytsc_explored_fini(&e.result);
 	json_decref(json);
 	return wrong;
 }
 
-/* A line without its end is one that was cut off, and is left out. */
-static const char *read_lines(struct check_point *point, struct check_run *run, FILE *f,
-			      size_t *number)
-{
-	char *line = cli_alloc(MAX_LINE + 2, 1);
-	const char *wrong = NULL;
-
-	*number = 0;
-	while (!wrong && fgets(line, MAX_LINE + 2, f)) {
-		size_t length = strlen(line);
-
-		/* A zero byte ends the text before its line ends. */
-		if (length && line[length - 1] == '\n')
-			wrong = parse_line(point, run, line, (*number)++ == 0);
-		else if (!feof(f))
-			wrong = length > MAX_LINE ? "a line of more than 16 MiB" : "not text";
-	}
-	if (ferror(f) && !wrong)
-		wrong = strerror(errno);
-	free(line);
-	return wrong;
-}
-
-int check_point_read(struct check_point *point, struct check_run *run, const char *file)
+int check_point_read(struct check_point *point, struct check_run *run, const char *file,
+		     bool may_miss)
 {
 	FILE *f = fopen(file, "r");
-	size_t number;
-	const char *wrong;
+	char *line = NULL;
+	size_t room = 0, number = 0;
+	ssize_t length;
+	const char *wrong = NULL;
 
+	if (!f && errno == ENOENT && may_miss)
+		return CLI_OK;
 	if (!f) {
 		warn("%s", file);
 		return CLI_BAD_INPUT;
 	}
-	wrong = read_lines(point, run, f, &number);
-	fclose(f);
+	while (!wrong && (length = getline(&line, &room, f)) > 0) {
+		if (line[length - 1] != '\n')
+			break; /* cut off */
+		wrong = parse_line(point, run, line, number++ == 0);
+	}
+	if (!wrong && !number)
+		wrong = "empty";
 	if (wrong)
-		warnx("%s:%zu: %s", file, number ? number : 1, wrong);
-	else if (!number)
-		warnx("%s: empty", file);
-	return wrong || !number ? CLI_BAD_INPUT : CLI_OK;
+		warnx("%s:%zu: %s", file, number, wrong);
+	free(line);
+	fclose(f);
+	return wrong ? CLI_BAD_INPUT : CLI_OK;
 }
 
 static void write_line(struct check_point *point, json_t *json)
 {
-	if (!json)
-		cli_no_memory();
-	if (json_dumpf(json, point->file, JSON_COMPACT) || fputc('\n', point->file) == EOF ||
-	    fflush(point->file))
+	if (!json || json_dumpf(json, point->file, JSON_COMPACT) ||
+	    fputc('\n', point->file) == EOF || fflush(point->file))
 		point->failed = true;
 	json_decref(json);
 }
 
-/* Cuts what is behind the last end of a line off, so that further lines are whole. */
-static bool end_with_line(FILE *f)
+/* Whether a file ends in the middle of a line. */
+static bool cut_off(FILE *f)
 {
-	long size;
-
-	if (fseek(f, 0, SEEK_END))
-		return errno == ESPIPE;
-	size = ftell(f);
-	while (size > 0 && !fseek(f, size - 1, SEEK_SET) && fgetc(f) != '\n')
-		size--;
-	return !ftruncate(fileno(f), size) || errno == EINVAL; /* a device has no size */
+	return !fseek(f, -1, SEEK_END) && fgetc(f) != '\n';
 }
 
-int check_point_resume(struct check_point *point, struct check_run *run, const char *file,
-		       const struct lazytsc_scenario *const *scenarios, size_t n)
+int check_point_append_to(struct check_point *point, const struct check_run *run, const char *file,
+			  const struct lazytsc_scenario *const *scenarios, size_t n)
 {
-	const char *wrong;
-	size_t number;
+	long size;
 
 	point->name = file;
 	point->file = fopen(file, "a+");
@@ -396,21 +342,17 @@ int check_point_resume(struct check_point *point, struct check_run *run, const c
 		warn("%s", file);
 		return CLI_BAD_INPUT;
 	}
-	if (flock(fileno(point->file), LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
-		warnx("%s: another process writes it", file);
-		return CLI_BAD_INPUT;
+	if (cut_off(point->file)) {
+		/* Go back to the last whole line. */
+		size = ftell(point->file);
+		while (size > 0 && !fseek(point->file, size - 1, SEEK_SET) &&
+		       fgetc(point->file) != '\n')
+			size--;
+		if (ftruncate(fileno(point->file), size))
+			point->failed = true;
 	}
-	wrong = read_lines(point, run, point->file, &number);
-	for (size_t i = 0; !wrong && number && i <= n; i++)
-		if (point->scenario[i] != (i < n ? scenarios[i] : NULL))
-			wrong = "results of other scenarios";
-	if (wrong) {
-		warnx("%s:%zu: %s", file, number ? number : 1, wrong);
-		return CLI_BAD_INPUT;
-	}
-	point->failed = !end_with_line(point->file);
 	fseek(point->file, 0, SEEK_END);
-	if (!number)
+	if (ftell(point->file) == 0)
 		write_line(point, header(run, scenarios, n));
 	return CLI_OK;
 }

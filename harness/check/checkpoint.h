@@ -3,8 +3,8 @@
  * What is known of cells, in a file: to resume a search, and to put shards together.
  *
  * JSON, one object a line. The first says what is searched and by which program: results of another
- * program are not mixed in. Each further line is a cell that is done, each once. A last line that
- * was cut off is ignored.
+ * program are not mixed in. Each further line is a cell that is done. A last line that was cut off
+ * is ignored.
  */
 #ifndef LAZYTSC_CHECK_POINT_H
 #define LAZYTSC_CHECK_POINT_H
@@ -20,8 +20,10 @@ void check_point_free(struct check_point *point);
 /*
  * Reads a file into what is known. Its subject must be that of the files read before, and of *run
  * where that names one; else *run gets it. Returns an enum cli_status, a failure told on stderr.
- *  */
-int check_point_read(struct check_point *point, struct check_run *run, const char *file);
+ * A file that does not exist is no failure where `may_miss`.
+ */
+int check_point_read(struct check_point *point, struct check_run *run, const char *file,
+		     bool may_miss);
 
 /* The scenarios that the first file is about, NULL at their end. */
 const struct lazytsc_scenario *const *check_point_scenarios(const struct check_point *point);
@@ -30,13 +32,9 @@ const struct lazytsc_scenario *const *check_point_scenarios(const struct check_p
 bool check_point_find(struct check_point *point, const struct lazytsc_scenario *s,
 		      unsigned int cell, struct lazytsc_explored *result);
 
-/*
- * Reads a file, which need not be there yet, into what is known; further cells go to its end. It is
- * this process's alone until check_point_free(). Returns an enum cli_status, a failure told on
- * stderr.
- */
-int check_point_resume(struct check_point *point, struct check_run *run, const char *file,
-		       const struct lazytsc_scenario *const *scenarios, size_t n);
+/* Further cells go to the end of this file. Returns an enum cli_status. */
+int check_point_append_to(struct check_point *point, const struct check_run *run, const char *file,
+			  const struct lazytsc_scenario *const *scenarios, size_t n);
 void check_point_note(struct check_point *point, const struct lazytsc_scenario *s,
 		      unsigned int cell, const struct lazytsc_explored *result);
 

@@ -34,8 +34,7 @@ struct arguments {
 	const char *checkpoint, *replay, *races, *defect;
 	unsigned int cell;
 	const struct lazytsc_defect *defects;
-	bool all, full, json, list; /* all: no scenario was named */
-	struct cli_given given;
+	bool full, all, json, list; /* all: no scenario was named */
 };
 
 static const struct argp_option options[] = {
@@ -84,7 +83,7 @@ static void parse_shard(struct argp_state *state, const char *arg, struct check_
 
 	if (sscanf(arg, "%u/%u%n", &run->shard, &run->shards, &end) != 2 || arg[end] ||
 	    run->shard >= run->shards)
-		argp_error(state, "--shard: expected I/N with 0 <= I < N, found '%s'", arg);
+		argp_error(state, "--shard is I/N with 0 <= I < N, not '%s'", arg);
 }
 
 static void parse_scenario(struct argp_state *state, const char *arg, struct arguments *a)
@@ -92,11 +91,11 @@ static void parse_scenario(struct argp_state *state, const char *arg, struct arg
 	const struct lazytsc_scenario *s = lazytsc_scenario_find(arg);
 
 	if (!s)
-		argp_error(state, "--scenario: '%s' is none; see --list", arg);
-	for (size_t i = 0; i < a->scenarios; i++)
-		if (a->scenario[i] == s)
-			argp_error(state, "--scenario: '%s' is there twice", arg);
-	a->scenario[a->scenarios++] = s;
+		argp_error(state, "no scenario '%s'; see --list", arg);
+	else if (a->scenarios == CHECK_SCENARIOS)
+		argp_error(state, "too many scenarios");
+	else
+		a->scenario[a->scenarios++] = s;
 }
 
 static bool known(const struct lazytsc_defect *list, const char *name)
@@ -114,41 +113,21 @@ static bool is_requirement(const char *name)
 	return false;
 }
 
-static void refuse_ignored(const struct cli_given *g, struct argp_state *state)
-{
-	static const int nothing[] = { 0 };
-	static const int replay[] = {
-		's', OPT_VARIANT, OPT_MODEL, OPT_JSON, OPT_CHART, OPT_CELL, 0
-	};
-	static const int defects[] = { OPT_MODEL, OPT_MAX_STATES, OPT_JSON, 'j', 0 };
-	static const int races[] = { OPT_MODEL, 'j', 0 };
-
-	cli_only_with(g, state, OPT_LIST, nothing);
-	cli_only_with(g, state, OPT_REPLAY, replay);
-	cli_only_with(g, state, OPT_DEFECTS, defects);
-	cli_only_with(g, state, OPT_NECESSITY, defects);
-	cli_only_with(g, state, OPT_RACES, races);
-	cli_needs(g, state, OPT_CELL, OPT_REPLAY);
-	if (cli_is_given(g, 's') && cli_is_given(g, OPT_FULL))
-		argp_error(state, "--full means nothing with --scenario");
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct arguments *a = state->input;
 
-	cli_note(&a->given, key);
 	switch (key) {
 	case 's':
 		parse_scenario(state, arg, a);
 		break;
 	case OPT_VARIANT:
 		if (!check_subject_find(&a->run.subject, arg))
-			argp_error(state, "--variant: '%s' is none; see --list", arg);
+			argp_error(state, "no variant '%s'; see --list", arg);
 		break;
 	case OPT_MODEL:
 		if (strcmp(arg, "tso") && strcmp(arg, "sc"))
-			argp_error(state, "--model: expected tso or sc, found '%s'", arg);
+			argp_error(state, "--model is tso or sc, not '%s'", arg);
 		a->run.subject.model = strcmp(arg, "sc") ? LAZYTSC_TSO : LAZYTSC_SC;
 		break;
 	case OPT_FULL:
@@ -186,10 +165,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_ONLY:
 		a->run.only = arg;
 		if (!is_requirement(arg))
-			argp_error(state,
-				   "--only: expected a requirement that is checked, as B12, found "
-				   "'%s'",
-				   arg);
+			argp_error(state, "the monitor checks no requirement '%s'", arg);
 		break;
 	case OPT_CHART:
 		a->run.chart = arg;
@@ -201,16 +177,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->replay = arg;
 		break;
 	case ARGP_KEY_END:
-		refuse_ignored(&a->given, state);
 		if (a->run.only && a->checkpoint)
 			argp_error(state, "--only leaves results that a checkpoint cannot tell");
 		if (a->defect && !known(a->defects, a->defect))
-			argp_error(state, "--%s: '%s' is none; see --list",
-				   a->defects == lazytsc_defects ? "defects" : "necessity",
-				   a->defect);
+			argp_error(state, "no defect '%s' of that kind; see --list", a->defect);
 		break;
 	case ARGP_KEY_ARG:
-		argp_error(state, "no argument is expected, found '%s'", arg);
+		argp_error(state, "what is '%s'?", arg);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -293,9 +266,12 @@ static int run(struct arguments *a)
 	struct check_point *point = check_point_new();
 	int status = CLI_OK;
 
-	if (a->checkpoint)
-		status = check_point_resume(point, &a->run, a->checkpoint, a->scenario,
-					    a->scenarios);
+	if (a->checkpoint) {
+		status = check_point_read(point, &a->run, a->checkpoint, true);
+		if (status == CLI_OK)
+			status = check_point_append_to(point, &a->run, a->checkpoint, a->scenario,
+						       a->scenarios);
+	}
 	if (status == CLI_OK)
 		status = check_scenarios(&a->run, point, a->scenario, a->scenarios, results);
 	if (status == CLI_OK) {
@@ -329,7 +305,6 @@ int cmd_check(int argc, char **argv)
 			 .progress = isatty(STDERR_FILENO) },
 	};
 
-	a.given.options = options;
 	check_subject_find(&a.run.subject, "lazy");
 	cli_parse(&argp, argc, argv, &a);
 	a.run.argc = argc;

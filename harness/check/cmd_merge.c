@@ -41,7 +41,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->nfiles = state->argc - state->next;
 		break;
 	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "expected a FILE");
+		argp_error(state, "which FILE?");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -89,7 +89,7 @@ int cmd_merge(int argc, char **argv)
 	run.argc = argc;
 	run.argv = argv;
 	for (int i = 0; i < a.nfiles && status == CLI_OK; i++)
-		status = check_point_read(point, &run, a.files[i]);
+		status = check_point_read(point, &run, a.files[i], false);
 	if (status == CLI_OK) {
 		scenarios = check_point_scenarios(point);
 		while (scenarios[n])

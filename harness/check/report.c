@@ -50,6 +50,43 @@ static void print_dimensions(FILE *to, const struct check_result *results, size_
 	table_print(to, tb);
 }
 
+/* A violated scenario was not searched to its end: its counts say nothing. */
+static void print_counts(FILE *to, const struct check_result *results, size_t n)
+{
+	static const char *const names[HEADINGS] = { "scenario",     "cells",	 "states",
+						     "transitions",  "revisits", "ends",
+						     "longest path", "result",	 "what" };
+	struct libscols_table *tb = table_new(names, HEADINGS, 1 | 1 << 7 | 1 << 8);
+	struct check_result total = { 0 };
+
+	for (size_t i = 0; i <= n; i++) {
+		const struct check_result *r = i < n ? &results[i] : &total;
+		struct libscols_line *line = table_line(tb);
+
+		table_cell(line, 0, "%s", i < n ? r->scenario->name : "total");
+		table_cell(line, 1, "%u", r->cells);
+		total.cells += i < n ? r->cells : 0;
+		table_cell(line, 7, "%s", i < n ? outcome(r) : "");
+		table_cell(line, 8, "%s", i < n ? r->scenario->summary : "");
+		if (r->outcome == LAZYTSC_VIOLATED)
+			continue;
+		table_cell(line, 2, "%" PRIu64, r->states);
+		table_cell(line, 3, "%" PRIu64, r->transitions);
+		/* Each state but a cell's first was reached by one transition first. */
+		table_cell(line, 4, "%" PRIu64, r->transitions - (r->states - r->cells));
+		table_cell(line, 5, "%" PRIu64, r->ends);
+		table_cell(line, 6, "%u", r->longest);
+		if (i == n)
+			continue;
+		total.states += r->states;
+		total.transitions += r->transitions;
+		total.ends += r->ends;
+		if (total.longest < r->longest)
+			total.longest = r->longest;
+	}
+	table_print(to, tb);
+}
+
 static int status_of(const struct check_result *results, size_t n)
 {
 	int status = CLI_OK;
@@ -68,50 +105,6 @@ static int status_of(const struct check_result *results, size_t n)
 		}
 	}
 	return status;
-}
-
-/*
- * A violated scenario was not searched to its end: its counts say nothing, and the total is of the
- * others.
- */
-static void print_counts(FILE *to, const struct check_result *results, size_t n)
-{
-	static const char *const names[HEADINGS] = { "scenario",     "cells",	 "states",
-						     "transitions",  "revisits", "ends",
-						     "longest path", "result",	 "what" };
-	struct libscols_table *tb = table_new(names, HEADINGS, 1 | 1 << 7 | 1 << 8);
-	struct check_result total = { 0 };
-	bool violated = status_of(results, n) == CLI_VIOLATION;
-
-	for (size_t i = 0; i <= n; i++) {
-		const struct check_result *r = i < n ? &results[i] : &total;
-		struct libscols_line *line = table_line(tb);
-
-		table_cell(line, 0, "%s", i < n ? r->scenario->name : "total");
-		table_cell(line, 1, "%u", r->cells);
-		table_cell(line, 7, "%s",
-			   i < n      ? outcome(r)
-			   : violated ? "of those without a violation"
-				      : "");
-		table_cell(line, 8, "%s", i < n ? r->scenario->summary : "");
-		if (r->outcome == LAZYTSC_VIOLATED)
-			continue;
-		table_cell(line, 2, "%" PRIu64, r->states);
-		table_cell(line, 3, "%" PRIu64, r->transitions);
-		/* Each state but a cell's first was reached by one transition first. */
-		table_cell(line, 4, "%" PRIu64, r->transitions - (r->states - r->cells));
-		table_cell(line, 5, "%" PRIu64, r->ends);
-		table_cell(line, 6, "%u", r->longest);
-		if (i == n)
-			continue;
-		total.cells += r->cells;
-		total.states += r->states;
-		total.transitions += r->transitions;
-		total.ends += r->ends;
-		if (total.longest < r->longest)
-			total.longest = r->longest;
-	}
-	table_print(to, tb);
 }
 
 static void print(FILE *to, const struct check_run *run, const struct check_result *results,

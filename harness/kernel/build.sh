@@ -12,13 +12,14 @@ usage()
 
 	Builds a kernel for the boot harness, incrementally. "stock" is Debian's source as it is,
 	"lazy" the same with kernel-glue/ imported, "debug" is lazy with the kernel's own checks of
-	locking, sleeping and timers (debug.config); VERSION is 6.12 (the default) or 6.1. TREE is a
-	kernel tree of yours, left as it is and built in TREE/build. Prints the build directory
-	(bzImage, vmlinux) on standard output.
+	locking, sleeping and timers (debug.config); VERSION is 6.12 (the default), 6.1, or one that
+	fetch.sh fetches from newer suites of Debian: 7.3. TREE is a kernel tree of yours, left as it
+	is and built in TREE/build. Prints the build directory (bzImage, vmlinux) on standard output.
 
 	environment:
 	  LAZYTSC_KERNEL_DIR  where trees and logs go (default: build/kernel of this source tree)
-	  LAZYTSC_KERNEL_TAR  the source tarball (default: /usr/src/linux-source-VERSION.tar.xz)
+	  LAZYTSC_KERNEL_TAR  the source tarball (default: /usr/src/linux-source-VERSION.tar.xz,
+	                      or what fetch.sh fetches)
 	  JOBS                for make -j (default: number of CPUs)
 
 	exit status: 0 built, 1 usage, 2 build failed
@@ -39,7 +40,14 @@ die()
 # A fresh tree from the tarball, in one step, so that an interrupted run leaves no half of one.
 extract()
 {
-	[ -e "$tarball" ] || die "$tarball: not found; install linux-source-$version (harness/deps.sh kernel)"
+	local tarball=${LAZYTSC_KERNEL_TAR:-/usr/src/linux-source-$version.tar.xz}
+
+	if [ ! -e "$tarball" ]; then
+		case $version in
+		6.*) die "$tarball: not found; install linux-source-$version (harness/deps.sh kernel)" ;;
+		*) tarball=$("$here/fetch.sh" "$version") || exit 2 ;;
+		esac
+	fi
 	rm -rf "$work/extract" "$1"
 	mkdir -p "$work/extract"
 	tar -C "$work/extract" --strip-components=1 -xf "$tarball"
@@ -74,7 +82,6 @@ stock | lazy | debug | stock-* | lazy-* | debug-*)
 	tree=$work/$1
 	version=6.12
 	[ "${1%%-*}" = "$1" ] || version=${1#*-}
-	tarball=${LAZYTSC_KERNEL_TAR:-/usr/src/linux-source-$version.tar.xz}
 	[ -e "$tree/Makefile" ] || extract "$tree"
 	[ "${1%%-*}" != debug ] || fragments+=("$here/debug.config")
 	[ "${1%%-*}" = stock ] || "$top/kernel-glue/import.sh" "$tree" >&2 ||

@@ -27,7 +27,6 @@ struct arguments {
 	struct lazytsc_check check;
 	const char *expect, *replay;
 	bool time, witness;
-	struct cli_given given;
 	char **files;
 	int nfiles;
 };
@@ -65,13 +64,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct arguments *a = state->input;
 	struct lazytsc_check_limits *limits = &a->check.limits;
-	static const int replay[] = { OPT_MODEL, 0 };
 
-	cli_note(&a->given, key);
 	switch (key) {
 	case OPT_MODEL:
 		if (strcmp(arg, "sc") && strcmp(arg, "tso"))
-			argp_error(state, "--model: expected sc or tso, found '%s'", arg);
+			argp_error(state, "--model is sc or tso, not '%s'", arg);
 		a->check.model = strcmp(arg, "sc") ? LAZYTSC_TSO : LAZYTSC_SC;
 		break;
 	case OPT_EXPECT:
@@ -107,14 +104,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->nfiles = state->argc - state->next;
 		break;
 	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "expected a FILE");
+		argp_error(state, "which FILE?");
 		break;
 	case ARGP_KEY_END:
-		cli_only_with(&a->given, state, OPT_REPLAY, replay);
-		if (a->replay && a->nfiles != 1)
-			argp_error(state, "--replay: expected one FILE, found %d", a->nfiles);
-		if (a->expect && a->witness)
-			argp_error(state, "--witness means nothing with --expect");
+		if (a->replay && (a->nfiles != 1 || a->expect || a->witness))
+			argp_error(state, "--replay takes one FILE, and no --expect or --witness");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -307,7 +301,7 @@ int cmd_litmus(int argc, char **argv)
 	const struct argp argp = {
 		.options = options, .parser = parse, .args_doc = "FILE...", .doc = doc
 	};
-	struct arguments a = { .check.model = LAZYTSC_TSO, .given.options = options };
+	struct arguments a = { .check.model = LAZYTSC_TSO };
 
 	cli_parse(&argp, argc, argv, &a);
 	return a.replay ? replay(&a) : run_files(&a);

@@ -48,8 +48,7 @@ struct sim_arguments {
 	u64 swarm;
 	const char *perfetto, *trace;
 	char *repeat;
-	bool json, list;
-	struct cli_given given;
+	bool json, list, duration, vcpus, khz;
 	struct lazytsc_workload_trace *traces;
 	size_t ntraces;
 };
@@ -211,23 +210,20 @@ static void set_host_khz(struct sim_arguments *a, const char *arg, struct argp_s
 	if (second)
 		a->run.config.host_khz[1] =
 			cli_number(state, "--host-khz", second, 100000, 10000000);
+	a->khz = true;
 	free(first);
-}
-
-static const char *option_name(int key)
-{
-	for (size_t i = 0; options[i].name; i++)
-		if (options[i].key == key)
-			return options[i].name;
-	return NULL;
 }
 
 /* The argument as it would be given again; in what is repeated the seed comes last. */
 static void remember(struct sim_arguments *a, int key, const char *arg)
 {
-	const char *name = option_name(key);
+	const char *name = NULL;
 	char *longer;
 
+	for (size_t i = 0; options[i].name; i++) {
+		if (options[i].key == key)
+			name = options[i].name;
+	}
 	if (!name || key == OPT_SEED || key == OPT_SWARM || key == OPT_VARIANTS ||
 	    key == OPT_THREADS || key == OPT_PERFETTO || key == OPT_JSON || key == OPT_LIST)
 		return;
@@ -304,47 +300,11 @@ static bool set_machine_option(struct sim_arguments *a, int key, const char *arg
 	}
 }
 
-/* What the run would not look at. */
-static void refuse_ignored(const struct sim_arguments *a, struct argp_state *state)
-{
-	static const int nothing[] = { 0 };
-	/* The seed chooses everything else. */
-	static const int swarm[] = { OPT_SEED, OPT_VARIANTS, OPT_THREADS, 'd', 'n', 0 };
-	static const struct {
-		int option;
-		const char *guests;
-	} used_by[] = {
-		{ OPT_TICK, "tick nohz-rr cyclic" },
-		{ OPT_REQUEST, "nohz-rr" },
-		{ OPT_SERVICE, "nohz-rr" },
-		{ OPT_IDLE, "nohz-rr" },
-		{ OPT_TIMERS, "cyclic" },
-		{ OPT_GAP, "storm random raw hostile" },
-		{ OPT_MEAN, "storm random raw hostile" },
-	};
-	const struct cli_given *g = &a->given;
-	const char *guest = a->trace ? "trace" : a->run.config.workload->name;
-
-	cli_only_with(g, state, OPT_LIST, nothing);
-	cli_only_with(g, state, OPT_SWARM, swarm);
-	if (!a->trace && !strcmp(guest, "trace"))
-		argp_error(state, "--guest=trace means nothing without --trace");
-	if (a->trace && strcmp(a->run.config.workload->name, "trace") && cli_is_given(g, 'g'))
-		argp_error(state, "--guest means nothing with --trace");
-	if (a->perfetto && cli_is_given(g, OPT_THREADS))
-		argp_error(state, "--threads means nothing with --perfetto, which runs one");
-	for (size_t i = 0; i < sizeof(used_by) / sizeof(used_by[0]); i++)
-		if (cli_is_given(g, used_by[i].option) && !strstr(used_by[i].guests, guest))
-			argp_error(state, "--%s means nothing to the guest %s, but to %s",
-				   option_name(used_by[i].option), guest, used_by[i].guests);
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct sim_arguments *a = state->input;
 
 	remember(a, key, arg);
-	cli_note(&a->given, key);
 	if (set_guest_option(&a->run.config.guest, key, arg, state) ||
 	    set_machine_option(a, key, arg, state))
 		return 0;
@@ -356,9 +316,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case 'n':
 		a->run.config.vcpus = cli_number(state, "--vcpus", arg, 1, 100000);
+		a->vcpus = true;
 		break;
 	case 'd':
 		a->run.duration_ns = cli_time(state, "--duration", arg, 0);
+		a->duration = true;
 		break;
 	case OPT_SEED:
 		a->run.config.seed = cli_number(state, "--seed", arg, 0, UINT64_MAX);
@@ -394,7 +356,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		argp_error(state, "no argument is expected, found '%s'", arg);
 		break;
 	case ARGP_KEY_END:
-		refuse_ignored(a, state);
+		if (a->swarm && (a->json || a->perfetto || a->trace))
+			argp_error(state, "--swarm goes with none of --json, --perfetto, --trace");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -405,9 +368,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 /* The writes of each of the trace's vCPUs. */
 static bool read_trace(struct sim_arguments *a)
 {
-	bool khz = cli_is_given(&a->given, OPT_TSC_KHZ);
-	const struct trace_options o = { .tsc_khz = khz ? (double)a->run.config.guest_khz : 0 };
-	const struct trace_stats *st;
+	const struct trace_options o = { .tsc_khz = 0 };
 	unsigned int ids[1024];
 	struct trace_event e;
 	struct trace *t;
@@ -444,10 +405,6 @@ static bool read_trace(struct sim_arguments *a)
 		warnx("%s", trace_error(t));
 	else if (!a->ntraces)
 		warnx("%s: no deadline write", a->trace);
-	st = trace_stats(t);
-	/* Where time stamps are guest TSC nothing tells its rate, and the default is as good. */
-	if (got == 0 && st->approximate && !st->cycles && !khz)
-		a->run.config.guest_khz = (u64)(st->tsc_khz + 0.5);
 	trace_close(t);
 	return got == 0 && a->ntraces;
 }
@@ -456,26 +413,23 @@ static bool read_trace(struct sim_arguments *a)
 static bool use_trace(struct sim_arguments *a)
 {
 	struct lazytsc_machine_config *c = &a->run.config;
-	u64 first = UINT64_MAX, last = 0;
+	u64 longest = 0;
 
 	if (!read_trace(a))
 		return false;
 	c->workload = lazytsc_workload_find("trace");
 	c->guest.traces = a->traces;
 	c->guest.trace_count = a->ntraces;
-	if (!cli_is_given(&a->given, 'n'))
+	if (!a->vcpus)
 		c->vcpus = a->ntraces;
 	for (size_t i = 0; i < a->ntraces; i++) {
 		const struct lazytsc_workload_trace *t = &a->traces[i];
+		u64 span = t->write[t->count - 1].tsc - t->write[0].tsc;
 
-		first = t->write[0].tsc < first ? t->write[0].tsc : first;
-		last = t->write[t->count - 1].tsc > last ? t->write[t->count - 1].tsc : last;
+		longest = span > longest ? span : longest;
 	}
-	if (!cli_is_given(&a->given, 'd')) {
-		a->run.duration_ns = (u64)((double)(last - first) * 1e6 / (double)c->guest_khz);
-		/* For writes that come later here than they came there. */
-		a->run.more_ns = SECOND;
-	}
+	if (!a->duration)
+		a->run.duration_ns = (u64)((double)longest * 1e6 / (double)c->guest_khz) + SECOND;
 	return true;
 }
 
@@ -648,7 +602,6 @@ int cmd_sim(int argc, char **argv)
 				       { "lazy", &lazytsc_variant_lazy, NULL } },
 			 .nvariants = 2 },
 		.repeat = cli_text("%s", ""),
-		.given.options = options,
 	};
 	int status;
 
@@ -657,8 +610,10 @@ int cmd_sim(int argc, char **argv)
 	a.run.argc = argc;
 	a.run.argv = argv;
 	a.run.repeat = a.repeat;
-	if (!cli_is_given(&a.given, 'd'))
+	if (!a.duration)
 		a.run.duration_ns = a.swarm ? SECOND / 50 : 10 * SECOND;
+	if (!a.khz)
+		a.run.config.host_khz[0] = a.run.config.host_khz[1] = a.run.config.guest_khz;
 	a.run.progress = !a.swarm && isatty(STDERR_FILENO);
 	if (a.list) {
 		sim_print_list(stdout);
@@ -666,9 +621,6 @@ int cmd_sim(int argc, char **argv)
 	} else if (a.trace && !use_trace(&a)) {
 		status = CLI_BAD_INPUT;
 	} else {
-		if (!cli_is_given(&a.given, OPT_HOST_KHZ))
-			a.run.config.host_khz[0] = a.run.config.host_khz[1] =
-				a.run.config.guest_khz;
 		status = a.swarm ? run_swarm(&a) : run_once(&a);
 	}
 	free_traces(&a);

@@ -146,12 +146,12 @@ void sim_print(FILE *to, const struct sim_run *run, const struct sim_result *res
 	struct libscols_table *tb;
 
 	fprintf(to,
-		"guest %s, %u vCPU%s, TSC %.6g GHz, timer %s, seed %" PRIu64 ", %.6g s\n"
+		"guest %s, %u vCPU%s, timer %s, seed %" PRIu64 ", %.6g s\n"
 		"host_us: vCPU time on exits, waits and wake-ups, and callbacks elsewhere. late: "
 		"from "
 		"the deadline\nto the guest's handler, us.\n\n",
-		c->workload->name, c->vcpus, c->vcpus == 1 ? "" : "s", (double)c->guest_khz / 1e6,
-		lazytsc_timer_name(c->timer), c->seed, (double)run->duration_ns / 1e9);
+		c->workload->name, c->vcpus, c->vcpus == 1 ? "" : "s", lazytsc_timer_name(c->timer),
+		c->seed, (double)run->duration_ns / 1e9);
 	memcpy(heads + 2, names, sizeof(names));
 	heads[2 + N] = "change %";
 	heads[3 + N] = "late min";
@@ -234,7 +234,6 @@ void sim_print_json(FILE *to, const struct sim_run *run, const struct sim_result
 	set(root, "vcpus", c->vcpus);
 	/* A JSON integer has a sign; a seed has none. */
 	json_object_set_new(root, "seed", json_sprintf("%" PRIu64, c->seed));
-	set(root, "tsc_khz", c->guest_khz);
 	set(root, "duration_ns", run->duration_ns);
 	for (unsigned int v = 0; v < run->nvariants; v++) {
 		for (unsigned int i = run->per_vcpu ? 0 : c->vcpus; i <= c->vcpus; i++)
@@ -339,8 +338,8 @@ void sim_print_list(FILE *to)
 {
 	const struct lazytsc_workload *p;
 	const struct lazytsc_variant *v;
-	static const char *const heads[] = { "  name=time", "what", "source" };
-	struct libscols_table *tb = table_new(heads, 3, 1 | 2 | 4);
+	static const char *const heads[] = { "  name", "ns", "what", "source" };
+	struct libscols_table *tb = table_new(heads, 4, 1 | 4 | 8);
 
 	fputs("Guests (--guest):\n", to);
 	for (unsigned int i = 0; (p = lazytsc_workload_at(i)); i++)
@@ -349,17 +348,18 @@ void sim_print_list(FILE *to)
 	for (unsigned int i = 0; (v = lazytsc_variant_at(i)); i++)
 		fprintf(to, "  %-10s  %s\n", v->name, v->summary);
 	fprintf(to, "  %-10s  %s\n", lazytsc_guess_early.name, "lazy, arming early");
-	fputs("\nTrouble (--trouble NAME=TIME, the mean time between two, as 1ms):\n", to);
+	fputs("\nTrouble (--trouble NAME=TIME, the mean time between two):\n", to);
 #define X(name, meaning) fprintf(to, "  %-8s  %s\n", #name, meaning);
 	LAZYTSC_TROUBLES(X)
 #undef X
-	fputs("\nCosts (--cost NAME=TIME; the default is as it would be given):\n", to);
+	fputs("\nCosts (--cost NAME=NS):\n", to);
 #define X(name, ns, meaning, source)                         \
 	do {                                                 \
 		struct libscols_line *line = table_line(tb); \
-		table_cell(line, 0, "  %s=%dns", #name, ns); \
-		table_cell(line, 1, "%s", meaning);          \
-		table_cell(line, 2, "%s", source);           \
+		table_cell(line, 0, "  %s", #name);          \
+		table_cell(line, 1, "%d", ns);               \
+		table_cell(line, 2, "%s", meaning);          \
+		table_cell(line, 3, "%s", source);           \
 	} while (0);
 	LAZYTSC_COSTS(X)
 #undef X

@@ -76,7 +76,7 @@ bool sim_run_one(const struct sim_run *run, const struct lazytsc_machine_config 
 	struct lazytsc_machine_config c = *config;
 	struct work w = { .name = variant->name,
 			  .vcpus = c.vcpus,
-			  .ns = run->duration_ns + run->more_ns,
+			  .ns = run->duration_ns,
 			  .progress = run->progress,
 			  .start = cli_seconds() };
 	pthread_t thread[64];

@@ -38,7 +38,6 @@ struct sim_result {
 struct sim_run {
 	struct lazytsc_machine_config config; /* but for the variant */
 	u64 duration_ns;
-	u64 more_ns; /* of a trace: simulated after that too, for writes that come late */
 	unsigned int threads;
 	struct sim_variant variants[SIM_MAX_VARIANTS];
 	unsigned int nvariants;

@@ -71,7 +71,7 @@ void kvm_lazy_tscdeadline_cpu_online(void)
 		return;
 
 	/* Refused, it stays disabled: the timer works, and traps. */
-	if (wrmsrl_safe(LAZYTSC_MSR,
+	if (wrmsrq_safe(LAZYTSC_MSR,
 			lazytsc_guest_enable(g, area, slow_virt_to_phys(area), KVM_LAZY_GRACE)))
 		lazytsc_guest_disable(g);
 }
@@ -85,7 +85,7 @@ void kvm_lazy_tscdeadline_cpu_offline(void)
 	struct lazytsc_guest *g = this_cpu_ptr(&kvm_lazy_guest);
 
 	if (g->area)
-		wrmsrl(LAZYTSC_MSR, lazytsc_guest_disable(g));
+		wrmsrq(LAZYTSC_MSR, lazytsc_guest_disable(g));
 }
 
 bool __kvm_lazy_tscdeadline_skip(u64 deadline)
@@ -98,6 +98,13 @@ bool __kvm_lazy_tscdeadline_skip(u64 deadline)
 	trace_lazytsc_skip(deadline);
 	return true;
 }
+
+#ifdef KVM_LAZY_TRACE_WRITES
+void __kvm_lazy_tscdeadline_trace_write(u64 deadline)
+{
+	trace_lazytsc_write(deadline);
+}
+#endif
 
 #ifdef CONFIG_DEBUG_FS
 static void kvm_lazy_switch(void *info)
@@ -131,8 +138,7 @@ static int kvm_lazy_stats_show(struct seq_file *m, void *v)
 	int cpu;
 
 	seq_puts(m, "cpu writes skips\n");
-	for_each_possible_cpu(cpu)
-	{
+	for_each_possible_cpu(cpu) {
 		const struct lazytsc_guest *g = per_cpu_ptr(&kvm_lazy_guest, cpu);
 
 		seq_printf(m, "%d %llu %llu\n", cpu, READ_ONCE(g->writes), READ_ONCE(g->skips));

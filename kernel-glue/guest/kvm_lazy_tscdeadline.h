@@ -8,6 +8,8 @@
 #include <linux/jump_label.h>
 #include <linux/types.h>
 
+#include <asm/kvm_lazy_tscdeadline_compat.h>
+
 #ifdef CONFIG_KVM_GUEST_LAZY_TSCDEADLINE
 
 DECLARE_STATIC_KEY_FALSE(kvm_lazy_tscdeadline_key);
@@ -45,12 +47,15 @@ static inline void kvm_lazy_tscdeadline_cpu_offline(void) { }
 #endif
 
 /*
- * Want @deadline (0: none). False: the caller writes it to MSR_IA32_TSC_DEADLINE. Interrupts are
- * off until then.
+ * Want @deadline; 0: none. The one place where the kernel writes MSR_IA32_TSC_DEADLINE, or does
+ * not. Interrupts are off.
  */
-static inline bool kvm_lazy_tscdeadline_skip(u64 deadline)
+static __always_inline void kvm_lazy_tscdeadline_program(u64 deadline)
 {
-	return kvm_lazy_tscdeadline_active() && __kvm_lazy_tscdeadline_skip(deadline);
+	if (kvm_lazy_tscdeadline_active() && __kvm_lazy_tscdeadline_skip(deadline))
+		return;
+
+	kvm_lazy_tscdeadline_write_msr(deadline);
 }
 
 #endif

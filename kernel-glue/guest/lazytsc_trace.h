@@ -8,10 +8,11 @@
 #include <linux/tracepoint.h>
 
 /*
- * A deadline that was not written to the MSR. It reads as msr:write_msr does, so that the two
- * together are the trace that a guest without the feature would give.
+ * A deadline that was not written to the MSR (skip), or is about to be (write; where msr:write_msr
+ * does not say so). Both read as msr:write_msr does: together they are the trace that a guest
+ * without the feature would give.
  */
-TRACE_EVENT(lazytsc_skip,
+DECLARE_EVENT_CLASS(lazytsc_deadline,
 	TP_PROTO(u64 deadline),
 	TP_ARGS(deadline),
 
@@ -25,6 +26,18 @@ TRACE_EVENT(lazytsc_skip,
 
 	TP_printk("6e0, value %llx", __entry->deadline)
 );
+
+DEFINE_EVENT(lazytsc_deadline, lazytsc_skip,
+	TP_PROTO(u64 deadline),
+	TP_ARGS(deadline)
+);
+
+#ifdef KVM_LAZY_TRACE_WRITES
+DEFINE_EVENT(lazytsc_deadline, lazytsc_write,
+	TP_PROTO(u64 deadline),
+	TP_ARGS(deadline)
+);
+#endif
 
 #endif
 

@@ -44,7 +44,7 @@ struct kvm_lazy_section {
 
 static void kvm_lazy_enter(struct kvm_lapic *apic, struct kvm_lazy_section *s)
 	__acquires(&apic->vcpu->kvm->srcu) __acquires(&apic->lazy.gpc.lock)
-		__acquires(&apic->lazy.lock)
+	__acquires(&apic->lazy.lock)
 {
 	struct gfn_to_pfn_cache *gpc = &apic->lazy.gpc;
 
@@ -56,7 +56,7 @@ static void kvm_lazy_enter(struct kvm_lapic *apic, struct kvm_lazy_section *s)
 
 static void kvm_lazy_leave(struct kvm_lapic *apic, struct kvm_lazy_section *s)
 	__releases(&apic->lazy.lock) __releases(&apic->lazy.gpc.lock)
-		__releases(&apic->vcpu->kvm->srcu)
+	__releases(&apic->vcpu->kvm->srcu)
 {
 	raw_spin_unlock(&apic->lazy.lock);
 	read_unlock_irqrestore(&apic->lazy.gpc.lock, s->flags);
@@ -91,7 +91,7 @@ static int kvm_lazy_refresh(struct kvm_lapic *apic)
 /* The same in the vCPU's thread. With no page there is no lazy timer either. May sleep. */
 static void kvm_lazy_enter_thread(struct kvm_lapic *apic, struct kvm_lazy_section *s)
 	__acquires(&apic->vcpu->kvm->srcu) __acquires(&apic->lazy.gpc.lock)
-		__acquires(&apic->lazy.lock)
+	__acquires(&apic->lazy.lock)
 {
 	bool gone = false;
 
@@ -224,7 +224,8 @@ int kvm_lazy_tscdeadline_set_msr(struct kvm_vcpu *vcpu, u64 data, bool host_init
 	verdict = lazytsc_host_check_msr(data, 1ULL << cpuid_maxphyaddr(vcpu));
 	if (verdict != LAZYTSC_MSR_SWITCH_ON && verdict != LAZYTSC_MSR_SWITCH_OFF)
 		return 1;
-	if (!lapic_in_kernel(vcpu))
+	/* A protected APIC (TDX) is not KVM's: its timer cannot be put off. */
+	if (!lapic_in_kernel(vcpu) || kvm_lazy_apic_protected(apic))
 		return verdict != LAZYTSC_MSR_SWITCH_OFF;
 
 	if (kvm_lazy_tscdeadline_enabled(&apic->lazy))
@@ -365,8 +366,7 @@ void kvm_lazy_tscdeadline_flush_memslot(struct kvm *kvm, struct kvm_memory_slot 
 	if (slot->as_id)
 		return;
 
-	kvm_for_each_vcpu(i, vcpu, kvm)
-	{
+	kvm_for_each_vcpu(i, vcpu, kvm) {
 		if (lapic_in_kernel(vcpu) && kvm_lazy_tscdeadline_enabled(&vcpu->arch.apic->lazy))
 			kvm_lazy_flush_vcpu(vcpu->arch.apic, slot);
 	}

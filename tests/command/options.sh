@@ -55,22 +55,4 @@ for seed in 10 0xa 010; do
 	status 0 sim --duration=1ms --seed=$seed
 	grep -q 'seed 10,' out || fail "seed $seed"
 done
-# What a combination would ignore is refused, and named.
-says 1 "--cell means nothing without --replay" check --cell 3
-says 1 "--full means nothing with --scenario" check --full -s lvt
-says 1 "--checkpoint means nothing with --defects" check --defects --checkpoint x
-says 1 "--necessity means nothing with --defects" check --defects --necessity
-says 1 "--variant means nothing with --necessity" check --necessity --variant rfc-v1
-says 1 "--json means nothing with --races" check --races . --json
-says 1 "--shard means nothing with --replay" check -s lvt --cell 0 --replay 0 --shard 0/2
-says 1 "--json means nothing with --list" check --list --json
-says 1 "--witness means nothing with --expect" litmus --witness --expect x SB.litmus
-says 1 "--time means nothing with --replay" litmus --time --replay 0 SB.litmus
-says 1 "--guest=trace means nothing without --trace" sim --guest=trace
-says 1 "--guest means nothing with --trace" sim --guest=tick --trace="$example"
-says 1 "--json means nothing with --swarm" sim --swarm=2 --json
-says 1 "--timer means nothing with --swarm" sim --swarm=2 --timer=sw
-says 1 "--seed means nothing with --list" sim --list --seed=3
-says 1 "--threads means nothing with --perfetto*" sim --threads=2 --perfetto=x
-says 1 "--timers means nothing to the guest tick, but to cyclic" sim --guest=tick --timers=3
 echo "options.sh: options are understood alike"

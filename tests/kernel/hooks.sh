@@ -12,7 +12,8 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
 # 6.12 checks for a dynamic timer advance in adjust_lapic_timer_advance(), 6.1 before the call; and its
-# kernel-parameters.txt has EARLY.
+# kernel-parameters.txt has EARLY. 7.3 has another fast path, and the clock event device that is coupled
+# with the clock source.
 sort >"$tmp/expected" <<'END'
 6.12:+		adjust_lapic_timer_advance(vcpu, guest_tsc - tsc_deadline);
 6.12:+	if (kvm_lazy_tscdeadline_punctual(&apic->lazy))
@@ -21,6 +22,11 @@ sort >"$tmp/expected" <<'END'
 6.12:+			each TSC deadline is a VM exit again.
 6.1:+			[X86,KVM_GUEST] Disable the lazy TSC deadline: each TSC
 6.1:+			deadline is a VM exit again.
+6.12:+	return !kvm_set_lapic_tscdeadline_msr(vcpu, data, false, true);
+7.3:+		if (!kvm_set_lapic_tscdeadline_msr(vcpu, data, false, true))
+7.3:+			return EXIT_FASTPATH_NONE;
+7.3:+#include <asm/kvm_lazy_tscdeadline.h>
+7.3:+	kvm_lazy_tscdeadline_program(cycles);
 END
 
 # The lines that the hooks of a version add, but for empty ones, each as often as it is added.
@@ -29,14 +35,14 @@ added()
 	cat "$glue/patches/$1"/*.patch | sed -n '/^+++ /d; /^+./p' | sort
 }
 
-for version in 6.12 6.1; do
+for version in 6.12 6.1 7.3; do
 	added $version >"$tmp/$version"
 	[ "$(wc -l <"$tmp/$version")" -ge 100 ] || { echo "hooks.sh: $version: hardly any hooks" >&2; exit 1; }
 done
-{
-	comm -23 "$tmp/6.12" "$tmp/6.1" | sed 's/^/6.12:/'
-	comm -13 "$tmp/6.12" "$tmp/6.1" | sed 's/^/6.1:/'
-} | sort >"$tmp/found"
+for version in 6.1 7.3; do
+	comm -23 "$tmp/6.12" "$tmp/$version" | sed 's/^/6.12:/'
+	comm -13 "$tmp/6.12" "$tmp/$version" | sed "s/^/$version:/"
+done | sort >"$tmp/found"
 diff "$tmp/expected" "$tmp/found" >&2 || {
 	echo "hooks.sh: the hooks differ in other lines (>) than expected (<)" >&2
 	exit 1

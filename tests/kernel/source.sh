@@ -5,7 +5,8 @@
 # by the kernel's own scripts/checkpatch.pl --strict. Types of complaint that are not about us are
 # left out by name: a patch file without a commit message, the layout that the kernel's TRACE_EVENT
 # macro asks for, and the typedef that the core wants from each port.
-# Usage: source.sh KERNEL-GLUE VERSION. Exit status 77 (skipped): the source package is not installed.
+# Usage: source.sh KERNEL-GLUE VERSION. Exit status 77 (skipped): the source package is not installed, or
+# not to be had any more.
 set -euo pipefail
 
 glue=$(cd "$1" && pwd)
@@ -31,23 +32,29 @@ check()
 }
 
 tarball=/usr/src/linux-source-$version.tar.xz
-if [ ! -e "$tarball" ]; then
-	echo "source.sh: $tarball: not found; install linux-source-$version" >&2
-	exit 77
-fi
+case $version in
+6.*)
+	if [ ! -e "$tarball" ]; then
+		echo "source.sh: $tarball: not found; install linux-source-$version" >&2
+		exit 77
+	fi
+	;;
+*) tarball=$("$glue/../harness/kernel/fetch.sh" "$version") || exit 77 ;;
+esac
 mkdir "$tree"
 tar -C "$tree" --strip-components=1 -xf "$tarball" \
 	"linux-source-$version/Makefile" "linux-source-$version/Kbuild" \
 	"linux-source-$version/arch/x86" "linux-source-$version/virt" \
 	"linux-source-$version/Documentation/virt" \
 	"linux-source-$version/Documentation/admin-guide/kernel-parameters.txt" \
+	"linux-source-$version/include/linux/kvm_types.h" \
 	"linux-source-$version/scripts/checkpatch.pl" \
 	"linux-source-$version/scripts/spelling.txt" \
 	"linux-source-$version/scripts/const_structs.checkpatch"
 cp -a "$tree" "$tmp/stock"
 "$glue/import.sh" "$tree"
 
-for file in "$glue"/host/*.[ch] "$glue"/guest/kvm_*.[ch] "$glue/patches/$version/compat.h"; do
+for file in "$glue"/host/*.[ch] "$glue"/guest/kvm_*.[ch] "$glue/patches/$version"/*compat.h; do
 	check NONE --file "$file"
 done
 check NEW_TYPEDEFS --file "$glue/port/lazytsc_port.h"

@@ -7,6 +7,12 @@
 
 #include "lapic.h"
 
+/* This kernel has no guests with an APIC that KVM cannot see into. */
+static inline bool kvm_lazy_apic_protected(const struct kvm_lapic *apic)
+{
+	return false;
+}
+
 static inline struct kvm *lazy_gpc_kvm(struct gfn_to_pfn_cache *gpc)
 {
 	return container_of(gpc, struct kvm_lapic, lazy.gpc)->vcpu->kvm;
