@@ -67,7 +67,8 @@ static const char doc[] =
 	"of a guest (or kvm:kvm_msr events of its host), plain or compressed with gzip, xz or "
 	"zstd; - is standard input. A trace.dat of trace-cmd is read through trace-cmd.\n\n"
 	"Exit status: 0 done; 1 wrong usage; 2 a trace cannot be read or holds no deadline write "
-	"(the others are still replayed); 42 lazy broke its promise never to cost a host entry.";
+	"(the others are still replayed); 3 a trace holds exits alone, so its figures are bounds; "
+	"42 lazy broke its promise never to cost a host entry.";
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -180,6 +181,8 @@ static int replay_one(const struct arguments *a, const char *name, struct replay
 		report_warnings(stderr, name, r);
 		break;
 	}
+	if (r->stats.evidence == TRACE_BOUNDS)
+		ret = CLI_BOUNDED;
 	if (report_broken_promises(stderr, name, r))
 		ret = CLI_VIOLATION;
 	replay_free(r);

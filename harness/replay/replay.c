@@ -12,7 +12,7 @@
 /* The vCPUs while the trace is read: for each the policies' states, one after another. */
 struct run {
 	struct replay *r;
-	char *states[TRACE_MAX_CPUS]; /* NULL: this vCPU has written nothing yet */
+	char *states[TRACE_MAX_VCPUS]; /* NULL: this vCPU has written nothing yet */
 	size_t *offsets; /* of each policy's state */
 	size_t size; /* of all of them */
 };
@@ -78,6 +78,7 @@ static int feed(struct run *run, struct trace *t)
 {
 	struct replay *r = run->r;
 	struct trace_event ev;
+	bool gap;
 	int got;
 
 	while ((got = trace_next(t, &ev)) > 0) {
@@ -89,11 +90,12 @@ static int feed(struct run *run, struct trace *t)
 			snprintf(r->error, sizeof(r->error), "out of memory");
 			return -1;
 		}
-		if (!ev.gap)
+		gap = ev.kind == TRACE_EVENT_GAP;
+		if (!gap)
 			classify(&r->deadlines, (void *)(s + run->offsets[r->stock]), ev.now,
 				 ev.value);
 		for (size_t i = 0; i < r->npolicies; i++) {
-			if (ev.gap)
+			if (gap)
 				r->policies[i].restart(s + run->offsets[i]);
 			else
 				r->policies[i].write(s + run->offsets[i], ev.now, ev.value);
@@ -115,23 +117,52 @@ static void add(struct counts *sum, const struct counts *c)
 		sum->excess = c->excess;
 }
 
-static int collect(struct run *run)
+static int by_vm(const void *a, const void *b)
+{
+	const struct replay_vcpu *x = a, *y = b;
+
+	if (x->at.vm != y->at.vm)
+		return x->at.vm < y->at.vm ? -1 : 1;
+	return x->at.id < y->at.id ? -1 : x->at.id > y->at.id;
+}
+
+/* "0"; in a trace of several VMs "4090:0", by the VM's process or first thread. */
+static void name_vcpu(const struct trace *t, struct replay_vcpu *v)
+{
+	const struct trace_vm *vm = trace_vm(t, v->at.vm);
+	long long vm_id = vm->pid >= 0 ? vm->pid : vm->first_tid >= 0 ? vm->first_tid : v->at.vm;
+
+	snprintf(v->vm, sizeof(v->vm), "%lld", vm_id);
+	if (trace_stats(t)->nvms < 2)
+		snprintf(v->name, sizeof(v->name), "%d", v->at.id);
+	else
+		snprintf(v->name, sizeof(v->name), "%s:%d", v->vm, v->at.id);
+}
+
+static int collect(struct run *run, const struct trace *t)
 {
 	struct replay *r = run->r;
 	size_t n = 0;
 
-	for (unsigned int i = 0; i < TRACE_MAX_CPUS; i++)
+	if (r->stats.evidence == TRACE_BOUNDS) {
+		for (unsigned int i = 0; i < r->stats.nvcpus; i++) {
+			if (!begin_vcpu(run, i))
+				return -1;
+		}
+	}
+	for (unsigned int i = 0; i < TRACE_MAX_VCPUS; i++)
 		n += run->states[i] != NULL;
 	r->vcpus = calloc(n ? n : 1, sizeof(*r->vcpus));
 	r->total = calloc(r->npolicies, sizeof(*r->total));
 	if (!r->vcpus || !r->total)
 		return -1;
-	for (unsigned int i = 0; i < TRACE_MAX_CPUS; i++) {
+	for (unsigned int i = 0; i < TRACE_MAX_VCPUS; i++) {
 		struct replay_vcpu *v = &r->vcpus[r->nvcpus];
 
 		if (!run->states[i])
 			continue;
-		v->id = i;
+		v->at = *trace_vcpu(t, i);
+		name_vcpu(t, v);
 		v->counts = calloc(r->npolicies, sizeof(*v->counts));
 		if (!v->counts)
 			return -1;
@@ -141,6 +172,7 @@ static int collect(struct run *run)
 			add(&r->total[p], &v->counts[p]);
 		}
 	}
+	qsort(r->vcpus, r->nvcpus, sizeof(*r->vcpus), by_vm);
 	r->deadlines.delivered = r->total[r->stock].value[COL_INJECTIONS];
 	return 0;
 }
@@ -157,10 +189,10 @@ int replay_run(struct replay *r, const char *path, const struct trace_options *o
 	run->r = r;
 	if (trace_open(path, options, &t))
 		snprintf(r->error, sizeof(r->error), "%s", trace_error(t));
-	else if (!layout(run) && !feed(run, t) && !collect(run))
+	else if (!layout(run) && !feed(run, t) && !collect(run, t))
 		ret = 0;
 	trace_close(t);
-	for (unsigned int i = 0; i < TRACE_MAX_CPUS; i++)
+	for (unsigned int i = 0; i < TRACE_MAX_VCPUS; i++)
 		free(run->states[i]);
 	free(run->offsets);
 	free(run);

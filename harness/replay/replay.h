@@ -22,7 +22,9 @@ struct deadlines {
 };
 
 struct replay_vcpu {
-	unsigned int id;
+	struct trace_vcpu at; /* which vCPU it is */
+	char vm[24]; /* the VM's process, or its first thread, or its place in the trace */
+	char name[48]; /* its number; where the trace has several VMs, "VM:number" */
 	struct counts *counts; /* by policy */
 };
 
@@ -35,7 +37,7 @@ struct replay {
 	struct trace_stats stats;
 	struct deadlines deadlines;
 	size_t nvcpus;
-	struct replay_vcpu *vcpus; /* in order of id */
+	struct replay_vcpu *vcpus; /* in order of VM and id */
 	struct counts *total; /* by policy */
 	char error[256];
 };

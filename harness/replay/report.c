@@ -54,7 +54,7 @@ static void print_row(struct libscols_line *line, const struct replay *r, size_t
 	double pct;
 
 	if (i < r->nvcpus)
-		table_cell(line, 0, "%u", r->vcpus[i].id);
+		table_cell(line, 0, "%s", r->vcpus[i].name);
 	else
 		table_cell(line, 0, "total");
 	table_cell(line, 1, "%s", r->policies[p].name);
@@ -94,15 +94,17 @@ static void print_counts(FILE *to, const struct replay *r, const struct report_o
 
 static void print_clock(FILE *to, const struct trace_stats *st)
 {
-	if (!st->approximate) {
-		fputs("Time stamps are guest TSC (x86-tsc): figures are exact.\n", to);
+	if (st->evidence == TRACE_EXACT) {
+		fprintf(to, "Figures are exact: %s.\n", st->why);
 		return;
 	}
-	fprintf(to, "Figures are APPROXIMATE: guest TSC is fitted to %s time stamps, ",
-		st->cycles ? "the host's TSC" : "nanosecond");
+	fprintf(to, "Figures are APPROXIMATE: %s.\n", st->why);
+	if (!st->fitted)
+		return;
+	fputs("The guest's clock is fitted to them, ", to);
 	if (st->cycles)
-		fprintf(to, "%.6f +- %.6f cycles per cycle", st->tsc_khz / 1e3,
-			st->tsc_khz_error / 1e3);
+		fprintf(to, "%.6f +- %.6f cycles for each unit", st->cycles_per_unit,
+			st->cycles_per_unit_error);
 	else if (st->tsc_khz_error > 0)
 		fprintf(to, "%.3f +- %.3f kHz", st->tsc_khz, st->tsc_khz_error);
 	else
@@ -148,7 +150,6 @@ static void print_ignored(FILE *to, const struct trace_stats *st)
 void report_warnings(FILE *to, const char *name, const struct replay *r)
 {
 	const struct trace_stats *st = &r->stats;
-	const struct deadlines *d = &r->deadlines;
 
 	if (st->kinds[TRACE_LINE_DAMAGED])
 		fprintf(to, "%s:%" PRIu64 ": damaged deadline write, %" PRIu64 " such dropped\n",
@@ -166,19 +167,22 @@ void report_warnings(FILE *to, const char *name, const struct replay *r)
 	if (st->kinds[TRACE_LINE_FAILED])
 		fprintf(to, "%s: %" PRIu64 " deadline writes that failed with #GP, dropped\n", name,
 			st->kinds[TRACE_LINE_FAILED]);
-	if (st->other_source)
+	if (st->own_timer)
+		fprintf(to, "%s: %" PRIu64 " deadline writes of the host's own timer, dropped\n",
+			name, st->own_timer);
+	if (st->other_source > st->own_timer)
 		fprintf(to,
-			"%s: %" PRIu64 " deadline writes of %s or with another clock, dropped\n",
-			name, st->other_source, st->host ? "a guest" : "a host");
+			"%s: %" PRIu64 " deadline writes of another machine or with another clock, "
+			"dropped\n",
+			name, st->other_source - st->own_timer);
 	if (st->no_vcpu)
 		fprintf(to,
 			"%s: %" PRIu64 " deadline writes that do not tell their vCPU, dropped\n",
 			name, st->no_vcpu);
-	if (!st->approximate && !d->delivered && d->writes >= 100)
+	if (st->twice)
 		fprintf(to,
-			"%s: no deadline of %" PRIu64 " was ever due: was the clock x86-tsc, not "
-			"counter?\n",
-			name, d->writes);
+			"%s: %" PRIu64 " deadline writes that two buffers recorded, counted once\n",
+			name, st->twice);
 }
 
 /* What the small benefit is small for: every reason that concerns a tenth of the deadlines. */
@@ -274,9 +278,64 @@ static void print_hist(FILE *to, const struct deadlines *d, double tsc_khz)
 		table_print(to, tb);
 }
 
+static const char *const exit_names[TRACE_EXIT_REASONS] = {
+	[TRACE_EXIT_MSR_WRITE] = "msr_write",
+	[TRACE_EXIT_MSR_READ] = "msr_read",
+	[TRACE_EXIT_PREEMPTION_TIMER] = "preemption_timer",
+	[TRACE_EXIT_HLT] = "hlt",
+	[TRACE_EXIT_EXTERNAL_INTERRUPT] = "external_interrupt",
+	[TRACE_EXIT_OTHER] = "other",
+};
+
+/* Exits alone: what can be said without a single deadline, as bounds. */
+static void print_bounds(FILE *to, const char *name, const struct replay *r)
+{
+	const char *names[TRACE_EXIT_REASONS + 1] = { "vcpu" };
+	double seconds = r->stats.span / 1e9;
+	uint64_t writes = 0, late = 0;
+	struct libscols_table *tb;
+
+	fprintf(to, "%s: no deadline writes, but the exits of %zu vCPUs in %.3f s: BOUNDS only\n",
+		name, r->nvcpus, seconds);
+	fprintf(to, "For figures: %s.\n\nExits:\n", r->stats.why);
+	for (size_t i = 0; i < TRACE_EXIT_REASONS; i++)
+		names[i + 1] = exit_names[i];
+	tb = table_new(names, TRACE_EXIT_REASONS + 1, TRACE_EXIT_REASONS + 1);
+	for (size_t i = 0; tb && i < r->nvcpus; i++) {
+		struct libscols_line *line = scols_table_new_line(tb, NULL);
+		const struct trace_exits *x = &r->vcpus[i].at.exits;
+
+		table_cell(line, 0, "%s", r->vcpus[i].name);
+		for (size_t k = 0; k < TRACE_EXIT_REASONS; k++)
+			table_cell(line, k + 1, "%" PRIu64, x->count[k]);
+		writes += x->count[TRACE_EXIT_MSR_WRITE];
+		late += x->count[TRACE_EXIT_PREEMPTION_TIMER];
+	}
+	if (tb)
+		table_print(to, tb);
+	fprintf(to,
+		"\nDeadline writes are among the %" PRIu64 " MSR_WRITE exits: lazy takes away "
+							   "between "
+		"none and all of them",
+		writes);
+	if (seconds > 0)
+		fprintf(to, ", at most %.0f a second", (double)writes / seconds);
+	fprintf(to,
+		".\nDeadlines delivered while the guest ran are at most %" PRIu64 " (PREEMPTION_"
+										  "TIMER, which "
+										  "AMD lacks).\n",
+		late);
+}
+
 void report_table(FILE *to, const char *name, const struct replay *r,
 		  const struct report_options *o)
 {
+	if (r->stats.evidence == TRACE_BOUNDS) {
+		print_bounds(to, name, r);
+		print_ignored(to, &r->stats);
+		report_warnings(to, name, r);
+		return;
+	}
 	fprintf(to, "%s: ", name);
 	plural(to, r->deadlines.writes, "deadline write", " on ");
 	plural(to, r->nvcpus, "vCPU", r->stats.host ? ", seen by the host\n" : "\n");
@@ -328,7 +387,7 @@ void report_csv(FILE *to, const char *name, const struct replay *r, const struct
 			csv_text(to, name);
 			fprintf(to, ",%s,", r->policies[p].name);
 			if (i < r->nvcpus)
-				fprintf(to, "%u", r->vcpus[i].id);
+				fputs(r->vcpus[i].name, to);
 			else
 				fputs("total", to);
 			for (size_t c = 0; c < COLUMNS; c++) {
@@ -387,9 +446,11 @@ static json_t *json_row(const char *name, const struct replay *r, size_t i, size
 	json_object_set_new(o, "trace", json_name(name));
 	json_object_set_new(o, "variant", json_string(r->policies[p].name));
 	if (i < r->nvcpus)
-		set_int(o, "vcpu", r->vcpus[i].id);
+		set_int(o, "vcpu", (uint64_t)r->vcpus[i].at.id);
 	else
 		json_object_set_new(o, "vcpu", json_string("total"));
+	if (i < r->nvcpus && r->stats.nvms > 1)
+		json_object_set_new(o, "vm", json_string(r->vcpus[i].vm));
 	for (size_t c = 0; c < COLUMNS; c++) {
 		if (k->known[c])
 			set_int(o, column_names[c], k->value[c]);
@@ -422,6 +483,26 @@ static json_t *json_hist(const uint64_t *hist)
 	return list;
 }
 
+/* The exits of each vCPU, where the trace has them. */
+static json_t *json_exits(const struct replay *r)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < r->nvcpus; i++) {
+		const struct trace_exits *x = &r->vcpus[i].at.exits;
+		json_t *o;
+
+		if (!x->last)
+			continue;
+		o = json_object();
+		json_object_set_new(o, "vcpu", json_string(r->vcpus[i].name));
+		for (size_t k = 0; k < TRACE_EXIT_REASONS; k++)
+			set_int(o, exit_names[k], x->count[k]);
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
 static json_t *json_trace(const char *name, const struct replay *r, const struct report_options *o)
 {
 	static const struct {
@@ -437,6 +518,9 @@ static json_t *json_trace(const char *name, const struct replay *r, const struct
 		{ TRACE_LINE_DAMAGED, "damaged" },
 		{ TRACE_LINE_FAILED, "failed" },
 	};
+	static const char *const evidence[] = {
+		[TRACE_EXACT] = "exact", [TRACE_APPROXIMATE] = "approximate", [TRACE_BOUNDS] = "bounds"
+	};
 	const struct trace_stats *st = &r->stats;
 	const struct deadlines *d = &r->deadlines;
 	json_t *t = json_object();
@@ -444,6 +528,9 @@ static json_t *json_trace(const char *name, const struct replay *r, const struct
 	json_object_set_new(t, "trace", json_name(name));
 	json_object_set_new(t, "source", json_string(st->host ? "host" : "guest"));
 	json_object_set_new(t, "approximate", json_boolean(st->approximate));
+	json_object_set_new(t, "evidence", json_string(evidence[st->evidence]));
+	json_object_set_new(t, "why", json_string(st->why));
+	json_object_set_new(t, "exits", json_exits(r));
 	if (st->approximate && !st->cycles) {
 		json_object_set_new(t, "tsc_khz", json_real(st->tsc_khz));
 		json_object_set_new(t, "tsc_khz_error", json_real(st->tsc_khz_error));
@@ -459,6 +546,8 @@ static json_t *json_trace(const char *name, const struct replay *r, const struct
 		set_int(t, kinds[i].key, st->kinds[kinds[i].kind]);
 	set_int(t, "out_of_order", st->out_of_order);
 	set_int(t, "other_source", st->other_source);
+	set_int(t, "own_timer", st->own_timer);
+	set_int(t, "twice", st->twice);
 	set_int(t, "no_vcpu", st->no_vcpu);
 	set_int(t, "gaps", st->gaps);
 	set_int(t, "lost_events", st->lost_events);

@@ -379,7 +379,7 @@ static bool read_trace(struct sim_arguments *a)
 		size_t i = 0;
 
 		got = 0;
-		if (e.gap)
+		if (e.kind == TRACE_EVENT_GAP)
 			continue;
 		while (i < a->ntraces && ids[i] != e.vcpu)
 			i++;

@@ -57,6 +57,12 @@ static size_t keep_plausible(struct clock_point *w, size_t n)
 	uint64_t median;
 	size_t kept = 0;
 
+	for (size_t i = 0; i < n; i++) {
+		if (w[i].value)
+			w[kept++] = w[i];
+	}
+	n = kept;
+	kept = 0;
 	if (!n)
 		return 0;
 	qsort(w, n, sizeof(*w), by_value);
@@ -235,11 +241,32 @@ bool clock_fit(struct clock_point *writes, size_t nwrites, struct clock_point *i
 	return ok;
 }
 
+double clock_rate(struct clock_point *p, size_t n, double *error)
+{
+	double *x, rate;
+
+	n = keep_plausible(p, n);
+	*error = 0;
+	if (n < 2)
+		return 0;
+	x = calloc(n, sizeof(*x));
+	if (!x)
+		return 0;
+	rate = slope(p, n, x, error);
+	free(x);
+	return rate;
+}
+
 uint64_t clock_tsc(const struct clock_fit *fit, uint64_t ts)
 {
 	double d = fit->rate * rel(ts, fit->ts0) + fit->offset;
 
+	/* Not beyond what a uint64_t holds, whatever the trace says. */
+	if (!(d > -0x1p63))
+		d = -0x1p63;
+	if (!(d < 0x1p63))
+		d = 0x1p62;
 	if (d < 0)
 		return fit->value0 > (uint64_t)-d ? fit->value0 - (uint64_t)-d : 0;
-	return fit->value0 + (uint64_t)d;
+	return fit->value0 <= UINT64_MAX - (uint64_t)d ? fit->value0 + (uint64_t)d : UINT64_MAX;
 }

@@ -42,6 +42,15 @@ struct clock_fit {
 bool clock_fit(struct clock_point *writes, size_t nwrites, struct clock_point *irqs, size_t nirqs,
 	       double rate, struct clock_fit *fit);
 
+/**
+ * clock_rate() - the median slope through points that lie half of them apart
+ * @p:     sorted in place; points of value 0 and far from the others do not count
+ * @error: set to half the distance of the quartiles of all slopes
+ *
+ * Return: 0 when there are too few points, or memory is short.
+ */
+double clock_rate(struct clock_point *p, size_t n, double *error);
+
 /** clock_tsc() - guest TSC at a time stamp */
 uint64_t clock_tsc(const struct clock_fit *fit, uint64_t ts);
 

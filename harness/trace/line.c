@@ -139,10 +139,13 @@ static inline bool digits_before(const char *p, const char *e, uint64_t *value)
 /* Where the parts of "comm-pid [cpu] flags time:" are. */
 struct header {
 	const char *line;
-	const char *before_cpu; /* end of the thread's name and id; NULL: latency format */
+	const char *before_cpu; /* end of the thread's name and id; NULL: no CPU */
 	const char *ts, *ts_end;
 	const char *point; /* the decimal point, or NULL */
 	bool micro; /* latency format: microseconds */
+	bool latency; /* CPU and flags are one word */
+	bool hex; /* verbose: microseconds or a count, hexadecimal, in brackets */
+	bool milli; /* perf trace: milliseconds */
 	unsigned int cpu;
 };
 
@@ -159,6 +162,7 @@ static bool parse_cpu(const char *p, const char *end, struct header *h)
 		if (q == p || q[-1] != '[')
 			return false;
 		h->before_cpu = q - 1;
+		h->latency = false;
 		if (!take_decimal(&q, end, &cpu) || cpu >= TRACE_MAX_CPUS)
 			return false;
 		h->cpu = (unsigned int)cpu;
@@ -179,17 +183,57 @@ static bool parse_latency_cpu(const char *tok, const char *end, struct header *h
 		if (!letter && !is_digit(*tok) && *tok != '.' && *tok != '#')
 			return false;
 	}
-	h->before_cpu = NULL;
+	h->latency = true;
 	h->cpu = (unsigned int)cpu;
 	return true;
 }
 
-/* Does a time stamp end at @colon, with a CPU before it? */
-static bool parse_header(const char *p, const char *colon, struct header *h)
+/*
+ * "comm 123 0 9 00000000 00000002 [0000000000000004] 3 (+1)" up to @colon: latency format with the
+ * option verbose. The brackets hold the whole time, in microseconds where the rest is "ms".
+ */
+static bool parse_verbose(const char *p, const char *colon, struct header *h)
+{
+	const char *open = colon, *q, *tok;
+	uint64_t cpu, idx;
+
+	while (open > p && *open != '[')
+		open--;
+	q = open + 1;
+	if (open == p || !take_hex(&q, colon, 16, &idx) || q == colon || *q != ']')
+		return false;
+	*h = (struct header){ .line = p, .ts = open + 1, .ts_end = q, .hex = true, .latency = true };
+	h->micro = colon[-2] == 's';
+	/* Before them an index, the preempt count, flags, and the CPU. */
+	q = open;
+	for (int i = 0; i < 4; i++) {
+		q = skip_spaces_back(p, q);
+		tok = skip_token_back(p, q);
+		if (i == 3) {
+			h->before_cpu = tok;
+			if (!take_decimal(&tok, q, &cpu) || tok != q || cpu >= TRACE_MAX_CPUS)
+				return false;
+			h->cpu = (unsigned int)cpu;
+			return true;
+		}
+		q = tok;
+	}
+	return false;
+}
+
+/*
+ * Does a time stamp end at @colon, with a CPU before it? A host's events tell their thread, so
+ * they need no CPU.
+ */
+static bool parse_header(const char *p, const char *colon, const char *e, struct header *h)
 {
 	const char *q = colon;
 
+	if (colon[-1] == ')' && parse_verbose(p, colon, h))
+		return true;
 	h->line = p;
+	h->hex = false;
+	h->milli = false;
 	h->micro = colon - p > 3 && colon[-2] == 's' && colon[-3] == 'u' &&
 		   memchr(" !+#*@$", colon[-1], 7);
 	if (h->micro)
@@ -202,8 +246,8 @@ static bool parse_header(const char *p, const char *colon, struct header *h)
 			h->point = q;
 	}
 	h->ts = q;
-	if (q == h->ts_end || q == p || h->point == q || h->point == h->ts_end - 1 ||
-	    !(is_space(q[-1]) || q[-1] == ']'))
+	if (q == h->ts_end || h->point == q || h->point == h->ts_end - 1 ||
+	    (q > p && !is_space(q[-1]) && q[-1] != ']'))
 		return false;
 
 	q = skip_spaces_back(p, q);
@@ -213,16 +257,27 @@ static bool parse_header(const char *p, const char *colon, struct header *h)
 	h->before_cpu = skip_token_back(p, q);
 	if (parse_cpu(p, skip_spaces_back(p, h->before_cpu), h))
 		return true;
-	return parse_latency_cpu(h->before_cpu, q, h);
+	if (parse_latency_cpu(h->before_cpu, q, h))
+		return true;
+	q = skip_spaces(colon + 1, e);
+	if (!h->point || !TAKE(&q, e, "kvm:kvm_"))
+		return false;
+	h->before_cpu = h->ts;
+	h->latency = true;
+	h->cpu = 0;
+	return true;
 }
 
 static bool parse_ts(const struct header *h, struct trace_line *out)
 {
 	const char *p = h->ts;
-	uint64_t v, scale = 1000000000;
+	uint64_t v = 0, scale = 1000000000;
 
 	out->cycles = !h->micro && !h->point;
-	if (out->cycles && h->ts_end - p > 8 && h->ts_end - p <= 16 && h->ts_end - h->line >= 16) {
+	out->micro = h->micro || (h->point && h->ts_end - h->point <= 7);
+	out->relative = h->micro && !h->hex;
+	if (out->cycles && !h->hex && h->ts_end - p > 8 && h->ts_end - p <= 16 &&
+	    h->ts_end - h->line >= 16) {
 		uint64_t high;
 
 		if (!digits_before(p, h->ts_end - 8, &high) ||
@@ -231,13 +286,18 @@ static bool parse_ts(const struct header *h, struct trace_line *out)
 		out->ts = high * 100000000 + v;
 		return true;
 	}
-	if (!take_decimal(&p, h->point ? h->point : h->ts_end, &v) ||
-	    p != (h->point ? h->point : h->ts_end))
+	if (h->hex) {
+		take_hex(&p, h->ts_end, 16, &v);
+	} else if (!take_decimal(&p, h->point ? h->point : h->ts_end, &v) ||
+		   p != (h->point ? h->point : h->ts_end)) {
 		return false;
+	}
 	if (h->micro) {
 		out->ts = v * 1000;
 		return v <= UINT64_MAX / 1000;
 	}
+	if (h->milli)
+		scale = 1000000;
 	if (h->point) {
 		if (v > UINT64_MAX / scale - 1)
 			return false;
@@ -250,58 +310,80 @@ static bool parse_ts(const struct header *h, struct trace_line *out)
 		}
 	}
 	out->ts = v;
+	/* No clock has run for 146 years: such a time is one below 0. */
+	return out->cycles || v < UINT64_MAX / 4;
+}
+
+/*
+ * What the name that ends at @end says: "CPU 3/KVM" (QEMU; a latency format cuts it), "fc_vcpu 3"
+ * (Firecracker), "vcpu3" (cloud-hypervisor, crosvm), "kvm-vcpu-3" (kvmtool); or -1.
+ */
+static int vcpu_of_name(const char *p, const char *end)
+{
+	const char *q, *digits;
+	uint64_t n;
+
+	for (q = end; q > p && end - q <= 4 && q[-1] != '/'; q--)
+		;
+	if (q > p && q[-1] == '/' && !memcmp(q, "KVM", (size_t)(end - q)))
+		end = q - 1;
+	else
+		q = NULL;
+	for (digits = end; digits > p && is_digit(digits[-1]); digits--)
+		;
+	p = digits - p > 8 ? digits - 8 : p;
+	if (q && (digits - p < 4 || memcmp(digits - 4, "CPU ", 4)))
+		return -1;
+	if (!q) {
+		const char *word = digits;
+
+		if (word > p && (word[-1] == ' ' || word[-1] == '-' || word[-1] == '_'))
+			word--;
+		if (word - p < 4 || memcmp(word - 4, "vcpu", 4))
+			return -1;
+	}
+	q = digits;
+	return take_decimal(&q, end, &n) && n < TRACE_MAX_CPUS ? (int)n : -1;
+}
+
+/* A thread's or a process's id at @p. */
+static bool take_id(const char **p, const char *e, int64_t *id)
+{
+	uint64_t n;
+
+	if (!take_decimal(p, e, &n) || n > INT32_MAX)
+		return false;
+	*id = (int64_t)n;
 	return true;
 }
 
-/* What the name that ends at @end says: "CPU 3/KVM" (QEMU), "fc_vcpu 3" (Firecracker); or -1. */
-static int vcpu_of_name(const char *p, const char *end)
+/*
+ * "comm-123", "comm-123 (  120)", "comm 123", "comm 120/123", "comm 123 d...", up to @end. Sets
+ * the ids; @name_end: where the name ends, or NULL.
+ */
+static void split_head(const char *p, const char *end, int64_t *pid, int64_t *tid,
+		       const char **name_end)
 {
-	static const struct {
-		const char *before, *after;
-	} names[] = { { "CPU ", "/KVM" }, { "fc_vcpu ", "" } };
+	const char *tok, *q;
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		size_t before = strlen(names[i].before), after = strlen(names[i].after);
-		const char *digits_end, *digits, *q;
-		uint64_t n;
-
-		if ((size_t)(end - p) < before + after ||
-		    memcmp(end - after, names[i].after, after))
-			continue;
-		digits_end = end - after;
-		digits = digits_end;
-		while (digits > p && is_digit(digits[-1]))
-			digits--;
-		q = digits;
-		if ((size_t)(digits - p) >= before &&
-		    !memcmp(digits - before, names[i].before, before) &&
-		    take_decimal(&q, digits_end, &n) && n < TRACE_MAX_CPUS)
-			return (int)n;
-	}
-	return -1;
-}
-
-/* "comm-123 ", "comm-123 (  120) ", "comm 123 ", "comm 123 d... ": @h->before_cpu is its end. */
-static void parse_thread(const char *p, const struct header *h, struct trace_line *out)
-{
-	const char *end, *tok, *q;
-	uint64_t n;
-
-	out->tid = -1;
-	out->vcpu = -1;
-	if (!h->before_cpu)
-		return;
-	end = skip_spaces_back(p, h->before_cpu);
+	*pid = *tid = -1;
+	*name_end = NULL;
+	end = skip_spaces_back(p, end);
 	if (end > p && end[-1] == ')') {
+		const char *close = end - 1;
+
 		while (end > p && end[-1] != '(')
 			end--;
+		q = skip_spaces(end, close);
+		take_id(&q, close, pid);
 		end = skip_spaces_back(p, end > p ? end - 1 : p);
 	}
 	for (int i = 0;; i++) {
 		tok = end;
 		while (tok > p && is_digit(tok[-1]))
 			tok--;
-		if (tok < end && tok > p && (is_space(tok[-1]) || tok[-1] == '-'))
+		if (tok < end &&
+		    (tok == p || is_space(tok[-1]) || tok[-1] == '-' || tok[-1] == '/'))
 			break;
 		if (i == 1)
 			return;
@@ -309,11 +391,91 @@ static void parse_thread(const char *p, const struct header *h, struct trace_lin
 		end = skip_spaces_back(p, skip_token_back(p, end));
 	}
 	q = tok;
-	if (!take_decimal(&q, end, &n) || q != end || n > INT32_MAX)
+	if (!take_id(&q, end, tid) || q != end) {
+		*tid = -1;
 		return;
-	out->tid = (int64_t)n;
+	}
+	if (tok > p && tok[-1] == '/') {
+		end = tok - 1;
+		for (tok = end; tok > p && is_digit(tok[-1]); tok--)
+			;
+		q = tok;
+		if (tok == p || !is_space(tok[-1]) || !take_id(&q, end, pid)) {
+			/* perf trace: "comm/123" */
+			*name_end = end;
+			return;
+		}
+	}
+	*name_end = skip_spaces_back(p, tok > p && tok[-1] == '-' ? tok - 1 : tok);
+}
 
-	out->vcpu = vcpu_of_name(p, skip_spaces_back(p, tok[-1] == '-' ? tok - 1 : tok));
+/* trace-cmd's "second:  comm-123": the buffer's name. */
+static void parse_label(const char *p, const char *end, struct trace_line *out)
+{
+	const char *colon = memchr(p, ':', (size_t)(end - p));
+
+	out->label = NULL;
+	out->label_len = 0;
+	if (!colon || colon + 1 >= end || !is_space(colon[1]))
+		return;
+	p = skip_spaces(p, colon);
+	if (p == colon || skip_token_back(p, colon) != p)
+		return;
+	out->label = p;
+	out->label_len = (size_t)(colon - p);
+}
+
+bool trace_line_task(const struct trace_line *l, const char **name, size_t *len)
+{
+	const char *p = l->label ? l->label + l->label_len + 1 : l->head, *end;
+	int64_t pid, tid;
+
+	split_head(p, l->head_end, &pid, &tid, &end);
+	if (!end)
+		return false;
+	p = skip_spaces(p, end);
+	if (p == end)
+		return false;
+	*name = p;
+	*len = (size_t)(end - p);
+	return true;
+}
+
+static void parse_thread(const struct header *h, struct trace_line *out)
+{
+	const char *end;
+
+	split_head(h->line, h->before_cpu, &out->pid, &out->tid, &end);
+	out->vcpu = end ? vcpu_of_name(h->line, end) : -1;
+}
+
+/*
+ * The number of field @name in what ftrace's option fields ("msr=0x6e0 (1760)"), trace-cmd report
+ * -R ("msr=6e0") and perf trace ("msr: 0x6e0", "val: 1760") print.
+ */
+static bool field(const char *p, const char *e, const char *name, uint64_t *value)
+{
+	size_t len = strlen(name);
+
+	for (;; p++) {
+		p = memmem(p, (size_t)(e - p), name, len);
+		if (!p)
+			return false;
+		if (!is_space(p[-1]) && p[-1] != '(')
+			continue;
+		p += len;
+		if (p < e && *p == '=') {
+			p++;
+			TAKE(&p, e, "0x");
+			return take_hex(&p, e, 16, value) > 0;
+		}
+		if (p + 1 < e && *p == ':') {
+			p = skip_spaces(p + 1, e);
+			if (TAKE(&p, e, "0x"))
+				return take_hex(&p, e, 16, value) > 0;
+			return take_decimal(&p, e, value);
+		}
+	}
 }
 
 /* The value, and that nothing is stuck to it; then perhaps a word that the write failed. */
@@ -332,24 +494,101 @@ static enum trace_line_kind parse_value(const char *p, const char *e, struct tra
 	return TRACE_LINE_WRITE;
 }
 
+/* @p: behind the event's colon, or the bracket of perf trace. A write's value by its fields. */
+static enum trace_line_kind parse_fields(const char *p, const char *e, const char *msr_name,
+					 const char *value_name, const char *failed_name,
+					 struct trace_line *out)
+{
+	uint64_t msr, failed;
+
+	if (!field(p, e, msr_name, &msr))
+		return TRACE_LINE_DAMAGED;
+	if (msr != DEADLINE_MSR)
+		return TRACE_LINE_OTHER_MSR;
+	if (!field(p, e, value_name, &out->value))
+		return TRACE_LINE_DAMAGED;
+	out->value_digits = 16;
+	return field(p, e, failed_name, &failed) && failed ? TRACE_LINE_FAILED : TRACE_LINE_WRITE;
+}
+
+/* Nothing stands where the event's text should: perf script -F without trace. */
+static enum trace_line_kind no_text(struct trace_line *out)
+{
+	out->spoiled = TRACE_SPOILED_TEXT;
+	return TRACE_LINE_DAMAGED;
+}
+
 /* "6e0, value 1690ef7e8f9" */
 static enum trace_line_kind parse_write_msr(const char *p, const char *e, struct trace_line *out)
 {
 	uint64_t msr;
 
 	p = skip_spaces(p, e);
+	if (p == e)
+		return no_text(out);
+	if (*p == 'm')
+		return parse_fields(p - 1, e, "msr", "val", "failed", out);
 	if (!take_hex(&p, e, 8, &msr) || !TAKE(&p, e, ", value "))
 		return TRACE_LINE_DAMAGED;
 	return msr == DEADLINE_MSR ? parse_value(p, e, out) : TRACE_LINE_OTHER_MSR;
+}
+
+/* "6e0, value 1690ef7e8f9", "deadline=0x1690ef7e8f9 (1550734321913)" */
+static enum trace_line_kind parse_skip(const char *p, const char *e, struct trace_line *out)
+{
+	p = skip_spaces(p, e);
+	if (p == e)
+		return no_text(out);
+	if (*p == 'd') {
+		out->value_digits = 16;
+		return field(p - 1, e, "deadline", &out->value) ? TRACE_LINE_SKIP
+								: TRACE_LINE_DAMAGED;
+	}
+	if (!TAKE(&p, e, "6e0, value ") || parse_value(p, e, out) != TRACE_LINE_WRITE)
+		return TRACE_LINE_DAMAGED;
+	return TRACE_LINE_SKIP;
+}
+
+/* "next_event=4879514970301 deferred=0"; KTIME_MAX: nothing is to come */
+static enum trace_line_kind parse_rearm(const char *p, const char *e, struct trace_line *out)
+{
+	p = skip_spaces(p, e);
+	if (p == e)
+		return no_text(out);
+	if (!TAKE(&p, e, "next_event="))
+		return TRACE_LINE_DAMAGED;
+	out->value_digits = 0;
+	if (TAKE(&p, e, "0x")) {
+		if (!take_hex(&p, e, 16, &out->value))
+			return TRACE_LINE_DAMAGED;
+	} else if (!take_decimal(&p, e, &out->value)) {
+		return TRACE_LINE_DAMAGED;
+	}
+	/* The end is not cut where the next field stands. */
+	if (p == e || !is_space(*p))
+		return TRACE_LINE_DAMAGED;
+	if (out->value >= INT64_MAX)
+		out->value = 0;
+	return TRACE_LINE_REARM;
 }
 
 /* "msr_write 6e0 = 0x81cba98c958c9" */
 static enum trace_line_kind parse_kvm_msr(const char *p, const char *e, struct trace_line *out)
 {
 	enum trace_line_kind kind;
-	uint64_t msr;
+	uint64_t msr, write;
 
 	p = skip_spaces(p, e);
+	if (p == e)
+		return no_text(out);
+	if (*p == 'w') {
+		if (!field(p - 1, e, "write", &write))
+			return TRACE_LINE_DAMAGED;
+		if (!write)
+			return TRACE_LINE_OTHER_MSR;
+		kind = parse_fields(p - 1, e, "ecx", "data", "exception", out);
+		return kind == TRACE_LINE_WRITE ? TRACE_LINE_HOST_WRITE : kind;
+	}
 	if (TAKE(&p, e, "msr_read "))
 		return TRACE_LINE_OTHER_MSR;
 	if (!TAKE(&p, e, "msr_write ") || !take_hex(&p, e, 8, &msr) || !TAKE(&p, e, " = 0x"))
@@ -360,17 +599,122 @@ static enum trace_line_kind parse_kvm_msr(const char *p, const char *e, struct t
 	return kind == TRACE_LINE_WRITE ? TRACE_LINE_HOST_WRITE : kind;
 }
 
-/* kvm_entry and kvm_exit: "vcpu 1, rip 0x..." , "vcpu 1 reason MSR_WRITE ..." */
-static enum trace_line_kind parse_vcpu(const char *p, const char *e, struct trace_line *out)
+/* The reason's name, Intel's in capitals, AMD's not. */
+static enum trace_exit exit_by_name(const char *p, const char *e)
 {
-	uint64_t n;
+	static const struct {
+		const char *name;
+		enum trace_exit exit;
+	} names[] = {
+		{ "MSR_WRITE", TRACE_EXIT_MSR_WRITE },
+		{ "MSR_WRITE_IMM", TRACE_EXIT_MSR_WRITE },
+		{ "MSR_READ", TRACE_EXIT_MSR_READ },
+		{ "MSR_READ_IMM", TRACE_EXIT_MSR_READ },
+		{ "PREEMPTION_TIMER", TRACE_EXIT_PREEMPTION_TIMER },
+		{ "HLT", TRACE_EXIT_HLT },
+		{ "hlt", TRACE_EXIT_HLT },
+		{ "EXTERNAL_INTERRUPT", TRACE_EXIT_EXTERNAL_INTERRUPT },
+		{ "interrupt", TRACE_EXIT_EXTERNAL_INTERRUPT },
+	};
+	const char *end = p, *info;
+
+	while (end < e && !is_space(*end))
+		end++;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strlen(names[i].name) == (size_t)(end - p) &&
+		    !memcmp(p, names[i].name, (size_t)(end - p)))
+			return names[i].exit;
+	}
+	if (end - p != 3 || memcmp(p, "msr", 3))
+		return TRACE_EXIT_OTHER;
+	/* AMD: info1 tells. */
+	info = memmem(end, (size_t)(e - end), " info", 5);
+	if (!info)
+		return TRACE_EXIT_MSR_WRITE;
+	info += 5;
+	while (info < e && !is_space(*info))
+		info++;
+	info = skip_spaces(info, e);
+	TAKE(&info, e, "0x");
+	while (info < e && *info == '0')
+		info++;
+	return info < e && *info == '1' ? TRACE_EXIT_MSR_WRITE : TRACE_EXIT_MSR_READ;
+}
+
+/* The reason's number; @isa: 1 Intel, 2 AMD. */
+static enum trace_exit exit_by_number(uint64_t reason, uint64_t isa, uint64_t info1)
+{
+	if (isa != 1)
+		return reason == 0x7c && info1 == 1 ? TRACE_EXIT_MSR_WRITE
+		       : reason == 0x7c		    ? TRACE_EXIT_MSR_READ
+		       : reason == 0x78		    ? TRACE_EXIT_HLT
+		       : reason == 0x60		    ? TRACE_EXIT_EXTERNAL_INTERRUPT
+						    : TRACE_EXIT_OTHER;
+	switch (reason & 0xffff) {
+	case 32:
+	case 85:
+		return TRACE_EXIT_MSR_WRITE;
+	case 31:
+	case 84:
+		return TRACE_EXIT_MSR_READ;
+	case 52:
+		return TRACE_EXIT_PREEMPTION_TIMER;
+	case 12:
+		return TRACE_EXIT_HLT;
+	case 1:
+		return TRACE_EXIT_EXTERNAL_INTERRUPT;
+	default:
+		return TRACE_EXIT_OTHER;
+	}
+}
+
+/* kvm_entry and kvm_exit: "vcpu 1, rip 0x...", "vcpu 1 reason MSR_WRITE ...", "reason HLT ..." */
+static enum trace_line_kind parse_vcpu(const char *p, const char *e, bool entry,
+				       struct trace_line *out)
+{
+	uint64_t n, isa = 1, info1 = 0;
 
 	p = skip_spaces(p, e);
-	if (!TAKE(&p, e, "vcpu ") || !take_decimal(&p, e, &n) || n >= TRACE_MAX_CPUS)
-		return TRACE_LINE_OTHER_EVENT;
-	out->vcpu = (int)n;
+	out->vcpu = -1;
+	out->exit = entry ? TRACE_EXIT_NONE : TRACE_EXIT_OTHER;
+	if (TAKE(&p, e, "vcpu ")) {
+		if (!take_decimal(&p, e, &n) || n >= TRACE_MAX_CPUS)
+			return TRACE_LINE_OTHER_EVENT;
+		out->vcpu = (int)n;
+		p = skip_spaces(p, e);
+	} else if (p < e && field(p - 1, e, "vcpu_id", &n) && n < TRACE_MAX_CPUS) {
+		out->vcpu = (int)n;
+	}
+	if (entry)
+		return TRACE_LINE_VCPU;
+	if (TAKE(&p, e, "reason ")) {
+		out->exit = exit_by_name(p, e);
+	} else if (p < e && field(p - 1, e, "exit_reason", &n)) {
+		field(p - 1, e, "isa", &isa);
+		field(p - 1, e, "info1", &info1);
+		out->exit = exit_by_number(n, isa, info1);
+	}
 	return TRACE_LINE_VCPU;
 }
+
+/* "state=1 cpu_id=0", the state decimal in text and hexadecimal with 0x as a field */
+static enum trace_line_kind parse_idle(const char *p, const char *e, struct trace_line *out)
+{
+	bool ok;
+
+	p = skip_spaces(p, e);
+	if (!TAKE(&p, e, "state="))
+		return TRACE_LINE_OTHER_EVENT;
+	if (TAKE(&p, e, "0x"))
+		ok = take_hex(&p, e, 16, &out->value) > 0;
+	else
+		ok = take_decimal(&p, e, &out->value);
+	if (out->value == UINT32_MAX)
+		out->value = UINT64_MAX;
+	return ok ? TRACE_LINE_IDLE : TRACE_LINE_OTHER_EVENT;
+}
+
+#define EVENT(p, e, system, name) (TAKE(p, e, name ":") || TAKE(p, e, system ":" name ":"))
 
 /* What follows the time stamp. */
 static void parse_event(const char *p, const char *e, const struct header *h,
@@ -381,8 +725,12 @@ static void parse_event(const char *p, const char *e, const struct header *h,
 	int vcpu;
 
 	out->cpu = h->cpu;
+	out->spoiled = TRACE_SPOILED_NOT;
+	out->head = h->line;
+	out->head_end = h->before_cpu;
 	if (TAKE(&p, e, " write_msr: 6e0, value ")) {
 		out->kind = parse_value(p, e, out);
+		parse_label(h->line, h->before_cpu, out);
 		if (!parse_ts(h, out))
 			out->kind = TRACE_LINE_DAMAGED;
 		return;
@@ -391,24 +739,37 @@ static void parse_event(const char *p, const char *e, const struct header *h,
 	q = p;
 	if (take_decimal(&q, e, &period) && q < e && is_space(*q))
 		p = skip_spaces(q, e); /* perf script's period */
+	if (p < e && *p == '(' && (q = memchr(p, ')', (size_t)(e - p))))
+		p = skip_spaces(q + 1, e); /* trace-cmd's --ts-diff */
+	TAKE(&p, e, "bpf_trace_printk: ");
 	out->kind = TRACE_LINE_OTHER_EVENT;
 	/* Most events are none of those below: one look tells. */
-	if (p == e || !memchr("wmlikP", *p, 6))
+	if (p == e || !memchr("wmlikPhtpc6", *p, 11))
 		return;
-	if (TAKE(&p, e, "write_msr:") || TAKE(&p, e, "msr:write_msr:")) {
+	if (EVENT(&p, e, "msr", "write_msr")) {
 		out->kind = parse_write_msr(p, e, out);
-	} else if (TAKE(&p, e, "local_timer_entry:") ||
-		   TAKE(&p, e, "irq_vectors:local_timer_entry:")) {
+	} else if (EVENT(&p, e, "irq_vectors", "local_timer_entry")) {
 		out->kind = TRACE_LINE_TIMER_IRQ;
-	} else if (TAKE(&p, e, "kvm_msr:") || TAKE(&p, e, "kvm:kvm_msr:")) {
+	} else if (EVENT(&p, e, "kvm", "kvm_msr")) {
 		out->kind = parse_kvm_msr(p, e, out);
-		parse_thread(h->line, h, out);
-	} else if (TAKE(&p, e, "kvm_entry:") || TAKE(&p, e, "kvm:kvm_entry:") ||
-		   TAKE(&p, e, "kvm_exit:") || TAKE(&p, e, "kvm:kvm_exit:")) {
-		out->kind = parse_vcpu(p, e, out);
-		vcpu = out->vcpu;
-		parse_thread(h->line, h, out);
-		out->vcpu = vcpu;
+		parse_thread(h, out);
+	} else if (TAKE(&p, e, "msr_write ")) {
+		/* perf script without the event's name */
+		out->kind = parse_kvm_msr(p - 10, e, out);
+		parse_thread(h, out);
+	} else if (EVENT(&p, e, "kvm", "kvm_entry")) {
+		out->kind = parse_vcpu(p, e, true, out);
+	} else if (EVENT(&p, e, "kvm", "kvm_exit")) {
+		out->kind = parse_vcpu(p, e, false, out);
+	} else if (EVENT(&p, e, "lazytsc", "lazytsc_skip")) {
+		out->kind = parse_skip(p, e, out);
+	} else if (EVENT(&p, e, "timer", "hrtimer_rearm")) {
+		out->kind = parse_rearm(p, e, out);
+	} else if (EVENT(&p, e, "power", "cpu_idle")) {
+		out->kind = parse_idle(p, e, out);
+	} else if (TAKE(&p, e, "6e0, value ")) {
+		out->kind = TRACE_LINE_DAMAGED;
+		out->spoiled = TRACE_SPOILED_EVENT;
 		return;
 	} else if (TAKE(&p, e, "PERF_RECORD_LOST lost ")) {
 		out->kind = TRACE_LINE_LOST;
@@ -418,8 +779,56 @@ static void parse_event(const char *p, const char *e, const struct header *h,
 	} else {
 		return;
 	}
-	if (out->kind != TRACE_LINE_OTHER_MSR && !parse_ts(h, out))
+	if (out->kind == TRACE_LINE_VCPU) {
+		vcpu = out->vcpu;
+		parse_thread(h, out);
+		if (vcpu >= 0)
+			out->vcpu = vcpu;
+	}
+	if (out->kind == TRACE_LINE_OTHER_MSR || out->kind == TRACE_LINE_OTHER_EVENT)
+		return;
+	parse_label(h->line, h->before_cpu, out);
+	if (!parse_ts(h, out))
 		out->kind = TRACE_LINE_DAMAGED;
+}
+
+/*
+ * perf trace: "0.000 CPU 0/KVM/4100 kvm:kvm_msr(write: 1, ecx: 1760, data: 5)", milliseconds, or
+ * "(msr_write 6e0 = 0x5)"; a guest's lacks the CPU.
+ */
+static bool parse_perf_trace(const char *p, const char *e, struct trace_line *out)
+{
+	const char *event = memmem(p, (size_t)(e - p), " kvm:kvm_msr(", 13), *q;
+	struct header h = { .line = p, .milli = true, .latency = true };
+
+	if (!event) {
+		if (!memmem(p, (size_t)(e - p), " msr:write_msr(", 15))
+			return false;
+		*out = (struct trace_line){ .kind = TRACE_LINE_DAMAGED,
+					    .spoiled = TRACE_SPOILED_PERF_TRACE };
+		return true;
+	}
+	*out = (struct trace_line){ .kind = TRACE_LINE_DAMAGED };
+	h.ts = skip_spaces(p, event);
+	for (q = h.ts; q < event && (is_digit(*q) || *q == '.'); q++) {
+		if (*q == '.')
+			h.point = q;
+	}
+	h.ts_end = q;
+	h.before_cpu = event;
+	q = skip_spaces(q, event);
+	if (q < event && *q == '(' && (q = memchr(q, ':', (size_t)(event - q))))
+		h.line = q + 1; /* how long a system call took */
+	if (e > event && e[-1] == ')')
+		e--;
+	if (h.point)
+		out->kind = parse_kvm_msr(event + 13, e, out);
+	parse_thread(&h, out);
+	out->head = h.line;
+	out->head_end = h.before_cpu;
+	if (!h.point || !parse_ts(&h, out))
+		out->kind = TRACE_LINE_DAMAGED;
+	return true;
 }
 
 /* "CPU:1 [LOST 12 EVENTS]", "CPU:1 [LOST EVENTS]"; trace-cmd: "CPU:1 [12 EVENTS DROPPED]" */
@@ -443,22 +852,63 @@ static bool parse_lost(const char *p, const char *e, struct trace_line *out)
 	return true;
 }
 
+/* What a deadline write without a time stamp and a CPU lacks. @event: where its event begins. */
+static enum trace_spoiled spoiled_how(const char *p, const char *event)
+{
+	const char *q;
+
+	while (event > p && !is_space(event[-1]))
+		event--;
+	q = skip_spaces_back(p, event);
+	if (q == p)
+		return TRACE_SPOILED_CONTEXT;
+	if (q[-1] == ']')
+		return TRACE_SPOILED_TIME;
+	if (q[-1] == ':' && q - p > 1 && is_digit(q[-2]) && memchr(p, '.', (size_t)(q - p)))
+		return TRACE_SPOILED_CPU;
+	return TRACE_SPOILED_NOT;
+}
+
+/* "type: 2153" at the end: ftrace's options raw, hex and bin */
+static bool is_raw(const char *p, const char *e)
+{
+	const char *q = e;
+
+	while (q > p && is_digit(q[-1]))
+		q--;
+	return q < e && q - p >= 6 && !memcmp(q - 6, "type: ", 6);
+}
+
 /* A line without a time stamp and a CPU. */
-static enum trace_line_kind parse_other(const char *p, const char *e)
+static void parse_other(const char *p, const char *e, struct trace_line *out)
 {
 	static const char *const headers[] = { "#", "cpus=", "version = " };
 	size_t len = (size_t)(e - p);
-	const char *q = skip_spaces(p, e);
+	const char *q = skip_spaces(p, e), *event;
 
+	out->spoiled = TRACE_SPOILED_NOT;
+	out->kind = TRACE_LINE_COMMENT;
 	if (q == e)
-		return TRACE_LINE_COMMENT;
+		return;
 	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
 		if (take(&q, e, headers[i], strlen(headers[i])))
-			return TRACE_LINE_COMMENT;
+			return;
 	}
-	if (memmem(p, len, "write_msr:", 10) || memmem(p, len, "msr_write ", 10))
-		return TRACE_LINE_DAMAGED;
-	return TRACE_LINE_UNKNOWN;
+	if (parse_perf_trace(p, e, out))
+		return;
+	event = memmem(p, len, "write_msr:", 10);
+	if (!event)
+		event = memmem(p, len, "kvm_msr:", 8);
+	if (!event)
+		event = memmem(p, len, "msr_write ", 10);
+	if (event) {
+		out->kind = TRACE_LINE_DAMAGED;
+		out->spoiled = spoiled_how(p, event);
+		return;
+	}
+	out->kind = TRACE_LINE_UNKNOWN;
+	if (is_raw(p, e))
+		out->spoiled = TRACE_SPOILED_RAW;
 }
 
 /* Has this line its parts in the columns where the line before had them? */
@@ -486,6 +936,9 @@ static bool same_layout(const struct trace_layout *l, const char *p, const char 
 	h->ts_end = p + l->ts_end;
 	h->point = l->point ? p + l->point : NULL;
 	h->micro = false;
+	h->latency = false;
+	h->hex = false;
+	h->milli = false;
 	h->cpu = (unsigned int)cpu;
 	return true;
 }
@@ -494,7 +947,7 @@ static void learn_layout(struct trace_layout *l, const char *p, const char *colo
 			 const struct header *h)
 {
 	*l = (struct trace_layout){ 0 };
-	if (!h->before_cpu || h->micro)
+	if (h->latency || h->micro)
 		return;
 	l->cpu = (unsigned int)(h->before_cpu - p);
 	l->cpu_end = (unsigned int)((const char *)memchr(h->before_cpu, ']',
@@ -520,11 +973,11 @@ void trace_line_parse(struct trace_layout *layout, const char *p, const char *e,
 	for (const char *c = p; (c = memchr(c, ':', (size_t)(e - c))); c++) {
 		bool blank_follows = c + 1 == e || is_space(c[1]);
 
-		if (blank_follows && c > p && parse_header(p, c, &h)) {
+		if (blank_follows && c > p && parse_header(p, c, e, &h)) {
 			learn_layout(layout, p, c, &h);
 			parse_event(c + 1, e, &h, out);
 			return;
 		}
 	}
-	out->kind = parse_other(p, e);
+	parse_other(p, e, out);
 }

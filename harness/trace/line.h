@@ -3,12 +3,13 @@
  * One line of trace text: what it is, and what it says about deadlines.
  *
  * Takes what ftrace's `trace` file (with any flags columns, and in latency format), trace-cmd
- * report, perf script and perf-prof print. docs/recording.md shows each.
+ * report, perf script, perf trace, perf-prof and dmesg print. docs/recording.md shows each.
  */
 #ifndef LAZYTSC_TRACE_LINE_H
 #define LAZYTSC_TRACE_LINE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Linux's largest NR_CPUS; a CPU number beyond it is damage. */
@@ -16,9 +17,12 @@
 
 enum trace_line_kind {
 	TRACE_LINE_WRITE, /* msr:write_msr of the deadline, in the guest */
+	TRACE_LINE_SKIP, /* lazytsc:lazytsc_skip: a deadline that the guest only stored */
+	TRACE_LINE_REARM, /* timer:hrtimer_rearm: the clock event device's next event, ns */
 	TRACE_LINE_HOST_WRITE, /* kvm:kvm_msr of the deadline, on the host */
 	TRACE_LINE_TIMER_IRQ, /* irq_vectors:local_timer_entry */
-	TRACE_LINE_VCPU, /* kvm:kvm_entry or kvm_exit: which vCPU a thread runs */
+	TRACE_LINE_VCPU, /* kvm:kvm_entry or kvm_exit */
+	TRACE_LINE_IDLE, /* power:cpu_idle */
 	TRACE_LINE_LOST, /* events of a CPU were lost here */
 	TRACE_LINE_OTHER_MSR, /* another MSR, or a read */
 	TRACE_LINE_OTHER_EVENT,
@@ -29,15 +33,48 @@ enum trace_line_kind {
 	TRACE_LINE_KINDS
 };
 
+/* Why a guest left; what msr:write_msr costs is among MSR_WRITE. */
+enum trace_exit {
+	TRACE_EXIT_MSR_WRITE, /* AMD's "msr" where info1 is 1 or not printed, too */
+	TRACE_EXIT_MSR_READ,
+	TRACE_EXIT_PREEMPTION_TIMER,
+	TRACE_EXIT_HLT,
+	TRACE_EXIT_EXTERNAL_INTERRUPT,
+	TRACE_EXIT_OTHER,
+	TRACE_EXIT_REASONS,
+	TRACE_EXIT_NONE = TRACE_EXIT_REASONS /* it was an entry */
+};
+
+/* What a deadline write lacks because of how it was printed, not because it is damaged. */
+enum trace_spoiled {
+	TRACE_SPOILED_NOT,
+	TRACE_SPOILED_RAW, /* ftrace's options raw, hex, bin: no values */
+	TRACE_SPOILED_CONTEXT, /* no time, CPU or task: ftrace's option context-info is off */
+	TRACE_SPOILED_CPU, /* perf script without the CPU */
+	TRACE_SPOILED_TIME,
+	TRACE_SPOILED_EVENT,
+	TRACE_SPOILED_TEXT, /* perf script without what the event says */
+	TRACE_SPOILED_PERF_TRACE, /* which prints no CPU, in a guest */
+	TRACE_SPOILED_WAYS
+};
+
 struct trace_line {
 	enum trace_line_kind kind;
-	bool cycles; /* the time stamp is a raw counter (x86-tsc), not nanoseconds */
+	enum trace_spoiled spoiled; /* DAMAGED, UNKNOWN */
+	enum trace_exit exit; /* VCPU */
+	bool cycles; /* the time stamp is a whole number, not seconds */
+	bool relative; /* latency format: it counts from the start of the buffer */
+	bool micro; /* it has been rounded to microseconds */
 	unsigned int cpu; /* not on UNKNOWN and COMMENT */
-	uint64_t ts; /* WRITE, HOST_WRITE, TIMER_IRQ */
-	uint64_t value; /* WRITE, HOST_WRITE: the deadline; LOST: how many, 0: not said */
+	uint64_t ts; /* on events */
+	uint64_t value; /* writes: the deadline; IDLE: the state; LOST: how many, 0: not said */
 	unsigned int value_digits; /* how many were printed */
 	int64_t tid; /* HOST_WRITE, VCPU: the thread, or -1 */
+	int64_t pid; /* HOST_WRITE, VCPU: its process, or -1 */
 	int vcpu; /* HOST_WRITE (from the thread's name), VCPU: the vCPU, or -1 */
+	const char *label; /* the buffer or file that trace-cmd names before the line; NULL: none */
+	size_t label_len;
+	const char *head, *head_end; /* what stands before the CPU */
 };
 
 /*
@@ -49,6 +86,9 @@ struct trace_layout {
 	unsigned int ts, ts_end; /* the time stamp, up to its colon; ts_end 0: none known */
 	unsigned int point; /* its decimal point; 0: none */
 };
+
+/** trace_line_task() - the name of the task that a line's head ends with; false: there is none */
+bool trace_line_task(const struct trace_line *l, const char **name, size_t *len);
 
 /** trace_line_parse() - read the line from @p up to @e, without its newline, into @out */
 void trace_line_parse(struct trace_layout *layout, const char *p, const char *e,

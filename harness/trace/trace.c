@@ -3,28 +3,38 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "trace.h"
 #include "clock.h"
 #include "input.h"
+#include "judge.h"
+#include "vcpus.h"
 
-/* Events that one fit of the clock is made from, and bounded memory. */
+/* Events that are held while it is decided what the trace is, and that one fit is made from. */
 #define WINDOW (64 * 1024)
-/* Threads of a host trace that are told apart; a power of two. */
-#define MAX_THREADS (4 * TRACE_MAX_CPUS)
+/* So many deadline writes are enough to decide. */
+#define WRITES_TO_DECIDE (16 * 1024)
+/* A later window's points are worth a fit of their own. */
+#define POINTS_FOR_FIT 2048
+/* Buffers or files that trace-cmd names before its lines; 0 is none. */
+#define MAX_LABELS 64
+#define LABEL_SIZE 64
+#define TASK_SIZE  32
+/* The quickest timer interrupts take less, in TSC cycles or ns: a third of a millisecond at 3 GHz. */
+#define IRQ_LATENCY 0x1p20
+/* A microsecond stamp hides by how much a time is later. */
+#define MICROSECOND 1000
 
-struct vcpu {
-	uint64_t last_ts; /* of the last write, as printed */
-	uint64_t last_now; /* the same in guest TSC, fitted clocks only */
-	uint64_t outstanding; /* the deadline that the next timer interrupt is for; 0: none */
-	int64_t tid; /* host: the thread that runs it; -1: none seen */
-	unsigned int digits; /* of the last value */
-	bool seen;
-};
-
-struct thread {
-	int64_t tid; /* 0: free */
-	int vcpu;
+/* A line, as long as it is not known what the trace is. */
+struct item {
+	uint64_t ts, value, line;
+	int32_t tid, pid;
+	int16_t vcpu;
+	uint16_t cpu;
+	uint16_t task;
+	uint8_t kind, exit, label, digits;
+	bool cycles, micro, relative;
 };
 
 struct trace {
@@ -32,22 +42,46 @@ struct trace {
 	struct trace_layout layout;
 	struct trace_options options;
 	struct trace_stats st;
-	struct vcpu *vcpus; /* TRACE_MAX_CPUS */
-	struct thread *threads; /* MAX_THREADS, by hash; NULL until needed */
-	unsigned int nthreads;
-	unsigned int vcpu_end; /* beyond the highest vCPU seen */
-	unsigned int gap_next, gap_end; /* host: vCPUs that a gap is still to be told of */
-	bool started; /* a deadline write was seen: source and clock are known */
+	struct vcpus vcpus; /* what is replayed */
+	struct vcpus threads; /* of a host, beside a guest's vCPUs; else none */
+	bool decided;
+	bool labels_are_vms;
+	bool guest_label[MAX_LABELS], host_label[MAX_LABELS];
+	bool fit; /* time stamps are turned into guest TSC by a line */
+	double given_rate; /* of it; 0: to be estimated */
+	double rate; /* as fitted */
+	bool exact_if_clear; /* REARM with microseconds: exact unless a deadline hides in one */
+	uint64_t hidden; /* so many did */
+	uint64_t strange; /* writes behind the first window whose deadline is far from their time */
+
+	struct item *items;
+	size_t nitems, item_pos;
+	uint64_t kvm_events, rearms, set; /* lines that tell what the trace is */
+	uint64_t spoiled[TRACE_SPOILED_WAYS], first_spoiled;
+	double noted_khz; /* the rate that `lazytsc record` notes */
+	uint64_t first_ts, last_ts;
+
+	unsigned int gap_next, gap_end; /* vCPUs that a gap is still to be told of */
+	unsigned int gap_cpu; /* guest: the one; UINT_MAX: all */
+
+	char (*labels)[LABEL_SIZE];
+	unsigned int nlabels;
+	char (*tasks)[TASK_SIZE];
+	uint16_t *task_hash; /* 2 * TRACE_MAX_TASKS: index + 1 */
+	unsigned int ntasks;
 
 	/* Fitted clocks: events as read, time stamps in the trace's own clock. */
 	struct trace_event *window;
 	size_t window_len, window_pos;
-	struct clock_point *writes, *irqs;
-	size_t nwrites, nirqs;
+	struct clock_point *writes, *irqs; /* WINDOW each: one VM's */
+	struct {
+		struct clock_point p;
+		uint32_t vcpu;
+	} * irq_points; /* all VMs' */
+	size_t nirq_points;
 	bool fitted;
-	struct clock_fit fit;
 
-	char error[256];
+	char error[512];
 };
 
 __attribute__((format(printf, 2, 3))) static int fail(struct trace *t, const char *fmt, ...)
@@ -60,6 +94,15 @@ __attribute__((format(printf, 2, 3))) static int fail(struct trace *t, const cha
 	return -1;
 }
 
+__attribute__((format(printf, 2, 3))) static void because(struct trace *t, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(t->st.why, sizeof(t->st.why), fmt, ap);
+	va_end(ap);
+}
+
 int trace_open(const char *path, const struct trace_options *options, struct trace **out)
 {
 	struct trace *t = calloc(1, sizeof(*t));
@@ -68,11 +111,16 @@ int trace_open(const char *path, const struct trace_options *options, struct tra
 	if (!t)
 		return -1;
 	t->options = *options;
-	t->vcpus = calloc(TRACE_MAX_CPUS, sizeof(*t->vcpus));
-	if (!t->vcpus)
+	t->items = calloc(WINDOW, sizeof(*t->items));
+	t->labels = calloc(MAX_LABELS, sizeof(*t->labels));
+	t->nlabels = 1;
+	t->tasks = calloc(TRACE_MAX_TASKS, sizeof(*t->tasks));
+	t->task_hash = calloc(2 * TRACE_MAX_TASKS, sizeof(*t->task_hash));
+	t->ntasks = 1;
+	if (!t->items || !t->labels || !t->tasks || !t->task_hash || !vcpus_init(&t->vcpus) ||
+	    !vcpus_init(&t->threads))
 		return fail(t, "%s: out of memory", path);
-	for (unsigned int i = 0; i < TRACE_MAX_CPUS; i++)
-		t->vcpus[i].tid = -1;
+	strcpy(t->tasks[0], "?");
 	if (trace_input_open(path, &t->in))
 		return fail(t, "%s", t->in ? t->in->error : "out of memory");
 	return 0;
@@ -83,11 +131,16 @@ void trace_close(struct trace *t)
 	if (!t)
 		return;
 	trace_input_close(t->in);
-	free(t->vcpus);
-	free(t->threads);
+	vcpus_free(&t->vcpus);
+	vcpus_free(&t->threads);
+	free(t->items);
+	free(t->labels);
+	free(t->tasks);
+	free(t->task_hash);
 	free(t->window);
 	free(t->writes);
 	free(t->irqs);
+	free(t->irq_points);
 	free(t);
 }
 
@@ -96,269 +149,1014 @@ const struct trace_stats *trace_stats(const struct trace *t)
 	return &t->st;
 }
 
+const struct trace_vcpu *trace_vcpu(const struct trace *t, unsigned int i)
+{
+	return &t->vcpus.v[i].pub;
+}
+
+const struct trace_vm *trace_vm(const struct trace *t, unsigned int i)
+{
+	return &t->vcpus.vms[i];
+}
+
+const char *trace_task(const struct trace *t, unsigned int task)
+{
+	return t->tasks[task < t->ntasks ? task : 0];
+}
+
 const char *trace_error(const struct trace *t)
 {
 	return t ? t->error : "out of memory";
 }
 
-/* The entry of a thread, or the free one where it belongs. NULL: too many threads. */
-static struct thread *find_thread(struct trace *t, int64_t tid)
+static unsigned int find_label(struct trace *t, const struct trace_line *l)
 {
-	size_t i = ((uint64_t)tid * 0x9e3779b97f4a7c15ULL) >> 32;
+	size_t len = l->label_len < LABEL_SIZE ? l->label_len : LABEL_SIZE - 1;
 
-	if (!t->threads)
-		t->threads = calloc(MAX_THREADS, sizeof(*t->threads));
-	if (!t->threads)
-		return NULL;
-	for (;; i++) {
-		struct thread *th = &t->threads[i % MAX_THREADS];
-
-		if (th->tid == tid)
-			return th;
-		if (!th->tid)
-			return t->nthreads < MAX_THREADS / 2 ? th : NULL;
-	}
-}
-
-static void learn_vcpu(struct trace *t, const struct trace_line *l)
-{
-	struct thread *th = l->tid > 0 ? find_thread(t, l->tid) : NULL;
-
-	if (!th)
-		return;
-	if (!th->tid)
-		t->nthreads++;
-	th->tid = l->tid;
-	th->vcpu = l->vcpu;
-}
-
-/* The vCPU of a host's line. Return: 1; 0: it does not tell; -1: an error. */
-static int host_vcpu(struct trace *t, struct trace_line *l)
-{
-	struct vcpu *v;
-
-	if (l->vcpu < 0 && l->tid > 0) {
-		struct thread *th = find_thread(t, l->tid);
-
-		if (th && th->tid)
-			l->vcpu = th->vcpu;
-	}
-	if (l->vcpu < 0)
+	if (!l->label)
 		return 0;
-	l->cpu = (unsigned int)l->vcpu;
-	v = &t->vcpus[l->cpu];
-	if (v->tid >= 0 && v->tid != l->tid)
-		return fail(t,
-			    "%s:%" PRIu64 ": vCPU %u is thread %" PRId64 ", was thread %" PRId64
-			    ": keep the lines of one VM",
-			    t->in->name, t->st.lines, l->cpu, l->tid, v->tid);
-	v->tid = l->tid;
-	return 1;
-}
-
-/* The first deadline write tells what the trace is. */
-static void start(struct trace *t, const struct trace_line *l)
-{
-	t->started = true;
-	t->st.host = l->kind == TRACE_LINE_HOST_WRITE;
-	t->st.cycles = l->cycles;
-	t->st.approximate = t->st.host || !t->st.cycles;
-}
-
-/* Return: 1 and an event, 0: the line is dropped, -1: an error. */
-static int take_write(struct trace *t, struct trace_line *l, struct trace_event *ev)
-{
-	bool host = l->kind == TRACE_LINE_HOST_WRITE;
-	struct vcpu *v;
-
-	if (!t->started)
-		start(t, l);
-	if (host != t->st.host || l->cycles != t->st.cycles) {
-		t->st.other_source++;
-		return 0;
+	for (unsigned int i = 1; i < t->nlabels; i++) {
+		if (!strncmp(t->labels[i], l->label, len) && !t->labels[i][len])
+			return i;
 	}
-	if (host) {
-		int known = host_vcpu(t, l);
+	if (t->nlabels == MAX_LABELS)
+		return 0;
+	memcpy(t->labels[t->nlabels], l->label, len);
+	return t->nlabels++;
+}
 
-		if (known <= 0) {
-			t->st.no_vcpu += known == 0;
-			return known;
+static unsigned int find_task(struct trace *t, const struct trace_line *l)
+{
+	uint64_t hash = 0xcbf29ce484222325ULL;
+	const char *name;
+	size_t len;
+
+	if (!trace_line_task(l, &name, &len))
+		return 0;
+	if (len >= TASK_SIZE)
+		len = TASK_SIZE - 1;
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ (unsigned char)name[i]) * 0x100000001b3ULL;
+	for (size_t i = hash >> 32;; i++) {
+		uint16_t *slot = &t->task_hash[i % (2 * TRACE_MAX_TASKS)];
+
+		if (!*slot) {
+			if (t->ntasks == TRACE_MAX_TASKS)
+				return 0;
+			memcpy(t->tasks[t->ntasks], name, len);
+			*slot = (uint16_t)t->ntasks;
+			return t->ntasks++;
 		}
+		if (!strncmp(t->tasks[*slot], name, len) && !t->tasks[*slot][len])
+			return *slot;
 	}
-	v = &t->vcpus[l->cpu];
-	if (v->seen && l->ts < v->last_ts) {
-		if (!t->st.out_of_order++)
-			t->st.first_out_of_order = t->st.lines;
-		return 0;
-	}
-	v->seen = true;
-	v->last_ts = l->ts;
-	v->digits = l->value_digits;
-	if (l->cpu >= t->vcpu_end)
-		t->vcpu_end = l->cpu + 1;
-	*ev = (struct trace_event){ .vcpu = l->cpu, .now = l->ts, .value = l->value };
-	t->st.writes++;
-	return 1;
 }
 
-/* On the host a CPU is no vCPU: any of them may have lost a write. */
-static void take_gap(struct trace *t, const struct trace_line *l)
+static void vcpu_number(struct vcpu *v, int id)
 {
-	t->st.gaps++;
-	t->st.lost_events += l->value;
-	t->gap_next = t->st.host ? 0 : l->cpu;
-	t->gap_end = t->st.host ? t->vcpu_end : l->cpu + 1;
-}
-
-static bool next_gap(struct trace *t, struct trace_event *ev)
-{
-	while (t->gap_next < t->gap_end) {
-		unsigned int vcpu = t->gap_next++;
-
-		if (!t->vcpus[vcpu].seen)
-			continue;
-		t->vcpus[vcpu].outstanding = 0;
-		*ev = (struct trace_event){ .gap = true, .vcpu = vcpu };
-		return true;
-	}
-	return false;
-}
-
-static void note_irq(struct trace *t, const struct trace_line *l)
-{
-	struct vcpu *v = &t->vcpus[l->cpu];
-
-	if (!t->started || t->st.host || t->st.cycles || l->cycles || !v->outstanding)
+	if (id < 0 || v->named)
 		return;
-	if (t->nirqs < WINDOW)
-		t->irqs[t->nirqs++] = (struct clock_point){ l->ts, v->outstanding };
-	v->outstanding = 0;
+	v->pub.id = id;
+	v->named = true;
+}
+
+/* The thread of a host's line; NULL: it tells none, or there are too many. */
+static struct vcpu *find_thread(struct vcpus *threads, int64_t tid, int64_t pid, int id)
+{
+	struct vcpu *v;
+
+	if (tid < 0 && id < 0)
+		return NULL;
+	if (tid >= 0)
+		v = vcpus_get(threads, (uint64_t)tid);
+	else
+		v = vcpus_get(threads, 1ULL << 62 | (uint64_t)(uint32_t)pid << 16 | (uint64_t)id);
+	if (!v)
+		return NULL;
+	v->pub.tid = tid;
+	if (pid >= 0)
+		v->pid = pid;
+	vcpu_number(v, id);
+	return v;
+}
+
+/* The guest's vCPU of a CPU. */
+static struct vcpu *find_cpu(struct trace *t, unsigned int cpu, unsigned int label)
+{
+	struct vcpu *v;
+
+	if (!t->labels_are_vms)
+		label = 0;
+	v = vcpus_get(&t->vcpus, 1ULL << 63 | (uint64_t)label << 32 | cpu);
+	if (!v)
+		return NULL;
+	v->label = label;
+	vcpu_number(v, (int)cpu);
+	return v;
+}
+
+/* The threads' table, wherever it is. */
+static struct vcpus *host_threads(struct trace *t)
+{
+	return t->decided && (t->st.source == TRACE_HOST || t->st.source == TRACE_EXITS)
+		       ? &t->vcpus
+		       : &t->threads;
+}
+
+/* Which vCPU a thread runs; and how long the host was busy with it. */
+static void note_vcpu(struct trace *t, const struct trace_line *l)
+{
+	struct vcpu *v = find_thread(host_threads(t), l->tid, l->pid, l->vcpu);
+	struct trace_exits *x;
+
+	t->kvm_events++;
+	if (!v)
+		return;
+	/* kvm_entry and kvm_exit know better than a name. */
+	if (l->vcpu >= 0)
+		v->pub.id = l->vcpu;
+	x = &v->pub.exits;
+	if (l->exit != TRACE_EXIT_NONE) {
+		x->count[l->exit]++;
+		if (!x->first)
+			x->first = l->ts;
+		x->last = l->ts;
+		v->exit = l->exit;
+		v->exit_ts = l->ts;
+	} else if (v->exit_ts && l->ts >= v->exit_ts) {
+		x->time[v->exit] += l->ts - v->exit_ts;
+		x->timed[v->exit]++;
+		v->exit_ts = 0;
+	} else {
+		v->exit_ts = 0;
+	}
 }
 
 /* A last line without its newline may have lost the end of its value. */
-static bool seems_cut(const struct trace *t, const struct trace_text *text,
-		      const struct trace_line *l)
+static bool seems_cut(struct trace *t, const struct trace_text *text, const struct trace_line *l)
 {
-	return text->unterminated && l->kind == TRACE_LINE_WRITE &&
-	       l->value_digits < t->vcpus[l->cpu].digits;
+	const struct vcpu *v;
+
+	if (!text->unterminated || (l->kind != TRACE_LINE_WRITE && l->kind != TRACE_LINE_SKIP))
+		return false;
+	for (size_t i = t->nitems; !t->decided && i-- > 0;) {
+		if (t->items[i].kind == l->kind && t->items[i].cpu == l->cpu)
+			return l->value_digits < t->items[i].digits;
+	}
+	v = t->decided && t->st.source == TRACE_GUEST ? find_cpu(t, l->cpu, find_label(t, l))
+						      : NULL;
+	return v && l->value_digits < v->digits;
 }
 
-static int at_end(struct trace *t)
+/* What `lazytsc record` notes at the head of its file. */
+static void note_comment(struct trace *t, const struct trace_text *text)
 {
-	const char *name = t->in->name;
-	const uint64_t *k = t->st.kinds;
-	uint64_t n = t->st.lines;
+	static const char mark[] = "# lazytsc record: tsc_khz=";
+	char number[32] = "";
+	size_t n = (size_t)(text->e - text->p);
 
-	if (t->st.writes)
-		return 0;
-	if (!n)
-		return fail(t, "%s: empty file", name);
-	if (k[TRACE_LINE_COMMENT] + k[TRACE_LINE_UNKNOWN] == n)
-		return fail(t,
-			    "%s: no trace event in %" PRIu64 " lines (expected the text of ftrace, "
-			    "trace-cmd report or perf script)",
-			    name, n);
-	if (t->st.no_vcpu)
-		return fail(t,
-			    "%s: %" PRIu64 " deadline writes of a host, none tells its vCPU "
-			    "(expected threads named \"CPU n/KVM\", or kvm_entry events)",
-			    name, t->st.no_vcpu);
-	if (t->st.first_damaged)
-		return fail(t,
-			    "%s:%" PRIu64 ": damaged deadline write, and no whole one in %" PRIu64
-			    " lines (expected \"write_msr: 6e0, value HEX\")",
-			    name, t->st.first_damaged, n);
-	return fail(t,
-		    "%s: no TSC-deadline write in %" PRIu64 " lines (expected \"write_msr: 6e0, "
-		    "value HEX\"; Linux 7.1 and later have "
-		    "no "
-		    "trace event for it)",
-		    name, n);
+	if (n < sizeof(mark) || memcmp(text->p, mark, sizeof(mark) - 1))
+		return;
+	n -= sizeof(mark) - 1;
+	memcpy(number, text->p + sizeof(mark) - 1, n < sizeof(number) ? n : sizeof(number) - 1);
+	t->noted_khz = strtod(number, NULL);
+	if (!(t->noted_khz >= 1e3 && t->noted_khz <= 1e8))
+		t->noted_khz = 0;
 }
 
-/* The next event, its time as printed. */
-static int next_raw(struct trace *t, struct trace_event *ev)
+static void note_spoiled(struct trace *t, enum trace_spoiled how)
+{
+	if (how && !t->first_spoiled)
+		t->first_spoiled = t->st.lines;
+	t->spoiled[how]++;
+}
+
+/* Does anybody want this line? */
+static bool wanted(const struct trace *t, enum trace_line_kind kind)
+{
+	unsigned int ask = t->options.events;
+
+	switch (kind) {
+	case TRACE_LINE_WRITE:
+	case TRACE_LINE_SKIP:
+	case TRACE_LINE_REARM:
+	case TRACE_LINE_HOST_WRITE:
+	case TRACE_LINE_LOST:
+		return true;
+	case TRACE_LINE_TIMER_IRQ:
+		return !t->decided || t->fit || (ask & 1U << TRACE_EVENT_IRQ);
+	case TRACE_LINE_VCPU:
+		return ask & (1U << TRACE_EVENT_EXIT | 1U << TRACE_EVENT_ENTRY);
+	case TRACE_LINE_IDLE:
+		return ask & 1U << TRACE_EVENT_IDLE;
+	default:
+		return false;
+	}
+}
+
+static void count_kind(struct trace *t, enum trace_line_kind kind)
+{
+	t->st.kinds[kind == TRACE_LINE_IDLE ? TRACE_LINE_OTHER_EVENT : kind]++;
+}
+
+/* The next line that somebody wants. Return: 1; 0 at the end; -1 on an error. */
+static int read_item(struct trace *t, struct item *it)
 {
 	struct trace_text text;
 	struct trace_line l;
 	int got;
 
 	for (;;) {
-		if (t->gap_next < t->gap_end && next_gap(t, ev))
-			return 1;
 		got = trace_input_line(t->in, &text);
 		if (got < 0)
 			return fail(t, "%s", t->in->error);
 		if (got == 0)
-			return at_end(t);
+			return 0;
 		t->st.lines++;
 		l.kind = TRACE_LINE_UNKNOWN;
+		l.spoiled = TRACE_SPOILED_NOT;
 		if (!text.cut)
 			trace_line_parse(&t->layout, text.p, text.e, &l);
 		if (text.unterminated && seems_cut(t, &text, &l))
 			l.kind = TRACE_LINE_DAMAGED;
-		t->st.kinds[l.kind]++;
+		count_kind(t, l.kind);
+		if (l.kind == TRACE_LINE_COMMENT)
+			note_comment(t, &text);
+		else if (l.kind == TRACE_LINE_VCPU)
+			note_vcpu(t, &l);
+		else if (l.kind == TRACE_LINE_DAMAGED || l.kind == TRACE_LINE_UNKNOWN)
+			note_spoiled(t, l.spoiled);
+		if (l.kind == TRACE_LINE_DAMAGED && !t->st.first_damaged)
+			t->st.first_damaged = t->st.lines;
+		if (l.kind == TRACE_LINE_VCPU && !t->decided)
+			t->host_label[find_label(t, &l)] = true;
+		if (wanted(t, l.kind))
+			break;
+	}
+	*it = (struct item){ .kind = (uint8_t)l.kind, .cpu = (uint16_t)l.cpu, .value = l.value };
+	it->line = t->st.lines;
+	if (l.kind == TRACE_LINE_LOST)
+		return 1;
+	it->ts = l.ts;
+	it->cycles = l.cycles;
+	it->micro = l.micro;
+	it->relative = l.relative;
+	it->digits = (uint8_t)l.value_digits;
+	it->label = l.label ? (uint8_t)find_label(t, &l) : 0;
+	if (l.kind == TRACE_LINE_HOST_WRITE || l.kind == TRACE_LINE_VCPU) {
+		it->tid = (int32_t)l.tid;
+		it->pid = (int32_t)l.pid;
+		it->vcpu = (int16_t)l.vcpu;
+		it->exit = (uint8_t)l.exit;
+	}
+	if (t->options.tasks &&
+	    (l.kind == TRACE_LINE_WRITE || l.kind == TRACE_LINE_SKIP || l.kind == TRACE_LINE_REARM))
+		it->task = (uint16_t)find_task(t, &l);
+	return 1;
+}
 
-		switch (l.kind) {
-		case TRACE_LINE_WRITE:
-		case TRACE_LINE_HOST_WRITE:
-			got = take_write(t, &l, ev);
-			if (got)
-				return got;
-			break;
-		case TRACE_LINE_LOST:
-			take_gap(t, &l);
-			break;
-		case TRACE_LINE_TIMER_IRQ:
-			note_irq(t, &l);
-			break;
-		case TRACE_LINE_VCPU:
-			learn_vcpu(t, &l);
-			break;
-		case TRACE_LINE_DAMAGED:
-			if (!t->st.first_damaged)
-				t->st.first_damaged = t->st.lines;
-			break;
-		default:
-			break;
-		}
+/* --- What is it? --- */
+
+static bool is_guest_write(const struct item *it)
+{
+	return it->kind == TRACE_LINE_WRITE || it->kind == TRACE_LINE_SKIP;
+}
+
+/* Is it a deadline of the source that was decided on? */
+static bool is_write(const struct trace *t, const struct item *it)
+{
+	switch (t->st.source) {
+	case TRACE_GUEST:
+		return is_guest_write(it);
+	case TRACE_HOST:
+		return it->kind == TRACE_LINE_HOST_WRITE;
+	case TRACE_REARM:
+		return it->kind == TRACE_LINE_REARM;
+	default:
+		return false;
 	}
 }
 
-static int alloc_window(struct trace *t)
+/* Has another buffer recorded this write as well? Remembers it. */
+static bool recorded_twice(struct vcpu *v, const struct item *it)
 {
+	for (unsigned int i = 0; i < TRACE_RECENT && i < v->nrecent; i++) {
+		if (v->recent[i].matched || v->recent[i].label == it->label ||
+		    v->recent[i].value != it->value)
+			continue;
+		v->recent[i].matched = true;
+		return true;
+	}
+	v->recent[v->nrecent % TRACE_RECENT].value = it->value;
+	v->recent[v->nrecent % TRACE_RECENT].label = it->label;
+	v->recent[v->nrecent % TRACE_RECENT].matched = false;
+	v->nrecent++;
+	return false;
+}
+
+/* Are buffers that hold deadline writes the same guest's? They are when they share writes. */
+static void tell_labels(struct trace *t)
+{
+	unsigned int with_writes = 0;
+	bool shared = false;
+
+	for (size_t i = 0; i < t->nitems; i++) {
+		const struct item *it = &t->items[i];
+
+		if (!is_write(t, it) || (t->kvm_events && t->host_label[it->label]))
+			continue;
+		with_writes += !t->guest_label[it->label];
+		t->guest_label[it->label] = true;
+	}
+	if (with_writes < 2)
+		return;
+	for (size_t i = 0; i < t->nitems; i++) {
+		struct vcpu *v;
+
+		if (!is_write(t, &t->items[i]))
+			continue;
+		v = find_cpu(t, t->items[i].cpu, 0);
+		shared = shared || (v && recorded_twice(v, &t->items[i]));
+	}
+	for (unsigned int i = 0; i < t->vcpus.n; i++)
+		t->vcpus.v[i].nrecent = 0;
+	if (shared)
+		return;
+	t->labels_are_vms = true;
+	/* The vCPUs above are nobody's. */
+	memset(t->vcpus.hash, 0, 2 * TRACE_MAX_VCPUS * sizeof(*t->vcpus.hash));
+	t->vcpus.n = 0;
+}
+
+static int alloc_points(struct trace *t)
+{
+	if (t->writes)
+		return 0;
 	t->window = calloc(WINDOW, sizeof(*t->window));
 	t->writes = calloc(WINDOW, sizeof(*t->writes));
 	t->irqs = calloc(WINDOW, sizeof(*t->irqs));
-	if (!t->window || !t->writes || !t->irqs)
+	t->irq_points = calloc(WINDOW, sizeof(*t->irq_points));
+	if (!t->window || !t->writes || !t->irqs || !t->irq_points)
 		return fail(t, "%s: out of memory", t->in->name);
 	return 0;
 }
 
-/* Fit the clock to the window that was read. A short last window is left to the fit before. */
-static int fit_window(struct trace *t)
+/* Is this timer interrupt the guest's? A host's own stands in a buffer with kvm events. */
+static bool is_guest_irq(const struct trace *t, const struct item *it)
+{
+	return t->st.source != TRACE_HOST &&
+	       !(t->host_label[it->label] && !t->guest_label[it->label]);
+}
+
+static struct judge_result judge_items(struct trace *t)
+{
+	size_t nwrites = 0, nirqs = 0;
+	struct judge_result r;
+
+	for (size_t i = 0; i < t->nitems; i++) {
+		const struct item *it = &t->items[i];
+		struct vcpu *v = NULL;
+
+		if (it->kind != TRACE_LINE_LOST && it->cycles != t->st.cycles)
+			continue;
+		if (is_write(t, it) || it->kind == TRACE_LINE_TIMER_IRQ)
+			v = find_cpu(t, it->cpu, it->label);
+		if (!v)
+			continue;
+		if (is_write(t, it)) {
+			t->writes[nwrites++] = (struct clock_point){ it->ts, it->value };
+			v->outstanding = it->value;
+		} else if (v->outstanding && is_guest_irq(t, it)) {
+			t->irqs[nirqs++] = (struct clock_point){ it->ts, v->outstanding };
+			v->outstanding = 0;
+		}
+	}
+	for (unsigned int i = 0; i < t->vcpus.n; i++)
+		t->vcpus.v[i].outstanding = 0;
+	r = judge(t->writes, nwrites, t->irqs, nirqs, IRQ_LATENCY);
+	return r;
+}
+
+/* Whole numbers, or nanoseconds against nanoseconds: the trace has to show that they agree. */
+static int decide_clock(struct trace *t)
+{
+	struct judge_result r;
+	const char *what = t->st.source == TRACE_REARM ? "CLOCK_MONOTONIC" : "guest TSC";
+
+	if (alloc_points(t))
+		return -1;
+	r = judge_items(t);
+	t->st.evidence = TRACE_APPROXIMATE;
+	switch (r.judgement) {
+	case JUDGE_SHARED:
+		t->st.evidence = TRACE_EXACT;
+		if (r.irqs_agree)
+			because(t,
+				"time stamps are %s: %zu of %zu timer interrupts follow their "
+				"deadline",
+				what, r.irqs_agree, r.irqs);
+		else
+			because(t, "time stamps are %s: deadlines lie just ahead of them", what);
+		return 0;
+	case JUDGE_UNPROVEN:
+		because(t,
+			"nothing in the trace shows that time stamps are %s; record timer "
+			"interrupts too",
+			what);
+		return 0;
+	case JUDGE_OFFSET:
+		t->fit = true;
+		t->given_rate = 1;
+		because(t,
+			"time stamps count in units of %s, but not from its start (latency-format, "
+			"--date)",
+			what);
+		return 0;
+	case JUDGE_OTHER:
+		t->fit = true;
+		because(t, "time stamps are %s, but not %s",
+			t->st.cycles ? "whole numbers" : "seconds", what);
+		return 0;
+	default:
+		if (!r.rate)
+			return fail(t,
+				    "%s: time stamps are whole numbers, and nothing shows what "
+				    "they "
+				    "count; record with trace_clock x86-tsc, and timer interrupts",
+				    t->in->name);
+		return fail(t,
+			    "%s: time stamps do not tell the time: deadlines move by %.0f TSC "
+			    "cycles "
+			    "for each unit, as with trace_clock counter or uptime; record with "
+			    "trace_clock x86-tsc",
+			    t->in->name, r.rate);
+	}
+}
+
+static const char *const spoiled_by[TRACE_SPOILED_WAYS] = {
+	[TRACE_SPOILED_RAW] = "ftrace's option raw, hex or bin prints no values: "
+			      "echo 0 > options/raw (hex, bin), and cat trace again",
+	[TRACE_SPOILED_CONTEXT] = "deadline writes without time stamp and CPU: ftrace's option "
+				  "context-info is off, or perf script -F left them out; echo 1 > "
+				  "options/context-info, or perf script -F "
+				  "comm,pid,tid,cpu,time,event,trace",
+	[TRACE_SPOILED_CPU] = "a guest's deadline writes without their CPU: perf script -F left it "
+			      "out; "
+			      "run perf script --ns -F comm,pid,tid,cpu,time,event,trace",
+	[TRACE_SPOILED_TIME] = "deadline writes without time stamp: perf script -F left it out; "
+			       "run "
+			       "perf script --ns -F comm,pid,tid,cpu,time,event,trace",
+	[TRACE_SPOILED_EVENT] = "values without the name of their event: perf script -F left it "
+				"out; "
+				"run perf script --ns -F comm,pid,tid,cpu,time,event,trace",
+	[TRACE_SPOILED_TEXT] = "events without their values: perf script -F left out trace; run "
+			       "perf "
+			       "script --ns -F comm,pid,tid,cpu,time,event,trace",
+	[TRACE_SPOILED_PERF_TRACE] = "perf trace does not print a guest's CPU; run perf record -a "
+				     "-e "
+				     "msr:write_msr -e irq_vectors:local_timer_entry, then perf "
+				     "script --ns",
+};
+
+/* There is no deadline in the trace: say why. */
+static int no_deadlines(struct trace *t)
+{
+	const char *name = t->in->name;
+	const uint64_t *k = t->st.kinds;
+	uint64_t n = t->st.lines;
+
+	if (!n)
+		return fail(t, "%s: empty file", name);
+	for (int i = 1; i < TRACE_SPOILED_WAYS; i++) {
+		if (t->spoiled[i])
+			return fail(t, "%s:%" PRIu64 ": %s", name, t->first_spoiled, spoiled_by[i]);
+	}
+	if (t->st.first_damaged)
+		return fail(t,
+			    "%s:%" PRIu64 ": damaged deadline write, and no whole one in %" PRIu64
+			    " lines (expected \"write_msr: 6e0, value HEX\")",
+			    name, t->st.first_damaged, n);
+	if (k[TRACE_LINE_COMMENT] + k[TRACE_LINE_UNKNOWN] == n)
+		return fail(t,
+			    "%s: no trace event in %" PRIu64 " lines (expected the text of ftrace, "
+			    "trace-cmd report or perf script)",
+			    name, n);
+	return fail(t,
+		    "%s: no TSC-deadline write in %" PRIu64 " lines; record msr:write_msr in the "
+		    "guest (from Linux 7.1 on timer:hrtimer_rearm), or kvm:kvm_msr on its host",
+		    name, n);
+}
+
+/* Exits alone. */
+static int decide_exits(struct trace *t)
+{
+	uint64_t exits = 0;
+
+	for (unsigned int i = 0; i < t->threads.n; i++)
+		exits += t->threads.v[i].pub.exits.last != 0;
+	if (!exits)
+		return fail(t,
+			    "%s: a host's trace without exits and without its guests' deadline "
+			    "writes; on the host: perf record -a -e kvm:kvm_msr --filter 'ecx == "
+			    "0x6e0' sleep 10",
+			    t->in->name);
+	t->st.source = TRACE_EXITS;
+	t->st.host = true;
+	t->st.evidence = TRACE_BOUNDS;
+	because(t, "exits alone: kvm:kvm_msr is missing; on the host: perf record -a -e "
+		   "kvm:kvm_msr "
+		   "--filter 'ecx == 0x6e0' sleep 10");
+	return 0;
+}
+
+static void count_sources(const struct trace *t, size_t *guest, size_t *host, size_t *rearm,
+			  size_t *own)
+{
+	*guest = *host = *rearm = *own = 0;
+	for (size_t i = 0; i < t->nitems; i++) {
+		const struct item *it = &t->items[i];
+
+		*host += it->kind == TRACE_LINE_HOST_WRITE;
+		if (it->kind != TRACE_LINE_REARM && !is_guest_write(it))
+			continue;
+		/* Where kvm events stand in the same buffer it is a host's own timer. */
+		if (t->kvm_events && t->host_label[it->label])
+			++*own;
+		else if (is_guest_write(it))
+			++*guest;
+		else
+			++*rearm;
+	}
+}
+
+/* The host's threads become the vCPUs. */
+static void take_threads(struct trace *t)
+{
+	struct vcpus swap = t->vcpus;
+
+	t->vcpus = t->threads;
+	t->threads = swap;
+}
+
+static int decide(struct trace *t)
+{
+	size_t guest, host, rearm, own, whole = 0, seconds = 0;
+
+	for (size_t i = 0; i < t->nitems; i++) {
+		if (t->items[i].kind == TRACE_LINE_HOST_WRITE)
+			t->host_label[t->items[i].label] = true;
+		t->kvm_events += t->items[i].kind == TRACE_LINE_HOST_WRITE;
+	}
+	count_sources(t, &guest, &host, &rearm, &own);
+	/* A guest's own file beside its host's says more than the host's. */
+	if (guest && (!host || t->nlabels > 1))
+		t->st.source = TRACE_GUEST;
+	else if (host)
+		t->st.source = TRACE_HOST;
+	else if (rearm)
+		t->st.source = TRACE_REARM;
+	else if (t->kvm_events)
+		return decide_exits(t);
+	else
+		return no_deadlines(t);
+
+	for (size_t i = 0; i < t->nitems; i++) {
+		if (!is_write(t, &t->items[i]))
+			continue;
+		whole += t->items[i].cycles;
+		seconds += !t->items[i].cycles;
+		t->exact_if_clear |= t->st.source == TRACE_REARM && t->items[i].micro;
+	}
+	t->st.cycles = whole > seconds;
+	t->st.host = t->st.source == TRACE_HOST;
+	if (t->st.host) {
+		t->fit = true;
+		t->st.evidence = TRACE_APPROXIMATE;
+		because(t, "a host's time stamps are not the guest's TSC");
+		return 0;
+	}
+	tell_labels(t);
+	if (t->st.source == TRACE_REARM || t->st.cycles)
+		return decide_clock(t);
+	t->fit = true;
+	t->st.evidence = TRACE_APPROXIMATE;
+	because(t, "time stamps are nanoseconds, not the guest's TSC");
+	return 0;
+}
+
+/* Read until it is clear what the trace is. */
+static int start(struct trace *t)
+{
+	size_t writes = 0;
+	int got = 1;
+
+	while (writes < WRITES_TO_DECIDE) {
+		struct item *it = &t->items[t->nitems];
+
+		/* Without a deadline yet, what came before is of no use. */
+		if (t->nitems == WINDOW && writes)
+			break;
+		if (t->nitems == WINDOW)
+			it = &t->items[t->nitems = 0];
+		got = read_item(t, it);
+		if (got <= 0)
+			break;
+		t->nitems++;
+		writes += is_guest_write(it) || it->kind == TRACE_LINE_REARM ||
+			  it->kind == TRACE_LINE_HOST_WRITE;
+	}
+	if (got < 0 || decide(t))
+		return -1;
+	if (t->st.host)
+		take_threads(t);
+	t->decided = true;
+	t->st.approximate = t->st.evidence != TRACE_EXACT;
+	t->st.fitted = t->fit;
+	if (!t->fit && t->st.source == TRACE_REARM)
+		t->st.tsc_khz = 1e6;
+	else if (!t->fit)
+		t->st.tsc_khz = t->options.tsc_khz ? t->options.tsc_khz : t->noted_khz;
+	if (!t->fit)
+		return 0;
+	if (!t->given_rate && !t->st.cycles && t->st.source != TRACE_REARM)
+		t->given_rate = t->options.tsc_khz / 1e6;
+	return alloc_points(t);
+}
+
+/* --- Events --- */
+
+/* On the host a CPU is no vCPU: any of them may have lost a write. */
+static void take_gap(struct trace *t, const struct item *it)
+{
+	t->st.gaps++;
+	t->st.lost_events += it->value;
+	t->gap_cpu = t->st.host ? UINT32_MAX : it->cpu;
+	t->gap_next = 0;
+	t->gap_end = t->vcpus.n;
+}
+
+static bool next_gap(struct trace *t, struct trace_event *ev)
+{
+	while (t->gap_next < t->gap_end) {
+		unsigned int i = t->gap_next++;
+		struct vcpu *v = &t->vcpus.v[i];
+
+		/* A second gap says nothing new. */
+		if (!v->seen || v->gap ||
+		    (t->gap_cpu != UINT32_MAX && v->pub.id != (int)t->gap_cpu))
+			continue;
+		v->outstanding = 0;
+		v->gap = true;
+		*ev = (struct trace_event){ .kind = TRACE_EVENT_GAP, .vcpu = i };
+		return true;
+	}
+	return false;
+}
+
+/* Is the time in order? The vCPU's last time stamp moves on. */
+static bool in_order(struct trace *t, struct vcpu *v, const struct item *it)
+{
+	if (v->seen && it->ts < v->last_ts) {
+		if (!t->st.out_of_order++)
+			t->st.first_out_of_order = it->line;
+		return false;
+	}
+	v->seen = true;
+	v->gap = false;
+	v->last_ts = it->ts;
+	if (!t->first_ts || it->ts < t->first_ts)
+		t->first_ts = it->ts;
+	if (it->ts > t->last_ts)
+		t->last_ts = it->ts;
+	return true;
+}
+
+/* A deadline far from the time of its write, which no guest's is. */
+static bool is_strange(const struct item *it)
+{
+	uint64_t d = it->value > it->ts ? it->value - it->ts : it->ts - it->value;
+
+	return it->value && it->value < UINT64_MAX / 2 && d > 1ULL << 42;
+}
+
+/* Return: 1 and an event, 0: the line is dropped. */
+static int take_write(struct trace *t, const struct item *it, struct trace_event *ev)
+{
+	struct vcpu *v;
+
+	if (!is_write(t, it) || it->cycles != t->st.cycles ||
+	    (!t->st.host && t->kvm_events && t->host_label[it->label])) {
+		t->st.other_source++;
+		t->st.own_timer += t->st.host && is_guest_write(it);
+		return 0;
+	}
+	if (t->st.host)
+		v = find_thread(&t->vcpus, it->tid, it->pid, it->vcpu);
+	else
+		v = find_cpu(t, it->cpu, it->label);
+	if (!v) {
+		t->st.no_vcpu++;
+		return 0;
+	}
+	if (t->nlabels > 1 && !t->labels_are_vms && !t->st.host && recorded_twice(v, it)) {
+		t->st.twice++;
+		return 0;
+	}
+	/* A stopped clock event device is not stopped again. */
+	if (it->kind == TRACE_LINE_REARM && !it->value && v->stopped && !v->gap)
+		return 0;
+	if (t->exact_if_clear && v->outstanding && v->outstanding >= it->ts &&
+	    v->outstanding - it->ts < MICROSECOND)
+		t->hidden++;
+	if (!in_order(t, v, it))
+		return 0;
+	t->strange += !t->fit && is_strange(it);
+	v->digits = it->digits;
+	v->outstanding = it->value;
+	v->stopped = !it->value;
+	v->pub.writes++;
+	t->st.writes++;
+	t->st.skipped += it->kind == TRACE_LINE_SKIP;
+	*ev = (struct trace_event){ .kind = TRACE_EVENT_WRITE,
+				    .skipped = it->kind == TRACE_LINE_SKIP,
+				    .vcpu = (unsigned int)(v - t->vcpus.v),
+				    .task = it->task,
+				    .now = it->ts,
+				    .value = it->value };
+	return 1;
+}
+
+/* Return: 1 and an event, 0: the line is dropped. */
+static int take_other(struct trace *t, const struct item *it, struct trace_event *ev)
+{
+	struct vcpu *v = NULL;
+
+	*ev = (struct trace_event){ .now = it->ts, .value = it->value };
+	if (it->cycles != t->st.cycles)
+		return 0;
+	switch (it->kind) {
+	case TRACE_LINE_TIMER_IRQ:
+		ev->kind = TRACE_EVENT_IRQ;
+		if (is_guest_irq(t, it))
+			v = find_cpu(t, it->cpu, it->label);
+		if (v && t->fit && v->outstanding && t->nirq_points < WINDOW) {
+			t->irq_points[t->nirq_points].p =
+				(struct clock_point){ it->ts, v->outstanding };
+			t->irq_points[t->nirq_points++].vcpu = (uint32_t)(v - t->vcpus.v);
+			v->outstanding = 0;
+		}
+		break;
+	case TRACE_LINE_IDLE:
+		ev->kind = TRACE_EVENT_IDLE;
+		if (is_guest_irq(t, it))
+			v = find_cpu(t, it->cpu, it->label);
+		break;
+	case TRACE_LINE_VCPU:
+		ev->kind = it->exit == TRACE_EXIT_NONE ? TRACE_EVENT_ENTRY : TRACE_EVENT_EXIT;
+		ev->value = it->exit;
+		if (t->st.host)
+			v = find_thread(&t->vcpus, it->tid, it->pid, it->vcpu);
+		else if (it->vcpu >= 0 && !t->labels_are_vms)
+			v = find_cpu(t, (unsigned int)it->vcpu, 0);
+		break;
+	default:
+		break;
+	}
+	if (!v || !v->seen || !(t->options.events & 1U << ev->kind) || !in_order(t, v, it))
+		return 0;
+	ev->vcpu = (unsigned int)(v - t->vcpus.v);
+	return 1;
+}
+
+/* A guest's vCPUs get the exits of the threads that run them, where one VM's are there. */
+static void give_exits(struct trace *t)
+{
+	vcpus_settle(&t->threads);
+	if (t->threads.nvms != 1 || t->labels_are_vms)
+		return;
+	for (unsigned int i = 0; i < t->threads.n; i++) {
+		const struct vcpu *th = &t->threads.v[i];
+
+		for (unsigned int j = 0; j < t->vcpus.n; j++) {
+			struct vcpu *v = &t->vcpus.v[j];
+
+			if (v->pub.id == th->pub.id) {
+				v->pub.exits = th->pub.exits;
+				v->pub.tid = th->pub.tid;
+			}
+		}
+	}
+}
+
+static int at_end(struct trace *t)
 {
 	struct trace_stats *st = &t->st;
-	double rate = st->cycles ? 0 : t->options.tsc_khz / 1e6;
-	double to_khz = st->cycles ? 1e3 : 1e6;
 
-	if (t->fitted && t->window_len < WINDOW)
+	if (!st->host && t->kvm_events)
+		give_exits(t);
+	vcpus_settle(&t->vcpus);
+	st->nvcpus = t->vcpus.n;
+	st->nvms = t->vcpus.nvms;
+	st->span = (double)(t->last_ts - t->first_ts);
+	if (t->fit)
+		st->span *= t->vcpus.n ? t->rate : 0;
+	if (st->source == TRACE_EXITS) {
+		uint64_t first = UINT64_MAX, last = 0;
+
+		for (unsigned int i = 0; i < t->vcpus.n; i++) {
+			const struct trace_exits *x = &t->vcpus.v[i].pub.exits;
+
+			if (!x->last)
+				continue;
+			first = x->first < first ? x->first : first;
+			last = x->last > last ? x->last : last;
+		}
+		st->span = last > first ? (double)(last - first) : 0;
+		st->tsc_khz = 1e6;
 		return 0;
-	if (!clock_fit(t->writes, t->nwrites, t->irqs, t->nirqs, rate, &t->fit))
-		return fail(t, "%s: cannot tell the TSC's rate from %zu deadline writes%s",
-			    t->in->name, t->nwrites,
-			    rate == 0 ? "; give --tsc-khz" : " at the given --tsc-khz");
+	}
+	if (st->no_vcpu && !st->writes)
+		return fail(t,
+			    "%s: %" PRIu64 " deadline writes of a host, none tells its vCPU "
+			    "(expected thread ids, threads named \"CPU n/KVM\", or kvm_entry "
+			    "events)",
+			    t->in->name, st->no_vcpu);
+	if (st->out_of_order > st->writes)
+		return fail(t,
+			    "%s:%" PRIu64 ": time stamps go back on %" PRIu64 " of %" PRIu64
+			    " deadline writes: differences, as of perf script --deltatime, are no "
+			    "time; print the trace without that option",
+			    t->in->name, st->first_out_of_order, st->out_of_order,
+			    st->out_of_order + st->writes);
+	if (!st->host && t->strange > st->writes / 2 && st->evidence == TRACE_EXACT)
+		return fail(t,
+			    "%s: time stamps change their meaning within the trace: %" PRIu64
+			    " of %" PRIu64 " deadlines are far from the time of their write",
+			    t->in->name, t->strange, st->writes);
+	if (t->exact_if_clear && t->hidden && st->evidence == TRACE_EXACT) {
+		st->evidence = TRACE_APPROXIMATE;
+		because(t,
+			"%" PRIu64 " deadlines lie within the microsecond to which their time "
+			"stamp is "
+			"rounded",
+			t->hidden);
+	}
+	st->approximate = st->evidence != TRACE_EXACT;
+	return 0;
+}
+
+/* The next event, its time as printed. */
+static int next_raw(struct trace *t, struct trace_event *ev)
+{
+	struct item one;
+	const struct item *it;
+	int got;
+
+	for (;;) {
+		if (t->gap_next < t->gap_end && next_gap(t, ev))
+			return 1;
+		if (t->item_pos < t->nitems) {
+			it = &t->items[t->item_pos++];
+		} else {
+			got = read_item(t, &one);
+			if (got < 0)
+				return -1;
+			if (got == 0)
+				return at_end(t);
+			it = &one;
+			if (it->kind == TRACE_LINE_HOST_WRITE && !t->st.host && t->nlabels == 1)
+				return fail(t,
+					    "%s:%" PRIu64 ": a guest's deadline write seen by its "
+					    "host, after %" PRIu64 " of a machine's own: keep the "
+					    "kvm lines alone",
+					    t->in->name, it->line, t->st.writes);
+		}
+		if (t->st.source == TRACE_EXITS) {
+			t->st.own_timer += is_guest_write(it);
+			continue;
+		}
+		switch (it->kind) {
+		case TRACE_LINE_WRITE:
+		case TRACE_LINE_SKIP:
+		case TRACE_LINE_REARM:
+		case TRACE_LINE_HOST_WRITE:
+			got = take_write(t, it, ev);
+			break;
+		case TRACE_LINE_LOST:
+			take_gap(t, it);
+			got = 0;
+			break;
+		default:
+			got = take_other(t, it, ev);
+			break;
+		}
+		if (got)
+			return got;
+	}
+}
+
+/* --- Fitted clocks --- */
+
+/* Do two vCPUs share a TSC as far as one can tell? Those of one VM do. */
+static bool same_clock(const struct vcpu *a, const struct vcpu *b)
+{
+	return a == b || (a->pub.vm == b->pub.vm && ((a->named && b->named) || a->pid >= 0));
+}
+
+/* Fit the clock of the vCPUs that share it with @leader. Return: how many points there were. */
+static size_t fit_one(struct trace *t, const struct vcpu *leader, double rate,
+		      struct clock_fit *fit, bool *ok)
+{
+	size_t nwrites = 0, nirqs = 0;
+
+	for (size_t i = 0; i < t->window_len; i++) {
+		const struct trace_event *ev = &t->window[i];
+
+		if (ev->kind == TRACE_EVENT_WRITE && ev->value &&
+		    same_clock(leader, &t->vcpus.v[ev->vcpu]))
+			t->writes[nwrites++] = (struct clock_point){ ev->now, ev->value };
+	}
+	for (size_t i = 0; i < t->nirq_points; i++) {
+		if (same_clock(leader, &t->vcpus.v[t->irq_points[i].vcpu]))
+			t->irqs[nirqs++] = t->irq_points[i].p;
+	}
+	*ok = clock_fit(t->writes, nwrites, t->irqs, nirqs, rate, fit);
+	return nwrites;
+}
+
+static void note_fit(struct trace *t, const struct clock_fit *fit)
+{
+	struct trace_stats *st = &t->st;
+	/* From cycles for a unit to kHz: a unit is a nanosecond, but for whole numbers. */
+	double error = fit->rate_error;
+
 	if (!t->fitted) {
-		st->tsc_khz = t->fit.rate * to_khz;
+		t->rate = fit->rate;
 		st->irqs_seen = true;
+		if (st->cycles)
+			st->cycles_per_unit = fit->rate;
+		st->tsc_khz = st->source == TRACE_REARM ? 1e6
+			      : st->cycles		? t->options.tsc_khz
+							: fit->rate * 1e6;
 	}
 	t->fitted = true;
-	if (t->fit.rate_error * to_khz > st->tsc_khz_error)
-		st->tsc_khz_error = t->fit.rate_error * to_khz;
-	if (t->fit.offset_error < 0)
+	if (st->cycles && error > st->cycles_per_unit_error)
+		st->cycles_per_unit_error = error;
+	if (!st->cycles && st->source != TRACE_REARM && error * 1e6 > st->tsc_khz_error)
+		st->tsc_khz_error = error * 1e6;
+	if (fit->offset_error < 0)
 		st->irqs_seen = false;
-	if (t->fit.offset_error > st->offset_error)
-		st->offset_error = t->fit.offset_error;
+	if (fit->offset_error > st->offset_error)
+		st->offset_error = fit->offset_error;
+}
+
+/*
+ * Fit the clocks to the window that was read, each VM's on its own. A short last window is left to
+ * the fit before. A VM with too few points of its own has the rate of the others.
+ */
+static int fit_window(struct trace *t)
+{
+	bool again = t->fitted;
+	size_t points = 0;
+
+	vcpus_settle(&t->vcpus);
+	for (unsigned int pass = 0; pass < 2; pass++) {
+		for (unsigned int i = 0; i < t->vcpus.n; i++) {
+			struct vcpu *v = &t->vcpus.v[i];
+			struct clock_fit fit;
+			unsigned int leader = 0;
+			size_t n;
+			bool ok;
+
+			while (!same_clock(&t->vcpus.v[leader], v))
+				leader++;
+			if (leader != i) {
+				if (t->vcpus.v[leader].fitted) {
+					v->fit = t->vcpus.v[leader].fit;
+					v->fitted = true;
+				}
+				continue;
+			}
+			if (pass && v->fitted)
+				continue;
+			if (again && v->fitted && t->window_len < WINDOW)
+				continue;
+			n = fit_one(t, v, pass ? t->rate : t->given_rate, &fit, &ok);
+			points += pass ? 0 : n;
+			if (again && v->fitted && n < POINTS_FOR_FIT)
+				continue;
+			if (!ok)
+				continue;
+			v->fit = fit;
+			v->fitted = true;
+			note_fit(t, &fit);
+		}
+		if (!t->fitted)
+			return fail(t, "%s: cannot tell the TSC's rate from %zu deadline writes%s",
+				    t->in->name, points,
+				    t->given_rate == 0 ? "; give --tsc-khz"
+						       : " at the given --tsc-khz");
+	}
 	return 0;
 }
 
@@ -369,20 +1167,16 @@ static int read_window(struct trace *t, const struct trace_event *first)
 	int got = 1;
 
 	t->window_len = t->window_pos = 0;
-	t->nwrites = t->nirqs = 0;
 	while (got > 0) {
 		t->window[t->window_len++] = ev;
-		if (!ev.gap) {
-			t->writes[t->nwrites++] = (struct clock_point){ ev.now, ev.value };
-			t->vcpus[ev.vcpu].outstanding = ev.value;
-		}
 		if (t->window_len == WINDOW)
 			break;
 		got = next_raw(t, &ev);
 	}
-	if (got < 0)
+	if (got < 0 || fit_window(t))
 		return -1;
-	return fit_window(t);
+	t->nirq_points = 0;
+	return 0;
 }
 
 int trace_next(struct trace *t, struct trace_event *ev)
@@ -390,20 +1184,22 @@ int trace_next(struct trace *t, struct trace_event *ev)
 	struct vcpu *v;
 	int got;
 
+	if (!t->decided && start(t))
+		return -1;
 	if (t->window_pos == t->window_len) {
 		got = next_raw(t, ev);
-		if (got <= 0 || !t->st.approximate)
+		if (got <= 0 || !t->fit)
 			return got;
-		if (!t->window && alloc_window(t))
-			return -1;
 		if (read_window(t, ev))
 			return -1;
 	}
 	*ev = t->window[t->window_pos++];
-	if (ev->gap)
+	if (ev->kind == TRACE_EVENT_GAP)
 		return 1;
-	v = &t->vcpus[ev->vcpu];
-	ev->now = clock_tsc(&t->fit, ev->now);
+	v = &t->vcpus.v[ev->vcpu];
+	/* A vCPU that has only disarmed has no deadline to be late for. */
+	if (v->fitted)
+		ev->now = clock_tsc(&v->fit, ev->now);
 	/* Where two fits meet, time may seem to step back. */
 	if (ev->now < v->last_now)
 		ev->now = v->last_now;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A trace as the stream of deadline writes that a replay needs: checked for order, with gaps where
- * events were lost, in guest TSC. What is left out is counted by kind.
+ * A trace as the stream of events that a replay needs: checked for order, with gaps where events
+ * were lost, in guest TSC. What is left out is counted by kind. What the trace is (a guest's, a
+ * host's, both; its clock) is decided from its first 65,536 events, not from its first line.
  *
  *	struct trace *t;
  *
@@ -23,35 +24,104 @@
 
 #include "line.h"
 
+/* Most vCPUs of one trace, all VMs together; a power of two. */
+#define TRACE_MAX_VCPUS (2 * TRACE_MAX_CPUS)
+/* Most names of tasks that are told apart; a power of two. */
+#define TRACE_MAX_TASKS 4096
+
+enum trace_event_kind {
+	TRACE_EVENT_WRITE, /* a deadline: written to the MSR, or skipped */
+	TRACE_EVENT_GAP, /* events of this vCPU were lost here; now and value do not count */
+	TRACE_EVENT_IRQ, /* a timer interrupt reached the guest */
+	TRACE_EVENT_EXIT, /* value: enum trace_exit */
+	TRACE_EVENT_ENTRY,
+	TRACE_EVENT_IDLE, /* value: the C-state, or TRACE_IDLE_END */
+};
+
+#define TRACE_IDLE_END UINT64_MAX
+
 struct trace_options {
 	double tsc_khz; /* 0: not given; estimate where it is needed */
+	/* Kinds of events that are handed out besides writes and gaps: a bit for each. */
+	unsigned int events;
+	bool tasks; /* fill trace_event.task, which costs time on a guest's text */
 };
 
 struct trace_event {
-	bool gap; /* events of this vCPU were lost here; now and value do not count */
-	unsigned int vcpu;
-	uint64_t now; /* guest TSC of the write; never below that of the same vCPU's write before */
-	uint64_t value; /* the deadline; 0 disarms */
+	enum trace_event_kind kind;
+	bool skipped; /* WRITE: lazytsc:lazytsc_skip, the guest did not write the MSR */
+	unsigned int vcpu; /* an index for trace_vcpu() */
+	unsigned int task; /* WRITE: an index for trace_task() */
+	uint64_t now; /* guest TSC; never below that of the same vCPU's event before */
+	uint64_t value; /* WRITE: the deadline; 0 disarms */
+};
+
+/* How far the figures can be trusted. What does not even allow for bounds is refused. */
+enum trace_evidence {
+	TRACE_EXACT, /* the trace itself shows that deadlines and time stamps share a clock */
+	TRACE_APPROXIMATE, /* the clock was fitted, or nothing proves that it is shared */
+	TRACE_BOUNDS, /* no deadlines at all: exits alone, see struct trace_exits */
+};
+
+enum trace_source {
+	TRACE_GUEST, /* msr:write_msr, lazytsc:lazytsc_skip */
+	TRACE_HOST, /* kvm:kvm_msr */
+	TRACE_REARM, /* a guest's timer:hrtimer_rearm: the unit of all times is ns */
+	TRACE_EXITS, /* kvm:kvm_exit, kvm:kvm_entry alone */
+};
+
+/* A vCPU's exits, in the trace's own clock. */
+struct trace_exits {
+	uint64_t count[TRACE_EXIT_REASONS];
+	uint64_t time[TRACE_EXIT_REASONS]; /* from exit to entry */
+	uint64_t timed[TRACE_EXIT_REASONS]; /* so many of count have their entry */
+	uint64_t first, last; /* time stamps of this vCPU's first and last exit */
+};
+
+struct trace_vcpu {
+	unsigned int vm; /* an index for trace_vm() */
+	int id; /* the vCPU's number in its VM */
+	int64_t tid; /* the host's thread; -1: not known */
+	uint64_t writes;
+	struct trace_exits exits;
+};
+
+struct trace_vm {
+	int64_t pid; /* the VM's process; -1: not known */
+	int64_t first_tid; /* the lowest thread id; -1: a guest's own trace */
+	unsigned int nvcpus;
 };
 
 struct trace_stats {
-	uint64_t lines;
+	uint64_t lines; /* of text, or records of a binary file */
 	uint64_t kinds[TRACE_LINE_KINDS]; /* lines by kind; their sum is lines */
 	uint64_t writes; /* handed out */
+	uint64_t skipped; /* of these: lazytsc:lazytsc_skip */
 	uint64_t out_of_order; /* dropped: below their predecessor on the same vCPU */
 	uint64_t other_source; /* dropped: deadline writes of the other side, or of another clock */
+	uint64_t own_timer; /* of these: a host's own deadline writes */
 	uint64_t no_vcpu; /* dropped: a host's line that does not tell its vCPU */
+	uint64_t twice; /* dropped: one write recorded in two buffers */
 	uint64_t gaps; /* handed out */
 	uint64_t lost_events; /* as far as the gaps say */
 	uint64_t first_damaged, first_out_of_order; /* line numbers; 0: none */
-	bool host; /* kvm:kvm_msr, not msr:write_msr */
-	bool cycles; /* raw time stamps */
+	unsigned int nvcpus, nvms; /* for trace_vcpu(), trace_vm() */
+
+	enum trace_source source;
+	enum trace_evidence evidence;
+	char why[160]; /* one sentence: what the evidence is */
+	bool host; /* source is TRACE_HOST or TRACE_EXITS */
+	bool cycles; /* time stamps are whole numbers */
+	double span; /* first to last event, in units of now; for rates divide by tsc_khz * 1000 */
 
 	/* How time stamps were turned into guest TSC. */
-	bool approximate; /* they were; else they are guest TSC */
+	bool approximate; /* evidence is not TRACE_EXACT */
+	bool fitted; /* by a line, else time stamps are used as they are */
 	bool irqs_seen; /* timer interrupts gave the offset, and offset_error holds */
-	double tsc_khz; /* given or estimated; 0: not needed. Host with x86-tsc: cycles for 1000 */
-	double tsc_khz_error; /* estimated: by how much it may be wrong; 0: given */
+	double tsc_khz; /* of now and value: given, estimated, or 1e6 for ns; 0: not known */
+	double tsc_khz_error; /* estimated: by how much it may be wrong; 0: given or not known */
+	double cycles_per_unit; /* fitted, whole numbers: TSC cycles for one of the time stamp's */
+	double cycles_per_unit_error;
 	double offset_error; /* TSC cycles: how far the interrupts scatter */
 };
 
@@ -67,11 +137,31 @@ struct trace;
  */
 int trace_open(const char *path, const struct trace_options *options, struct trace **t);
 
-/** trace_next() - Return: 1 and the next event, 0 at the end, -1 on an error */
+/**
+ * trace_next() - the next event
+ *
+ * Return: 1 and the next event, 0 at the end, -1 on an error. A trace of TRACE_EXITS ends without a
+ * write.
+ */
 int trace_next(struct trace *t, struct trace_event *ev);
 
 /** trace_stats() - what was read so far; complete when trace_next() has returned 0 */
 const struct trace_stats *trace_stats(const struct trace *t);
+
+/**
+ * trace_vcpu() - a vCPU
+ * @i: below trace_stats()->nvcpus
+ *
+ * Which VM it belongs to is settled when trace_next() has returned 0: by the process id, where the
+ * trace has it, else by the order of thread ids, since a VM's vCPUs are started in order.
+ */
+const struct trace_vcpu *trace_vcpu(const struct trace *t, unsigned int i);
+
+/** trace_vm() - a VM, as trace_vcpu(); in order of first_tid */
+const struct trace_vm *trace_vm(const struct trace *t, unsigned int i);
+
+/** trace_task() - the name of a task (its comm); valid until trace_close() */
+const char *trace_task(const struct trace *t, unsigned int task);
 
 /** trace_error() - one line that says what is wrong, beginning with the file's name */
 const char *trace_error(const struct trace *t);

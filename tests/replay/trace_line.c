@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -96,6 +97,78 @@ static const struct form host[] = {
 		line, TRACE_LINE_##kind, 0, 0, 0, false, NONE, NONE \
 	}
 
+/* The same events as other options, tools and programs print them. */
+static const struct form variants[] = {
+	/* ftrace: fields, verbose, print-tgid, latency-format with another clock */
+	{ "   xz-19970   [000] dNh..            4: write_msr: msr=0x6e0 (1760) val=0xb8cda5e2fac "
+	  "(12699586932652) failed=0x0 (0)",
+	  TRACE_LINE_WRITE, 0, 4, 0xb8cda5e2fac, true, NONE, NONE },
+	{ "   xz   19970   1 9 00000000 00000004 [00000b8ac11af184] 51868674 (+20320): write_msr: "
+	  "6e0, value b8ac1b87a28",
+	  TRACE_LINE_WRITE, 1, 0xb8ac11af184, 0xb8ac1b87a28, true, NONE, NONE },
+	{ "   xz   19970   1 9 00000000 00000004 [1236ca41e] 11.960ms (+0.009ms): write_msr: 6e0, "
+	  "value b8b6e69d0cc",
+	  TRACE_LINE_WRITE, 1, 0x1236ca41e * 1000ULL, 0xb8b6e69d0cc, false, NONE, NONE },
+	{ "   xz-19970   (-------) [001] d.h.. 2: write_msr: 6e0, value b8cda5e2fac",
+	  TRACE_LINE_WRITE, 1, 2, 0xb8cda5e2fac, true, NONE, NONE },
+	{ "  <idle>-0         0d.h.. 1000000: write_msr: 6e0, value 2ba7e788440", TRACE_LINE_WRITE,
+	  0, 1000000, 0x2ba7e788440, true, NONE, NONE },
+	/* trace-cmd report: -R, -l, --ts-diff, --raw-ts, a buffer's name */
+	{ "t13c:   cc1-25126 [001]  4990.333772: write_msr:             msr=6e0 val=bc882393b6c "
+	  "failed=0",
+	  TRACE_LINE_WRITE, 1, 4990333772000, 0xbc882393b6c, false, NONE, NONE },
+	{ "     cc1-25126   1d.h..  4990.333772: write_msr:            6e0, value bc882393b6c",
+	  TRACE_LINE_WRITE, 1, 4990333772000, 0xbc882393b6c, false, NONE, NONE },
+	{ "     cc1-25126 [001]  4990.333772: (+11)    write_msr:            6e0, value "
+	  "bc882393b6c",
+	  TRACE_LINE_WRITE, 1, 4990333772000, 0xbc882393b6c, false, NONE, NONE },
+	{ "     cc1-25126 [001]4990333771922: write_msr:            6e0, value bc882393b6c",
+	  TRACE_LINE_WRITE, 1, 4990333771922, 0xbc882393b6c, true, NONE, NONE },
+	/* dmesg after an oops, and a program's own text */
+	{ "[  123.456789]   <idle>-0       1d.h1. 2563695us : write_msr: 6e0, value 21d331afdacc",
+	  TRACE_LINE_WRITE, 1, 2563695000, 0x21d331afdacc, false, NONE, NONE },
+	{ " <idle>-0 [001] d.h1. 12.5: bpf_trace_printk: write_msr: 6e0, value 21d331afdacc",
+	  TRACE_LINE_WRITE, 1, 12500000000, 0x21d331afdacc, false, NONE, NONE },
+	/* deadlines that were not written to the MSR */
+	{ " <idle>-0 [001] d.h1. 15: lazytsc_skip: 6e0, value 21", TRACE_LINE_SKIP, 1, 15, 0x21,
+	  true, NONE, NONE },
+	{ " <idle>-0 [001] d.h1. 15: lazytsc_skip: deadline=0x21 (33)", TRACE_LINE_SKIP, 1, 15,
+	  0x21, true, NONE, NONE },
+	{ " <idle>-0 [001] d.h1. 1.000000500: hrtimer_rearm: next_event=1004000000 deferred=0",
+	  TRACE_LINE_REARM, 1, 1000000500, 1004000000, false, NONE, NONE },
+	{ " <idle>-0 [001] d.h1. 1.000000500: timer:hrtimer_rearm: next_event=9223372036854775807 "
+	  "deferred=1",
+	  TRACE_LINE_REARM, 1, 1000000500, 0, false, NONE, NONE },
+	/* a host's: perf script with the process, without the CPU or the event; perf trace */
+	{ "   CPU 0/KVM  4090/4100  [010] 5.000000000: kvm:kvm_msr: msr_write 6e0 = 0x2bd6792d2f0",
+	  TRACE_LINE_HOST_WRITE, 10, 5000000000, 0x2bd6792d2f0, false, 4100, 0 },
+	{ "   CPU 3/KVM  4100 5.000000000: kvm:kvm_msr: msr_write 6e0 = 0x2bd6792d2f0",
+	  TRACE_LINE_HOST_WRITE, 0, 5000000000, 0x2bd6792d2f0, false, 4100, 3 },
+	{ "   CPU 3/KVM  4100 [001] 5.000000000: msr_write 6e0 = 0x2bd6792d2f0",
+	  TRACE_LINE_HOST_WRITE, 1, 5000000000, 0x2bd6792d2f0, false, 4100, 3 },
+	{ " 4100 [001] 5.000000000: kvm:kvm_msr: msr_write 6e0 = 0x2bd6792d2f0",
+	  TRACE_LINE_HOST_WRITE, 1, 5000000000, 0x2bd6792d2f0, false, 4100, NONE },
+	{ "    12.345 CPU 7/KVM/4100 kvm:kvm_msr(write: 1, ecx: 1760, data: 3012345678, exception: "
+	  "0)",
+	  TRACE_LINE_HOST_WRITE, 0, 12345000, 3012345678, false, 4100, 7 },
+	{ "  4885894.953 ( 0.001 ms): CPU 7/KVM/4100 kvm:kvm_msr(msr_write 6e0 = 0x5)",
+	  TRACE_LINE_HOST_WRITE, 0, 4885894953000, 5, false, 4100, 7 },
+	/* and names of threads: cut by the latency format, cloud-hypervisor, kvmtool, unknown */
+	{ "CPU 0/KV-4100  10d.... 5000000us : kvm_msr: msr_write 6e0 = 0x2bd6792d2f0",
+	  TRACE_LINE_HOST_WRITE, 10, 5000000000, 0x2bd6792d2f0, false, 4100, 0 },
+	{ "CPU 12/K-4100  10d.... 5000000us : kvm_msr: msr_write 6e0 = 0x5", TRACE_LINE_HOST_WRITE,
+	  10, 5000000000, 5, false, 4100, 12 },
+	{ " vcpu1 4101 [011] 5.000700: kvm:kvm_msr: msr_write 6e0 = 0x5", TRACE_LINE_HOST_WRITE, 11,
+	  5000700000, 5, false, 4101, 1 },
+	{ " kvm-vcpu-10 4101 [011] 5.000700: kvm:kvm_msr: msr_write 6e0 = 0x5",
+	  TRACE_LINE_HOST_WRITE, 11, 5000700000, 5, false, 4101, 10 },
+	{ " <...>-4101 [011] d.... 5.000700: kvm_msr: write=0x1 (1) ecx=0x6e0 (1760) data=0x5 (5) "
+	  "exception=0x0",
+	  TRACE_LINE_HOST_WRITE, 11, 5000700000, 5, false, 4101, NONE },
+	{ " 8core-vm5 4101 [011] 5.000700: kvm:kvm_msr: msr_write 6e0 = 0x5", TRACE_LINE_HOST_WRITE,
+	  11, 5000700000, 5, false, 4101, NONE },
+};
+
 static const struct form others[] = {
 	FORM(OTHER_MSR, " a-1 [000] d.. 5: write_msr: 830, value 1000000fb"),
 	FORM(OTHER_MSR, " a-1 [000] d.. 5: write_msr: c0000100, value 7fea2bcbc700"),
@@ -103,7 +176,8 @@ static const struct form others[] = {
 			"0x2"),
 	FORM(OTHER_MSR, " CPU 0/KVM 1821753 [015] 4831258.258148: kvm:kvm_msr: msr_read 6e0 = 0x0"),
 	FORM(OTHER_EVENT, " rdmsr 3862 d... [000] 681.185714: msr:read_msr: 6e0, value 0"),
-	FORM(OTHER_EVENT, " <idle>-0 [000] d..1. 1552771636389: cpu_idle: state=1 cpu_id=0"),
+	FORM(IDLE, " <idle>-0 [000] d..1. 1552771636389: cpu_idle: state=1 cpu_id=0"),
+	FORM(IDLE, " <idle>-0 [000] d..1. 1.5: cpu_idle: state=0xffffffff (4294967295) cpu_id=0x0"),
 	FORM(OTHER_EVENT, " <idle>-0 [000] d..1. 1.5: tracing_mark_write: write_msr: 6e0, value 5"),
 	FORM(OTHER_EVENT, " <idle>-0 [001] ..s1. 26650.679279: softirq_entry: vec=7 "
 			  "[action=SCHED]"),
@@ -111,8 +185,6 @@ static const struct form others[] = {
 			  "FIND "
 			  "FIELD \"rip\"<CANT FIND FIELD exit_code>vcpu 0 reason MSR_WRITE rip "
 			  "0xf"),
-	FORM(OTHER_EVENT, " CPU 0/KVM  699876 [020] 18136.763717: kvm:kvm_exit: reason msr rip "
-			  "0x4"),
 	FORM(OTHER_EVENT, " a-1 [000] 5.000001: schedule <-do_idle"),
 	FORM(FAILED, " a-1 [000] d.. 5: write_msr: 6e0, value 5 #GP"),
 	FORM(FAILED, " CPU 0/KVM-7 [010] d.... 7.331413: kvm_msr: msr_write 6e0 = 0x5 (#GP)"),
@@ -137,7 +209,7 @@ static const struct form others[] = {
 	FORM(COMMENT, "cpus=8"),
 	FORM(UNKNOWN, "   0.02%  6e0 = 0x94ba753656c"),
 	FORM(UNKNOWN, "          <idle>-0       [000] d..1. 155277"),
-	FORM(UNKNOWN, "preempt_test  20677.199579:      kvm:kvm_exit: reason PREEMPTION_TIMER"),
+	FORM(VCPU, "preempt_test  20677.199579:      kvm:kvm_exit: reason PREEMPTION_TIMER"),
 	FORM(UNKNOWN, "CPU:9999999 [LOST 5 EVENTS]"),
 	FORM(UNKNOWN, ": : : 12: 1.: .1: "),
 	FORM(UNKNOWN, "\x7f"
@@ -155,6 +227,7 @@ static void check(struct trace_layout *layout, const struct form *f)
 		print_error("%s\n", f->line);
 	assert_int_equal(l.kind, f->kind);
 	if (f->kind == TRACE_LINE_WRITE || f->kind == TRACE_LINE_HOST_WRITE ||
+	    f->kind == TRACE_LINE_SKIP || f->kind == TRACE_LINE_REARM ||
 	    f->kind == TRACE_LINE_TIMER_IRQ) {
 		assert_int_equal(l.cpu, f->cpu);
 		assert_int_equal(l.ts, f->ts);
@@ -200,6 +273,130 @@ static void host_forms(void **state)
 {
 	(void)state;
 	check_all(host, sizeof(host) / sizeof(host[0]));
+}
+
+static void other_forms(void **state)
+{
+	(void)state;
+	check_all(variants, sizeof(variants) / sizeof(variants[0]));
+}
+
+/* Why a guest left, by name or number, of both makers. */
+static void exits(void **state)
+{
+	static const struct {
+		const char *text;
+		enum trace_exit exit;
+	} forms[] = {
+		{ "kvm_exit: vcpu 1 reason MSR_WRITE rip 0x1 info1 0x0 info2 0x0",
+		  TRACE_EXIT_MSR_WRITE },
+		{ "kvm:kvm_exit: reason MSR_WRITE rip 0x1 info 0 0", TRACE_EXIT_MSR_WRITE },
+		{ "kvm_exit: vcpu 1 reason MSR_READ rip 0x1 info1 0x0", TRACE_EXIT_MSR_READ },
+		{ "kvm_exit: vcpu 1 reason MSR_WRITE_IMM rip 0x1 info1 0x0", TRACE_EXIT_MSR_WRITE },
+		{ "kvm_exit: vcpu 0 reason msr rip 0x40 info1 0x0000000000000001 info2",
+		  TRACE_EXIT_MSR_WRITE },
+		{ "kvm_exit: vcpu 0 reason msr rip 0x40 info1 0x0000000000000000 info2",
+		  TRACE_EXIT_MSR_READ },
+		{ "kvm:kvm_exit: reason msr rip 0x4", TRACE_EXIT_MSR_WRITE },
+		{ "kvm_exit: reason PREEMPTION_TIMER rip 0x40 info 0 0",
+		  TRACE_EXIT_PREEMPTION_TIMER },
+		{ "kvm_exit: vcpu 0 reason hlt rip 0x40", TRACE_EXIT_HLT },
+		{ "kvm_exit: vcpu 0 reason EXTERNAL_INTERRUPT rip 0x40",
+		  TRACE_EXIT_EXTERNAL_INTERRUPT },
+		{ "kvm_exit: vcpu 0 reason CPUID rip 0x40", TRACE_EXIT_OTHER },
+		{ "kvm_exit: exit_reason=0x20 (32) guest_rip=0x5 isa=0x1 (1) info1=0x0 vcpu_id=0x1 "
+		  "(1)",
+		  TRACE_EXIT_MSR_WRITE },
+		{ "kvm_exit: exit_reason=7c guest_rip=5 isa=2 info1=1 vcpu_id=1",
+		  TRACE_EXIT_MSR_WRITE },
+		{ "kvm_entry: vcpu 1, rip 0x5", TRACE_EXIT_NONE },
+		{ "kvm_entry: vcpu 1", TRACE_EXIT_NONE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		struct trace_layout layout = { 0 };
+		struct trace_line l;
+		char line[256];
+
+		snprintf(line, sizeof(line), " qemu-8397 [002] d.... 1.5: %s", forms[i].text);
+		trace_line_parse(&layout, line, line + strlen(line), &l);
+		assert_int_equal(l.kind, TRACE_LINE_VCPU);
+		assert_int_equal(l.exit, forms[i].exit);
+		assert_int_equal(l.tid, 8397);
+		assert_int_equal(l.ts, 1500000000);
+	}
+}
+
+/* What an option of the tool has taken away is told from damage. */
+static void spoiled(void **state)
+{
+	static const struct {
+		const char *line;
+		enum trace_spoiled how;
+	} forms[] = {
+		{ "19970 0 4890396021906 type: 2153", TRACE_SPOILED_RAW },
+		{ "00004ed9 00000001 00000b8ac0baaff8 type: 2153", TRACE_SPOILED_RAW },
+		{ "write_msr: 6e0, value b8cdb9b193e", TRACE_SPOILED_CONTEXT },
+		{ " kvm:kvm_msr: msr_write 6e0 = 0x5", TRACE_SPOILED_CONTEXT },
+		{ " cc1 19608  4879.518956738: msr:write_msr: 6e0, value b8589fb8a84",
+		  TRACE_SPOILED_CPU },
+		{ " cc1 19608 [001] msr:write_msr: 6e0, value b8589fb8a84", TRACE_SPOILED_TIME },
+		{ " cc1 19608 [001]  4879.518956738: 6e0, value b8589fb8a84", TRACE_SPOILED_EVENT },
+		{ " cc1 19608 [001]  4879.518956738: msr:write_msr: ", TRACE_SPOILED_TEXT },
+		{ " cc1 19608 [001]  4879.518956738: kvm:kvm_msr: ", TRACE_SPOILED_TEXT },
+		{ "   0.000 bash/19858 msr:write_msr(msr: 0x6e0, val: 12681704652486)",
+		  TRACE_SPOILED_PERF_TRACE },
+		{ " a-1 [000] d.. 5: write_msr: 6e0, value 12x4", TRACE_SPOILED_NOT },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		struct trace_layout layout = { 0 };
+		struct trace_line l;
+
+		trace_line_parse(&layout, forms[i].line, forms[i].line + strlen(forms[i].line), &l);
+		if (l.spoiled != forms[i].how)
+			print_error("%s\n", forms[i].line);
+		assert_int_equal(l.spoiled, forms[i].how);
+	}
+}
+
+/* Whose process, which buffer, what task. */
+static void heads(void **state)
+{
+	static const struct {
+		const char *head, *label, *task;
+		int pid;
+	} forms[] = {
+		{ "second:           <idle>-0     [000] 3.5: ", "second", "<idle>", -1 },
+		{ " trace.dat:      CPU 0/KVM-12     [000] 3.5: ", "trace.dat", "CPU 0/KVM", -1 },
+		{ "     kworker/1:1H-77      [001] d.h1. 3.5: ", NULL, "kworker/1:1H", -1 },
+		{ "   CPU 0/KVM  4090/4100  [010] 3.5: ", NULL, "CPU 0/KVM", 4090 },
+		{ "  qemu-system-x86-8397    (  8390) [002] ..... 3.5: ", NULL, "qemu-system-x86",
+		  8390 },
+		{ "  IPDL Background-4695  [003] 3.5: ", NULL, "IPDL Background", -1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		struct trace_layout layout = { 0 };
+		struct trace_line l;
+		const char *name;
+		char line[256];
+		size_t len;
+
+		snprintf(line, sizeof(line), "%skvm_msr: msr_write 6e0 = 0x5", forms[i].head);
+		trace_line_parse(&layout, line, line + strlen(line), &l);
+		assert_int_equal(l.kind, TRACE_LINE_HOST_WRITE);
+		assert_int_equal(l.pid, forms[i].pid);
+		assert_int_equal(l.label != NULL, forms[i].label != NULL);
+		if (l.label)
+			assert_memory_equal(l.label, forms[i].label, strlen(forms[i].label));
+		assert_true(trace_line_task(&l, &name, &len));
+		assert_int_equal(len, strlen(forms[i].task));
+		assert_memory_equal(name, forms[i].task, len);
+	}
 }
 
 static void other_lines(void **state)
@@ -263,6 +460,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(guest_forms),	cmocka_unit_test(host_forms),
+		cmocka_unit_test(other_forms),	cmocka_unit_test(exits),
+		cmocka_unit_test(spoiled),	cmocka_unit_test(heads),
 		cmocka_unit_test(other_lines),	cmocka_unit_test(cut_and_damaged),
 		cmocka_unit_test(lost_markers),
 	};

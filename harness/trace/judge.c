@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <math.h>
+#include <stdlib.h>
+
+#include "judge.h"
+
+/* Fewer interrupts, or writes, are no evidence for a rate or an offset. */
+#define IRQS_ENOUGH   4
+#define WRITES_ENOUGH 16
+/* A timer interrupt that belongs to the deadline before it is not later than that, in cycles or ns. */
+#define LATE_MAX 0x1p26
+/*
+ * Of the interrupts, so many are to agree. The others may be taken after their deadline was
+ * replaced on the way out of idle.
+ */
+#define IRQS_AGREE 0.2
+/* Rates that are 1 as far as deadlines, which jump about, can show. */
+#define RATE_ONE_LOW  0.8
+#define RATE_ONE_HIGH 1.25
+/* Slowest and fastest TSC believed, in cycles for a nanosecond; and a nanosecond for such a TSC. */
+#define RATE_MIN 0.1
+#define RATE_MAX 10.0
+/* The closest deadlines lie less ahead of their write than that, in cycles or ns. */
+#define AHEAD_MAX 0x1p28
+/* So far behind its write a deadline is none of this clock's. */
+#define BEHIND_MAX 0x1p30
+/* Deadlines agree with time stamps in their high digits: they differ by less than this part. */
+#define SAME_PART (1.0 / 64)
+
+static int by_number(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static double ahead(const struct clock_point *p)
+{
+	return p->value >= p->ts ? (double)(p->value - p->ts) : -(double)(p->ts - p->value);
+}
+
+/* Interrupts that agree: just behind their deadline, the quickest quick. */
+static size_t agreeing(const struct clock_point *irqs, size_t n, double latency, double *x)
+{
+	size_t m = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		double late = -ahead(&irqs[i]);
+
+		if (late >= 0 && late <= LATE_MAX)
+			x[m++] = late;
+	}
+	if (!m)
+		return 0;
+	qsort(x, m, sizeof(*x), by_number);
+	return x[m / 10] <= latency ? m : 0;
+}
+
+/* What deadlines alone show. @ts: a time stamp of the middle; @d: how far ahead each is, in order. */
+static bool just_ahead(double ts, double span, const double *d, size_t n, double rate, double error)
+{
+	double far = fabs(d[n - 1 - n / 10]);
+	size_t behind = 0;
+
+	while (behind < n && d[behind] < 0)
+		behind++;
+	if (n >= 10 && d[n / 10] < -BEHIND_MAX)
+		return false;
+	/* The closest that was ahead; one in a thousand may be chance. */
+	if (behind < n && d[behind + (n - behind) / 1000] > AHEAD_MAX)
+		return false;
+	/* Deadlines that run away from the time stamps, over longer than they lie ahead. */
+	if (n >= WRITES_ENOUGH && error < rate / 4 && span > 4 * far &&
+	    (rate < RATE_ONE_LOW || rate > RATE_ONE_HIGH))
+		return false;
+	return fabs(d[n / 2]) <= SAME_PART * ts || d[n / 2] <= AHEAD_MAX;
+}
+
+static enum judgement by_rate(double rate)
+{
+	if (rate >= RATE_ONE_LOW && rate <= RATE_ONE_HIGH)
+		return JUDGE_OFFSET;
+	if ((rate >= RATE_MIN && rate <= RATE_MAX))
+		return JUDGE_OTHER;
+	return JUDGE_NO_TIME;
+}
+
+struct judge_result judge(struct clock_point *writes, size_t nwrites, struct clock_point *irqs,
+			  size_t nirqs, double latency)
+{
+	struct judge_result r = { .judgement = JUDGE_UNPROVEN, .irqs = nirqs };
+	double *d = calloc(nwrites + nirqs + 1, sizeof(*d)), error = 0, irq_error, ts = 0, span = 0;
+	size_t n = 0;
+
+	if (!d)
+		return r;
+	r.irqs_agree = agreeing(irqs, nirqs, latency, d);
+	if (nwrites) {
+		ts = (double)writes[nwrites / 2].ts;
+		span = (double)writes[nwrites - 1].ts - (double)writes[0].ts;
+	}
+	for (size_t i = 0; i < nwrites; i++) {
+		if (writes[i].value)
+			d[n++] = ahead(&writes[i]);
+	}
+	qsort(d, n, sizeof(*d), by_number);
+	r.rate = clock_rate(writes, nwrites, &error);
+	if (nirqs >= IRQS_ENOUGH && (double)r.irqs_agree >= IRQS_AGREE * (double)nirqs) {
+		r.judgement = JUDGE_SHARED;
+	} else if (nirqs >= IRQS_ENOUGH) {
+		r.rate = clock_rate(irqs, nirqs, &irq_error);
+		r.judgement = by_rate(r.rate);
+	} else if (n && just_ahead(ts, span, d, n, r.rate, error)) {
+		r.judgement = JUDGE_SHARED;
+	} else if (n >= 2 && fabs(d[n / 2]) > AHEAD_MAX) {
+		r.judgement = by_rate(r.rate);
+	}
+	free(d);
+	return r;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The vCPUs of a trace: a guest's by CPU number, a host's by thread, told apart by a key; and which
+ * VM each belongs to.
+ */
+#ifndef LAZYTSC_TRACE_VCPUS_H
+#define LAZYTSC_TRACE_VCPUS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "clock.h"
+#include "trace.h"
+
+/* How many of a vCPU's last writes are looked at for one that another buffer recorded as well. */
+#define TRACE_RECENT 8
+
+struct vcpu {
+	struct trace_vcpu pub;
+	uint64_t key;
+	int64_t pid; /* the process; -1: not known */
+	unsigned int label; /* guest: the buffer or file, where that tells VMs apart */
+	bool named; /* pub.id was printed, else it is a guess */
+	bool seen; /* has an event that counted */
+	bool gap; /* one was handed out, and nothing after it */
+	uint64_t last_ts; /* of the last event, as printed */
+	uint64_t last_now; /* of the last event handed out, guest TSC */
+	uint64_t outstanding; /* the deadline that the next timer interrupt is for; 0: none */
+	bool stopped; /* the last write was 0 */
+	unsigned int digits; /* of the last value */
+	struct {
+		uint64_t value;
+		unsigned int label;
+		bool matched;
+	} recent[TRACE_RECENT];
+	unsigned int nrecent;
+	uint64_t exit_ts; /* of the exit that has no entry yet; 0: none */
+	enum trace_exit exit; /* its reason */
+	bool fitted;
+	struct clock_fit fit;
+};
+
+struct vcpus {
+	struct vcpu *v; /* TRACE_MAX_VCPUS */
+	unsigned int n;
+	uint32_t *hash; /* 2 * TRACE_MAX_VCPUS: index + 1; 0: free */
+	struct trace_vm *vms;
+	unsigned int nvms;
+};
+
+bool vcpus_init(struct vcpus *s);
+void vcpus_free(struct vcpus *s);
+
+/** vcpus_get() - the vCPU of that key, new where there was none; NULL: too many */
+struct vcpu *vcpus_get(struct vcpus *s, uint64_t key);
+
+/** vcpus_settle() - tell VMs apart: sets pub.vm, pub.id where it is not known, and the VMs */
+void vcpus_settle(struct vcpus *s);
+
+#endif

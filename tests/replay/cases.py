@@ -1,0 +1,301 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a trace is, is decided by what it holds: one workload, whose figures are known, is printed in
+the forms and clocks that people post, and each form gives these figures, or is refused by a line that
+names what spoils it. "Exact" is said where the trace shows it and nowhere else (B24: the interrupts
+are the same number in each).
+
+Usage: cases.py LAZYTSC
+"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+lazytsc = sys.argv[1]
+KHZ = 2500000
+BASE = 7_000_000_000_000  # the guest's TSC when the trace begins
+STEP = KHZ * 4  # a tick: 4 ms
+HOST_NS = 5_000_000_000  # the host's clock then
+TICKS = 90
+
+# Each vCPU's writes and interrupts: (kind, TSC, deadline). A tick is delivered, and the next one set;
+# every third tick sets a deadline 40 us ahead and moves it on twice before that is due.
+def workload(vcpu):
+    out, tsc = [], BASE + vcpu * 1_000_000
+    out.append(("write", tsc, tsc + STEP))
+    for i in range(TICKS):
+        tsc += STEP
+        out.append(("irq", tsc + 9000 + i % 7 * 100, 0))
+        out.append(("write", tsc + 12000 + i % 5 * 100, tsc + STEP))
+        if i % 3 == 0:
+            for k in range(3):
+                at = tsc + 400_000 + k * 20_000
+                out.append(("write", at, at + 100_000))
+            tsc += 540_000
+            out.append(("irq", tsc + 9000, 0))
+            out.append(("write", tsc + 12000, tsc + STEP))
+    return out
+
+
+def events(vcpus=2):
+    all_events = []
+    for v in range(vcpus):
+        all_events += [(tsc, v, kind, value) for kind, tsc, value in workload(v)]
+    return sorted(all_events)
+
+
+# In figures: writes; delivered; what lazy exits and skips. By hand, for one vCPU: 1 + 90 ticks, and 30
+# times 3 short ones and 1 after them. The second and third short one are skips; each pays for a silent
+# expiry. Deliveries: each tick, and each of the 30 short ones.
+SHORT = (TICKS + 2) // 3
+WRITES = 1 + TICKS + 4 * SHORT
+DELIVERED = TICKS + SHORT
+SKIPS = 2 * SHORT
+
+
+def ns(tsc):
+    return HOST_NS + (tsc - BASE) * 1_000_000 // KHZ
+
+
+def seconds(t, digits=6):
+    whole, part = divmod(t, 10**9)
+    return f"{whole}.{part:09d}"[: len(str(whole)) + 1 + digits]
+
+
+def guest(form, kinds=("write", "irq"), vcpus=2):
+    """The guest's lines; form(tsc, CPU, event's name, its text)."""
+    text = ""
+    for tsc, cpu, kind, value in events(vcpus):
+        if kind == "write" and kind in kinds:
+            text += form(tsc, cpu, "write_msr", f"6e0, value {value:x}") + "\n"
+        elif kind in kinds:
+            text += form(tsc, cpu, "local_timer_entry", "vector=236") + "\n"
+    return text
+
+
+def host(form, vcpus=2, shift=0, exits=False):
+    """The host's lines; form(ns, vCPU, event's name, its text)."""
+    text = ""
+    for tsc, vcpu, kind, value in events(vcpus):
+        if kind != "write":
+            continue
+        t = ns(tsc)
+        if exits:
+            text += form(t - 1000, vcpu, "kvm_exit", f"vcpu {vcpu} reason MSR_WRITE rip 0x5 info1 0x0") + "\n"
+        if exits != "alone":
+            text += form(t, vcpu, "kvm_msr", f"msr_write 6e0 = {value + shift:#x}") + "\n"
+        if exits:
+            text += form(t + 1000, vcpu, "kvm_entry", f"vcpu {vcpu}, rip 0x7") + "\n"
+    return text
+
+
+def ftrace(stamp):
+    return lambda tsc, cpu, event, text: f"          <idle>-0       [{cpu:03d}] d.h.. {stamp(tsc)}: {event}: {text}"
+
+
+def fields(tsc, cpu, event, text):
+    if event == "write_msr":
+        value = int(text.split()[-1], 16)
+        text = f"msr=0x6e0 (1760) val={value:#x} ({value}) failed=0x0 (0)"
+    return ftrace(str)(tsc, cpu, event, text)
+
+
+def latency(stamp):
+    return lambda tsc, cpu, event, text: f"  <idle>-0       {cpu:3d}d.h.. {stamp(tsc)}: {event}: {text}"
+
+
+directory = tempfile.mkdtemp()
+failures = 0
+
+
+def replay(name, text):
+    path = os.path.join(directory, name)
+    with open(path, "wb") as f:
+        f.write(text if isinstance(text, bytes) else text.encode())
+    return subprocess.run([lazytsc, "replay", "--json", "--variants", "stock,lazy", path],
+                          capture_output=True, check=False)
+
+
+def fail(name, what):
+    global failures
+    failures += 1
+    print(f"FAILED: {name}: {what}")
+
+
+def figures(name, text, evidence, vcpus=2, **keys):
+    """The workload's figures come out. Of a host, which shows no timer interrupts, the writes alone."""
+    run = replay(name, text)
+    if run.returncode:
+        return fail(name, f"status {run.returncode}: {run.stderr.decode()}")
+    out = json.loads(run.stdout)
+    trace = out["traces"][0]
+    rows = {(r["variant"], r.get("vm"), r["vcpu"]): r for r in out["rows"]}
+    if trace["evidence"] != evidence:
+        return fail(name, f"{trace['evidence']}, not {evidence}: {trace['why']}")
+    if len(rows) != 2 * (vcpus + 1):
+        return fail(name, f"{len(rows) // 2 - 1} vCPUs, not {vcpus}")
+    for (variant, vm, vcpu), r in rows.items():
+        n = vcpus if vcpu == "total" else 1
+        if r["msr_write_exits"] + r["skips"] != n * WRITES:
+            return fail(name, f"{variant} {vm} {vcpu}: {r['msr_write_exits'] + r['skips']} writes, not {n * WRITES}")
+        if trace["source"] == "host":
+            continue
+        if r["injections"] != n * DELIVERED:
+            return fail(name, f"{variant} {vm} {vcpu}: {r['injections']} delivered, not {n * DELIVERED}")
+        if variant == "lazy" and r["skips"] != n * SKIPS:
+            return fail(name, f"{vm} {vcpu}: {r['skips']} skips, not {n * SKIPS}")
+    for key, value in keys.items():
+        if trace[key] != value:
+            return fail(name, f"{key} is {trace[key]}, not {value}")
+    return out
+
+
+def refused(name, text, *words, status=2):
+    run = replay(name, text)
+    message = run.stderr.decode()
+    if run.returncode != status or message.count("\n") != 1 or name not in message:
+        return fail(name, f"status {run.returncode}: {message}")
+    for word in words:
+        if word not in message:
+            fail(name, f"'{word}' is not in: {message}")
+    return message
+
+
+# --- Guests. TSC time stamps, whole or cut, with interrupts and without: exact where they agree. ---
+figures("tsc", guest(ftrace(str)), "exact")
+figures("tsc-writes", guest(ftrace(str), kinds=("write",)), "exact")
+figures("tsc-fields", guest(fields), "exact")
+figures("tsc-verbose", guest(lambda tsc, cpu, event, text:
+        f"          <idle>       0   {cpu} 9 00000000 00000002 [{tsc:016x}] {tsc - BASE} (+7): {event}: {text}"), "exact")
+figures("tsc-trace-cmd-l", guest(latency(str)), "exact")
+figures("tsc-trace-cmd-R", guest(lambda tsc, cpu, event, text: ftrace(str)(
+    tsc, cpu, event, text.replace("6e0, value ", "msr=6e0 val=") + (" failed=0" if event == "write_msr" else ""))), "exact")
+# Deadlines that are all moved on before they are due are no reason to doubt the clock.
+moved = "".join(ftrace(str)(BASE + i * 50_000, 0, "write_msr", f"6e0, value {BASE + i * 50_000 + STEP:x}") + "\n"
+                for i in range(300))
+run = replay("moved", moved)
+out = json.loads(run.stdout)["traces"][0]
+if out["evidence"] != "exact" or out["delivered"] or run.stderr:
+    fail("moved", f"{out['evidence']}: {run.stderr}")
+
+# The same unit, counted from elsewhere; the same numbers in nanoseconds; other clocks.
+figures("tsc-latency", guest(latency(lambda t: t - BASE + 5)), "approximate")
+figures("tsc-date", guest(ftrace(lambda t: t + 1_732_000_000_000_000_000)), "approximate")
+figures("raw-ts", guest(ftrace(ns)), "approximate")
+figures("ns6", guest(ftrace(lambda t: seconds(ns(t)))), "approximate")
+figures("ns9", guest(ftrace(lambda t: seconds(ns(t), 9))), "approximate")
+figures("ts2secs", guest(ftrace(lambda t: seconds(t * 1_000_000 // KHZ))), "approximate")
+figures("us-latency", guest(latency(lambda t: f"{(t - BASE) // 2500}us ")), "approximate")
+figures("ts-diff", guest(lambda tsc, cpu, event, text: ftrace(lambda t: seconds(ns(t)))(tsc, cpu, "(+12)   " + event, text)
+                         .replace(": (+12)   write", ": (+12)   write")), "approximate")
+figures("dmesg", guest(lambda tsc, cpu, event, text: "[  123.456789] " +
+                       latency(lambda t: f"{(t - BASE) // 2500}us ")(tsc, cpu, event, text)), "approximate")
+figures("perf", guest(lambda tsc, cpu, event, text:
+        f"         swapper     0 [{cpu:03d}] {seconds(ns(tsc), 9)}: {'msr' if event[0] == 'w' else 'irq_vectors'}:{event}: {text}"),
+        "approximate")
+counter = iter(range(1, 10000))
+refused("counter", guest(ftrace(lambda t: f"{next(counter):13d}")), "counter", "x86-tsc")
+refused("uptime", guest(ftrace(lambda t: 489250 + ns(t) // 10_000_000)), "uptime")
+
+# One event in two buffers counts once; two guests in one file are two VMs.
+figures("two-buffers", "cpus=2\n" + "".join(
+    f"{'':8}{line}\nsecond: {line}\n" for line in guest(ftrace(str), kinds=("write",)).splitlines()),
+    "exact", twice=2 * WRITES)
+figures("two-guests", "".join(f"one.dat: {line}\ntwo.dat: {other}\n" for line, other in zip(
+    guest(ftrace(str)).splitlines(), guest(lambda tsc, cpu, event, text: ftrace(lambda t: t + 77)(
+        tsc, cpu, event, f"6e0, value {int(text.split()[-1], 16) + 77:x}" if event[0] == "w" else text)).splitlines())),
+    "exact", vcpus=4)
+
+# Skips of a guest that has the feature are writes that it wanted.
+wanted = guest(ftrace(str)).splitlines()
+wanted = [l.replace(" write_msr:", " lazytsc_skip:") if i % 3 else l for i, l in enumerate(wanted)]
+figures("skips", "\n".join(wanted) + "\n", "exact")
+
+# Linux 7.1: nanoseconds against nanoseconds. Rounding to a microsecond hides nothing here.
+def rearm(stamp):
+    def form(tsc, cpu, event, text):
+        if event == "write_msr":
+            event, text = "hrtimer_rearm", f"next_event={ns(int(text.split()[-1], 16))} deferred=0"
+        return ftrace(stamp)(tsc, cpu, event, text)
+    return form
+
+
+figures("rearm9", guest(rearm(lambda t: seconds(ns(t), 9))), "exact")
+figures("rearm6", guest(rearm(lambda t: seconds(ns(t)))), "exact")
+figures("rearm-local", guest(rearm(lambda t: seconds(ns(t) - 40_000_000))), "approximate")
+stopped = guest(rearm(lambda t: seconds(ns(t), 9))).splitlines()
+stopped += [rearm(lambda t: seconds(ns(t), 9))(events()[-1][0] + i, 0, "hrtimer_rearm",
+                                               "next_event=9223372036854775807 deferred=0") for i in (1, 2)]
+run = replay("rearm-stop", "\n".join(stopped) + "\n")
+if json.loads(run.stdout)["traces"][0]["disarmed"] != 1:
+    fail("rearm-stop", run.stdout.decode()[-900:])
+
+# --- What an option takes away is named. ---
+plain = guest(lambda tsc, cpu, event, text: f"{event}: {text}")
+refused("context", plain, "context-info")
+refused("raw", guest(lambda tsc, cpu, event, text: f"4711 {cpu} {tsc} type: 2153"), "option raw")
+refused("no-cpu", guest(lambda tsc, cpu, event, text: f" a 7 {seconds(ns(tsc))}: msr:{event}: {text}"), "without their CPU")
+refused("no-time", guest(lambda tsc, cpu, event, text: f" a 7 [{cpu:03d}] msr:{event}: {text}"), "without time stamp")
+refused("no-event", guest(lambda tsc, cpu, event, text: f" a 7 [{cpu:03d}] {seconds(ns(tsc))}: {text}"), "without the name")
+refused("no-text", guest(lambda tsc, cpu, event, text: f" a 7 [{cpu:03d}] {seconds(ns(tsc))}: msr:{event}: "), "without their values")
+refused("perf-trace", guest(lambda tsc, cpu, event, text: f"   0.012 a/7 msr:{event}(msr: 0x6e0, val: 5)"), "perf trace")
+last = [0]
+
+
+def delta(t):
+    last[0], d = ns(t), ns(t) - last[0]
+    return seconds(d if d < HOST_NS else 0)
+
+
+refused("deltatime", guest(ftrace(delta)), "--deltatime")
+
+# --- Hosts: the vCPU by name, number or thread; the VM by process, or by numbers that begin again. ---
+def perf(comm, tid, event_prefix="kvm:"):
+    return lambda t, vcpu, event, text: \
+        f" {comm(vcpu):>15} {tid(vcpu)} [{10 + vcpu:03d}] {seconds(t)}: {event_prefix}{event}: {text}"
+
+
+names = {
+    "qemu": lambda v: f"CPU {v}/KVM", "firecracker": lambda v: f"fc_vcpu {v}", "cloud-hypervisor": lambda v: f"vcpu{v}",
+    "kvmtool": lambda v: f"kvm-vcpu-{v}", "comm-only": lambda v: "qemu-system-x86", "no-comm": lambda v: "<...>",
+}
+for name, comm in names.items():
+    figures("host-" + name, host(perf(comm, lambda v: 4100 + v)), "approximate", source="host")
+    figures("host-pid-" + name, host(perf(comm, lambda v: f"4090/{4100 + v}")), "approximate")
+figures("host-latency", host(lambda t, vcpu, event, text:
+        f"CPU {vcpu}/KV-{4100 + vcpu}  1{vcpu}d.... {t // 1000}us : {event}: {text}", exits=True), "approximate")
+figures("host-no-cpu", host(lambda t, vcpu, event, text: f" CPU {vcpu}/KVM {4100 + vcpu} {seconds(t)}: kvm:{event}: {text}"),
+        "approximate")
+figures("host-perf-trace", host(lambda t, vcpu, event, text:
+        f"  {t / 1e6:.3f} CPU {vcpu}/KVM/{4100 + vcpu} kvm:kvm_msr(write: 1, ecx: 1760, data: {int(text.split('= ')[1], 16)})"),
+        "approximate")
+own = "".join(f"          <idle>-0       [012] d.h1. {seconds(ns(BASE + i * STEP))}: write_msr: 6e0, value {99 * BASE + i * STEP:x}\n"
+              for i in range(60))
+figures("host-own-timer", own.split("\n")[0] + "\n" + host(perf(names["qemu"], lambda v: 4100 + v)) + own, "approximate",
+        source="host", own_timer=61)
+# Two VMs with clocks of their own.
+one, two = perf(names["qemu"], lambda v: 4100 + v), perf(names["qemu"], lambda v: 5100 + v)
+both = sorted((host(one) + host(two, shift=123456789012)).splitlines(), key=lambda l: l.split("] ")[1].split(":")[0])
+out = figures("two-vms", "\n".join(both) + "\n", "approximate", vcpus=4)
+if out and {r.get("vm") for r in out["rows"]} != {"4100", "5100", None}:
+    fail("two-vms", {r.get("vm") for r in out["rows"]})
+
+# Exits alone: bounds, by name, and the event that is missing.
+run = replay("exits", host(perf(names["qemu"], lambda v: 4100 + v), exits="alone"))
+trace = json.loads(run.stdout)["traces"][0]
+if run.returncode != 3 or trace["evidence"] != "bounds" or "kvm:kvm_msr" not in trace["why"] or \
+        [x["msr_write"] for x in trace["exits"]] != [WRITES, WRITES]:
+    fail("exits", f"{run.returncode}: {trace}")
+# A guest and its host in one file: the guest's writes, and the exits that are there.
+merged = sorted(["guest.dat: " + l for l in guest(ftrace(lambda t: seconds(ns(t), 9))).splitlines()] +
+                [" host.dat: " + l for l in host(perf(names["qemu"], lambda v: 4100 + v), exits="alone").splitlines()],
+                key=lambda l: l.split("] ")[1].replace("d.h.. ", "").split(":")[0])
+out = figures("merged", "\n".join(merged) + "\n", "approximate", source="guest")
+if out and [x["msr_write"] for x in out["traces"][0]["exits"]] != [WRITES, WRITES]:
+    fail("merged", out["traces"][0]["exits"])
+
+subprocess.run(["rm", "-rf", directory], check=True)
+print(f"{failures} failures" if failures else "all as expected")
+sys.exit(failures != 0)
