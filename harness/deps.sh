@@ -4,9 +4,9 @@
 # Usage: harness/deps.sh [GROUP...]   groups: build test bench kernel (default: build)
 set -eu
 
-build="gcc cmake ninja-build pkg-config libjansson-dev libsmartcols-dev libarchive-dev zlib1g-dev liblzma-dev
-	libzstd-dev libxxhash-dev"
-test="$build clang libclang-rt-14-dev libcmocka-dev lcov xz-utils zstd gzip binutils python3"
+build="gcc cmake ninja-build pkg-config libjansson-dev libsmartcols-dev libarchive-dev zlib1g-dev libxxhash-dev
+	libtracecmd-dev libtraceevent-dev libtracefs-dev"
+test="$build clang libclang-rt-14-dev libcmocka-dev lcov xz-utils zstd gzip bzip2 binutils python3 trace-cmd"
 bench="$build spin"
 kernel="$build linux-source-6.12 linux-source-6.1 ccache bc flex bison libelf-dev libssl-dev cpio kmod xz-utils lz4
 	make rsync perl patch python3 qemu-system-x86 bochs bochs-term bochsbios vgabios isolinux

@@ -64,8 +64,9 @@ static const char doc[] =
 	"Replay a trace of TSC-deadline writes under the stock timer and the lazy protocol, and "
 	"count what each would have cost.\v"
 	"TRACE is the text of ftrace, trace-cmd report or perf script with msr:write_msr events "
-	"of a guest (or kvm:kvm_msr events of its host), plain or compressed with gzip, xz or "
-	"zstd; - is standard input. A trace.dat of trace-cmd is read through trace-cmd.\n\n"
+	"of a guest (or kvm:kvm_msr events of its host), or a trace.dat of "
+	"trace-cmd, or a perf.data (where perf is installed), plain or compressed with gzip, xz, "
+	"zstd or bzip2; - is standard input.\n\n"
 	"Exit status: 0 done; 1 wrong usage; 2 a trace cannot be read or holds no deadline write "
 	"(the others are still replayed); 3 a trace holds exits alone, so its figures are bounds; "
 	"42 lazy broke its promise never to cost a host entry.";

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <archive.h>
+#include <zlib.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -83,16 +85,27 @@ static int archive_failed(struct trace_input *in)
 	return -1;
 }
 
+__attribute__((format(printf, 2, 3))) static int fail(struct trace_input *in, const char *fmt, ...)
+{
+	int n = snprintf(in->error, sizeof(in->error), "%s: ", in->name);
+	va_list ap;
+
+	if (n < 0 || (size_t)n >= sizeof(in->error))
+		return -1;
+	va_start(ap, fmt);
+	vsnprintf(in->error + n, sizeof(in->error) - (size_t)n, fmt, ap);
+	va_end(ap);
+	return -1;
+}
+
 static int open_archive(struct trace_input *in)
 {
 	struct archive_entry *entry;
 
 	in->archive = archive_read_new();
-	if (!in->archive) {
-		snprintf(in->error, sizeof(in->error), "%s: out of memory", in->name);
-		return -1;
-	}
-	archive_read_support_filter_gzip(in->archive);
+	if (!in->archive)
+		return fail(in, "out of memory");
+	archive_read_support_filter_bzip2(in->archive);
 	archive_read_support_filter_xz(in->archive);
 	archive_read_support_filter_zstd(in->archive);
 	archive_read_support_format_raw(in->archive);
@@ -111,39 +124,167 @@ static int open_archive(struct trace_input *in)
 	}
 }
 
-/* Read a file of trace-cmd's through trace-cmd: time stamps in full, no plugins. */
-static int open_trace_cmd(struct trace_input *in)
+static int open_gzip(struct trace_input *in)
 {
-	int fds[2];
-
-	if (in->fd == STDIN_FILENO) {
-		snprintf(in->error, sizeof(in->error),
-			 "%s: a trace-cmd file, which cannot be read from a pipe", in->name);
-		return -1;
-	}
-	if (pipe2(fds, O_CLOEXEC) || (in->child = fork()) < 0) {
-		snprintf(in->error, sizeof(in->error), "%s: trace-cmd: %s", in->name,
-			 strerror(errno));
-		return -1;
-	}
-	if (in->child == 0) {
-		/* What it has to complain of is said in one line here. */
-		dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
-		dup2(fds[1], STDOUT_FILENO);
-		execlp("trace-cmd", "trace-cmd", "report", "-N", "-t", "-i", in->name, NULL);
-		_exit(127);
-	}
-	close(fds[1]);
-	close(in->fd);
-	in->fd = fds[0];
-	in->size = 0;
-	in->bytes = 0;
+	in->gzip = calloc(1, sizeof(*in->gzip));
+	if (!in->gzip || inflateInit2(in->gzip, 15 + 16) != Z_OK)
+		return fail(in, "out of memory");
+	in->gzip->next_in = (unsigned char *)in->raw;
+	in->gzip->avail_in = (unsigned int)in->peeked;
+	in->gzip_member = true;
 	in->peeked = 0;
 	return 0;
 }
 
-/* trace-cmd has written all: did it succeed? */
-static int reap_trace_cmd(struct trace_input *in)
+/* Decompress, member after member, each with its check sum. */
+static ssize_t read_gzip(struct trace_input *in, char *to, size_t room)
+{
+	z_stream *z = in->gzip;
+
+	z->next_out = (unsigned char *)to;
+	z->avail_out = (unsigned int)room;
+	while (z->avail_out == room) {
+		int ret;
+
+		if (!z->avail_in) {
+			ssize_t n = read_file(in, in->raw, sizeof(in->raw));
+
+			if (n < 0)
+				return -1;
+			if (n == 0 && in->gzip_member)
+				return fail(in, "cannot decompress: truncated gzip file");
+			if (n == 0)
+				return 0;
+			z->next_in = (unsigned char *)in->raw;
+			z->avail_in = (unsigned int)n;
+		}
+		if (!in->gzip_member) {
+			/* Padding of zeros may follow, as on tapes. */
+			if (!*z->next_in) {
+				z->next_in++;
+				z->avail_in--;
+				continue;
+			}
+			inflateReset(z);
+			in->gzip_member = true;
+		}
+		ret = inflate(z, Z_NO_FLUSH);
+		if (ret == Z_STREAM_END)
+			in->gzip_member = false;
+		else if (ret != Z_OK && ret != Z_BUF_ERROR)
+			return fail(in, "cannot decompress: %s",
+				    z->msg ? z->msg : "damaged gzip file");
+	}
+	return (ssize_t)(room - z->avail_out);
+}
+
+/* Bytes as the tool wrote them. */
+static ssize_t read_plain(struct trace_input *in, char *to, size_t room)
+{
+	ssize_t n;
+
+	if (in->gzip)
+		return read_gzip(in, to, room);
+	if (!in->archive)
+		return read_file(in, to, room);
+	n = archive_read_data(in->archive, to, room);
+	return n < 0 ? archive_failed(in) : n;
+}
+
+static void close_decompressor(struct trace_input *in)
+{
+	if (in->archive)
+		archive_read_free(in->archive);
+	if (in->gzip) {
+		inflateEnd(in->gzip);
+		free(in->gzip);
+	}
+	in->archive = NULL;
+	in->gzip = NULL;
+}
+
+/* Have a file that can be read from any place: the buffer holds its beginning. */
+static int spool(struct trace_input *in)
+{
+	FILE *file;
+	int fd;
+
+	if (!in->archive && !in->gzip && lseek(in->fd, 0, SEEK_SET) == 0)
+		return 0;
+	file = tmpfile();
+	fd = file ? dup(fileno(file)) : -1;
+	if (file)
+		fclose(file);
+	if (fd < 0)
+		return fail(in, "a temporary file: %s", strerror(errno));
+	do {
+		for (const char *p = in->buffer; p < in->end;) {
+			ssize_t n = write(fd, p, (size_t)(in->end - p));
+
+			if (n < 0 && errno == EINTR)
+				continue;
+			if (n < 0) {
+				close(fd);
+				return fail(in, "a temporary file: %s", strerror(errno));
+			}
+			p += n;
+		}
+		in->cur = in->end = in->buffer;
+	} while (trace_input_fill(in) > 0);
+	if (*in->error) {
+		close(fd);
+		return -1;
+	}
+	if (in->fd > STDIN_FILENO)
+		close(in->fd);
+	close_decompressor(in);
+	in->fd = fd;
+	in->eof = false;
+	return lseek(fd, 0, SEEK_SET) < 0 ? fail(in, "a temporary file: %s", strerror(errno)) : 0;
+}
+
+static int open_dat(struct trace_input *in)
+{
+	if (spool(in))
+		return -1;
+	in->dat = true;
+	return 0;
+}
+
+#define PERF_SCRIPT "perf script --ns -F comm,pid,tid,cpu,time,event,trace"
+
+/* Read a file of perf's through perf: time stamps in full, the fields that matter. */
+static int open_perf(struct trace_input *in)
+{
+	char path[32];
+	int fds[2];
+
+	if (spool(in))
+		return -1;
+	if (pipe2(fds, O_CLOEXEC) || (in->child = fork()) < 0)
+		return fail(in, "perf: %s", strerror(errno));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", in->fd);
+	if (in->child == 0) {
+		/* What it has to complain of is said in one line here. */
+		dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
+		dup2(fds[1], STDOUT_FILENO);
+		fcntl(in->fd, F_SETFD, 0);
+		execlp("perf", "perf", "script", "-f", "--ns", "-F",
+		       "comm,pid,tid,cpu,time,event,trace", "-i", path, NULL);
+		_exit(127);
+	}
+	close(fds[1]);
+	if (in->fd > STDIN_FILENO)
+		close(in->fd);
+	in->fd = fds[0];
+	in->size = 0;
+	in->bytes = 0;
+	in->cur = in->end = in->buffer;
+	return 0;
+}
+
+/* perf has written all: did it succeed? */
+static int reap(struct trace_input *in)
 {
 	int status = 0;
 
@@ -152,31 +293,117 @@ static int reap_trace_cmd(struct trace_input *in)
 	in->child = 0;
 	if (status == 0)
 		return 0;
-	snprintf(in->error, sizeof(in->error), "%s: a trace-cmd file, %s", in->name,
-		 WIFEXITED(status) && WEXITSTATUS(status) == 127 ? "and trace-cmd, which reads it, "
-								   "is not installed"
-								 : "and `trace-cmd report` failed "
-								   "on it");
-	return -1;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+		return fail(in, "a perf.data file, and perf, which reads it, is not installed; "
+				"where "
+				"it is: " PERF_SCRIPT " -i FILE > FILE.txt");
+	return fail(in, "a perf.data file, and `perf script` failed on it: truncated, or of a "
+			"newer "
+			"perf; where it was recorded: " PERF_SCRIPT " -i FILE > FILE.txt");
 }
 
-/* Look at the file's first bytes: compressed, text, or another tool's binary format. */
+static int refuse_compressed(struct trace_input *in)
+{
+	return fail(in, "compressed twice; decompress it once by hand");
+}
+
+static int refuse_lz4(struct trace_input *in)
+{
+	return fail(in, "compressed with lz4: lz4 -dc FILE | lazytsc replay -");
+}
+
+static int refuse_zip(struct trace_input *in)
+{
+	return fail(in, "a zip archive: unzip -p FILE | lazytsc replay -");
+}
+
+static int refuse_7z(struct trace_input *in)
+{
+	return fail(in, "a 7-Zip archive: 7z x -so FILE | lazytsc replay -");
+}
+
+static int refuse_elf(struct trace_input *in)
+{
+	return fail(in, "an ELF file (a program or a core dump), no trace");
+}
+
+static int refuse_utf16(struct trace_input *in)
+{
+	return fail(in, "UTF-16 text, as PowerShell's > writes it: iconv -f UTF-16 -t UTF-8 FILE | "
+			"lazytsc replay -");
+}
+
+static int refuse_binary(struct trace_input *in)
+{
+	return fail(in, "a binary file, no trace (expected the text of ftrace, trace-cmd report or "
+			"perf "
+			"script, a trace.dat or a perf.data)");
+}
+
+struct format {
+	const char *magic;
+	size_t len;
+	int (*open)(struct trace_input *in);
+};
+
+/* As files are on disk. */
+static const struct format compressed[] = {
+	{ "\x1f\x8b", 2, open_gzip },
+	{ "\xfd"
+	  "7zXZ",
+	  6, open_archive },
+	{ "\x28\xb5\x2f\xfd", 4, open_archive },
+	{ "BZh", 3, open_archive },
+	{ NULL, 0, NULL },
+};
+
+/* What the tools write. */
+static const struct format plain[] = {
+	{ "\x17\x08\x44tracing", 10, open_dat },
+	{ "PERFILE2", 8, open_perf },
+	{ "2ELIFREP", 8, open_perf },
+	{ "\x04\x22\x4d\x18", 4, refuse_lz4 },
+	{ "PK\x03\x04", 4, refuse_zip },
+	{ "7z\xbc\xaf\x27\x1c", 6, refuse_7z },
+	{ "\x7f"
+	  "ELF",
+	  4, refuse_elf },
+	{ "\xff\xfe", 2, refuse_utf16 },
+	{ "\xfe\xff", 2, refuse_utf16 },
+	{ "\x1f\x8b", 2, refuse_compressed },
+	{ "\xfd"
+	  "7zXZ",
+	  6, refuse_compressed },
+	{ "\x28\xb5\x2f\xfd", 4, refuse_compressed },
+	{ NULL, 0, NULL },
+};
+
+static const struct format *find_format(const struct format *f, const char *p, size_t n)
+{
+	while (f->magic && (n < f->len || memcmp(p, f->magic, f->len)))
+		f++;
+	return f->magic ? f : NULL;
+}
+
+/* No text begins with such bytes. Every other one 0: UTF-16 without its mark. */
+static int refuse_bytes(struct trace_input *in)
+{
+	size_t n = (size_t)(in->end - in->buffer), zeros[2] = { 0, 0 };
+
+	n = n < 64 ? n : 64;
+	for (size_t i = 0; i < n; i++)
+		zeros[i & 1] += !in->buffer[i];
+	if (!zeros[0] && !zeros[1])
+		return 0;
+	if (n >= 8 && (zeros[0] >= n / 2 - 1) != (zeros[1] >= n / 2 - 1))
+		return refuse_utf16(in);
+	return refuse_binary(in);
+}
+
+/* Look at the file's first bytes, and at what they decompress to. */
 static int detect(struct trace_input *in)
 {
-	static const struct {
-		const char *magic;
-		size_t len;
-		int (*open)(struct trace_input *in); /* NULL: refuse */
-		const char *refuse;
-	} formats[] = {
-		{ "\x1f\x8b", 2, open_archive, NULL },
-		{ "\xfd"
-		  "7zXZ",
-		  6, open_archive, NULL },
-		{ "\x28\xb5\x2f\xfd", 4, open_archive, NULL },
-		{ "\x17\x08\x44tracing", 10, open_trace_cmd, NULL },
-		{ "PERFILE2", 8, NULL, "a perf.data file; convert it with `perf script`" },
-	};
+	const struct format *f;
 
 	while (in->peeked < 16) {
 		ssize_t n = read_file(in, in->raw + in->peeked, sizeof(in->raw) - in->peeked);
@@ -187,18 +414,24 @@ static int detect(struct trace_input *in)
 			break;
 		in->peeked += (size_t)n;
 	}
-	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
-		if (in->peeked < formats[i].len ||
-		    memcmp(in->raw, formats[i].magic, formats[i].len))
-			continue;
-		if (formats[i].open)
-			return formats[i].open(in);
-		snprintf(in->error, sizeof(in->error), "%s: %s", in->name, formats[i].refuse);
+	f = find_format(compressed, in->raw, in->peeked);
+	if (f && f->open(in))
 		return -1;
+	if (!f) {
+		memcpy(in->buffer, in->raw, in->peeked);
+		in->end = in->buffer + in->peeked;
+		in->peeked = 0;
 	}
-	memcpy(in->buffer, in->raw, in->peeked);
-	in->end = in->buffer + in->peeked;
-	return 0;
+	while (in->end - in->buffer < 16) {
+		int more = trace_input_fill(in);
+
+		if (more < 0)
+			return -1;
+		if (!more)
+			break;
+	}
+	f = find_format(plain, in->buffer, (size_t)(in->end - in->buffer));
+	return f ? f->open(in) : refuse_bytes(in);
 }
 
 int trace_input_open(const char *path, struct trace_input **out)
@@ -231,8 +464,7 @@ void trace_input_close(struct trace_input *in)
 		return;
 	if (in->progress_shown)
 		fputs("\r\033[K", stderr);
-	if (in->archive)
-		archive_read_free(in->archive);
+	close_decompressor(in);
 	if (in->fd > STDIN_FILENO)
 		close(in->fd);
 	/* The closed pipe has ended it, if it was still at work. */
@@ -253,19 +485,13 @@ int trace_input_fill(struct trace_input *in)
 	memmove(in->buffer, in->cur, have);
 	in->cur = in->buffer;
 	in->end = to;
-	if (in->archive) {
-		n = archive_read_data(in->archive, to, room);
-		if (n < 0)
-			return archive_failed(in);
-	} else {
-		n = read_file(in, to, room);
-		if (n < 0)
-			return -1;
-	}
+	n = read_plain(in, to, room);
+	if (n < 0)
+		return -1;
 	in->eof = n == 0;
 	in->end += n;
 	progress(in);
-	if (in->eof && in->child && reap_trace_cmd(in))
+	if (in->eof && in->child && reap(in))
 		return -1;
 	return n > 0;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Lines of a text file, a pipe, or a .gz, .xz or .zst file (told by their first bytes, so pipes
- * can be compressed too), through one buffer of fixed size. A file of trace-cmd's is read by
- * `trace-cmd report`.
+ * Lines of a text file, a pipe, or a file compressed by gzip, xz, zstd or bzip2 (told by their first
+ * bytes, so pipes can be compressed too), through one buffer of fixed size. A file of perf's is read
+ * by `perf script`; one of trace-cmd's is told, for trace_dat_open(). Where those are compressed, or
+ * come from a pipe, they go through a temporary file without a name. Other formats are refused by name.
  */
 #ifndef LAZYTSC_TRACE_INPUT_H
 #define LAZYTSC_TRACE_INPUT_H
@@ -21,15 +22,18 @@ struct trace_input {
 	bool eof;
 	bool skip_rest; /* of a line that was too long */
 	int fd;
-	struct archive *archive; /* NULL: not compressed */
-	pid_t child; /* trace-cmd, which writes to fd; 0: none */
-	size_t peeked; /* bytes at the buffer's start that the decompressor has not seen yet */
+	struct archive *archive; /* xz, zstd, bzip2 */
+	struct z_stream_s *gzip; /* libarchive does not look at its check sums */
+	bool gzip_member; /* within one */
+	bool dat; /* fd is a file of trace-cmd's, not text */
+	pid_t child; /* perf, which writes to fd; 0: none */
+	size_t peeked; /* bytes at raw's start that the decompressor has not seen yet */
 	uint64_t bytes; /* read from the file */
 	uint64_t size; /* of the file; 0: not known */
 	uint64_t progress_due_ns; /* when the next progress line is due; 0: never */
 	bool progress_shown;
 	const char *name; /* for messages */
-	char error[256];
+	char error[512];
 	char raw[64 * 1024]; /* compressed input */
 	char buffer[TRACE_INPUT_BUFFER];
 };

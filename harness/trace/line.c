@@ -346,6 +346,11 @@ static int vcpu_of_name(const char *p, const char *end)
 	return take_decimal(&q, end, &n) && n < TRACE_MAX_CPUS ? (int)n : -1;
 }
 
+int trace_line_vcpu(const char *name, size_t len)
+{
+	return vcpu_of_name(name, name + len);
+}
+
 /* A thread's or a process's id at @p. */
 static bool take_id(const char **p, const char *e, int64_t *id)
 {
@@ -430,6 +435,11 @@ bool trace_line_task(const struct trace_line *l, const char **name, size_t *len)
 	const char *p = l->label ? l->label + l->label_len + 1 : l->head, *end;
 	int64_t pid, tid;
 
+	if (l->task) {
+		*name = l->task;
+		*len = l->task_len;
+		return true;
+	}
 	split_head(p, l->head_end, &pid, &tid, &end);
 	if (!end)
 		return false;
@@ -641,8 +651,7 @@ static enum trace_exit exit_by_name(const char *p, const char *e)
 	return info < e && *info == '1' ? TRACE_EXIT_MSR_WRITE : TRACE_EXIT_MSR_READ;
 }
 
-/* The reason's number; @isa: 1 Intel, 2 AMD. */
-static enum trace_exit exit_by_number(uint64_t reason, uint64_t isa, uint64_t info1)
+enum trace_exit trace_line_exit(uint64_t reason, uint64_t isa, uint64_t info1)
 {
 	if (isa != 1)
 		return reason == 0x7c && info1 == 1 ? TRACE_EXIT_MSR_WRITE
@@ -692,7 +701,7 @@ static enum trace_line_kind parse_vcpu(const char *p, const char *e, bool entry,
 	} else if (p < e && field(p - 1, e, "exit_reason", &n)) {
 		field(p - 1, e, "isa", &isa);
 		field(p - 1, e, "info1", &info1);
-		out->exit = exit_by_number(n, isa, info1);
+		out->exit = trace_line_exit(n, isa, info1);
 	}
 	return TRACE_LINE_VCPU;
 }
@@ -728,6 +737,7 @@ static void parse_event(const char *p, const char *e, const struct header *h,
 	out->spoiled = TRACE_SPOILED_NOT;
 	out->head = h->line;
 	out->head_end = h->before_cpu;
+	out->task = NULL;
 	if (TAKE(&p, e, " write_msr: 6e0, value ")) {
 		out->kind = parse_value(p, e, out);
 		parse_label(h->line, h->before_cpu, out);

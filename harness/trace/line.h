@@ -74,7 +74,9 @@ struct trace_line {
 	int vcpu; /* HOST_WRITE (from the thread's name), VCPU: the vCPU, or -1 */
 	const char *label; /* the buffer or file that trace-cmd names before the line; NULL: none */
 	size_t label_len;
-	const char *head, *head_end; /* what stands before the CPU */
+	const char *head, *head_end; /* text: what stands before the CPU */
+	const char *task; /* of a binary file: the task's name; NULL: look into the head */
+	size_t task_len;
 };
 
 /*
@@ -86,6 +88,12 @@ struct trace_layout {
 	unsigned int ts, ts_end; /* the time stamp, up to its colon; ts_end 0: none known */
 	unsigned int point; /* its decimal point; 0: none */
 };
+
+/** trace_line_vcpu() - the vCPU that a thread's name tells, or -1 */
+int trace_line_vcpu(const char *name, size_t len);
+
+/** trace_line_exit() - kvm_exit's reason; @isa: 1 Intel, 2 AMD */
+enum trace_exit trace_line_exit(uint64_t reason, uint64_t isa, uint64_t info1);
 
 /** trace_line_task() - the name of the task that a line's head ends with; false: there is none */
 bool trace_line_task(const struct trace_line *l, const char **name, size_t *len);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,6 +8,7 @@
 
 #include "trace.h"
 #include "clock.h"
+#include "dat.h"
 #include "input.h"
 #include "judge.h"
 #include "vcpus.h"
@@ -23,6 +25,9 @@
 #define TASK_SIZE  32
 /* The quickest timer interrupts take less, in TSC cycles or ns: a third of a millisecond at 3 GHz. */
 #define IRQ_LATENCY 0x1p20
+/* TSC cycles for a nanosecond, of machines that there are. */
+#define NS_RATE_LOW  1.25
+#define NS_RATE_HIGH 8.0
 /* A microsecond stamp hides by how much a time is later. */
 #define MICROSECOND 1000
 
@@ -39,6 +44,8 @@ struct item {
 
 struct trace {
 	struct trace_input *in;
+	struct trace_dat *dat; /* the input is a file of trace-cmd's; NULL: text */
+	bool dat_ns; /* its time stamps are nanoseconds */
 	struct trace_layout layout;
 	struct trace_options options;
 	struct trace_stats st;
@@ -123,6 +130,11 @@ int trace_open(const char *path, const struct trace_options *options, struct tra
 	strcpy(t->tasks[0], "?");
 	if (trace_input_open(path, &t->in))
 		return fail(t, "%s", t->in ? t->in->error : "out of memory");
+	if (t->in->dat) {
+		t->dat = trace_dat_open(t->in->fd);
+		if (!t->dat)
+			return fail(t, "%s: %s", path, strerror(errno));
+	}
 	return 0;
 }
 
@@ -130,6 +142,7 @@ void trace_close(struct trace *t)
 {
 	if (!t)
 		return;
+	trace_dat_close(t->dat);
 	trace_input_close(t->in);
 	vcpus_free(&t->vcpus);
 	vcpus_free(&t->threads);
@@ -359,30 +372,48 @@ static void count_kind(struct trace *t, enum trace_line_kind kind)
 	t->st.kinds[kind == TRACE_LINE_IDLE ? TRACE_LINE_OTHER_EVENT : kind]++;
 }
 
+/* The next line of text. Return: 1; 0 at the end; -1 on an error. */
+static int next_text(struct trace *t, struct trace_line *l)
+{
+	struct trace_text text;
+	int got = trace_input_line(t->in, &text);
+
+	if (got < 0)
+		return fail(t, "%s", t->in->error);
+	if (got == 0)
+		return 0;
+	l->kind = TRACE_LINE_UNKNOWN;
+	l->spoiled = TRACE_SPOILED_NOT;
+	if (!text.cut)
+		trace_line_parse(&t->layout, text.p, text.e, l);
+	if (text.unterminated && seems_cut(t, &text, l))
+		l->kind = TRACE_LINE_DAMAGED;
+	if (l->kind == TRACE_LINE_COMMENT)
+		note_comment(t, &text);
+	return 1;
+}
+
 /* The next line that somebody wants. Return: 1; 0 at the end; -1 on an error. */
 static int read_item(struct trace *t, struct item *it)
 {
-	struct trace_text text;
 	struct trace_line l;
 	int got;
 
 	for (;;) {
-		got = trace_input_line(t->in, &text);
-		if (got < 0)
-			return fail(t, "%s", t->in->error);
-		if (got == 0)
-			return 0;
+		got = t->dat ? trace_dat_next(t->dat, &l) : next_text(t, &l);
+		if (got < 0 && t->dat)
+			return fail(t,
+				    "%s: a trace-cmd file that is truncated or damaged (was it "
+				    "copied "
+				    "whole, and did trace-cmd record end by itself?)",
+				    t->in->name);
+		if (got <= 0)
+			return got;
+		if (t->dat_ns)
+			l.cycles = false;
 		t->st.lines++;
-		l.kind = TRACE_LINE_UNKNOWN;
-		l.spoiled = TRACE_SPOILED_NOT;
-		if (!text.cut)
-			trace_line_parse(&t->layout, text.p, text.e, &l);
-		if (text.unterminated && seems_cut(t, &text, &l))
-			l.kind = TRACE_LINE_DAMAGED;
 		count_kind(t, l.kind);
-		if (l.kind == TRACE_LINE_COMMENT)
-			note_comment(t, &text);
-		else if (l.kind == TRACE_LINE_VCPU)
+		if (l.kind == TRACE_LINE_VCPU)
 			note_vcpu(t, &l);
 		else if (l.kind == TRACE_LINE_DAMAGED || l.kind == TRACE_LINE_UNKNOWN)
 			note_spoiled(t, l.spoiled);
@@ -626,7 +657,8 @@ static int no_deadlines(struct trace *t)
 	uint64_t n = t->st.lines;
 
 	if (!n)
-		return fail(t, "%s: empty file", name);
+		return fail(t, "%s: %s", name,
+			    t->dat ? "a trace-cmd file without events" : "empty file");
 	for (int i = 1; i < TRACE_SPOILED_WAYS; i++) {
 		if (t->spoiled[i])
 			return fail(t, "%s:%" PRIu64 ": %s", name, t->first_spoiled, spoiled_by[i]);
@@ -698,6 +730,34 @@ static void take_threads(struct trace *t)
 	t->threads = swap;
 }
 
+/*
+ * The time stamps of a trace-cmd file are whole numbers whatever the clock: nanoseconds where
+ * deadlines go faster than they, cycles where they keep up.
+ */
+static bool has_ns(struct trace *t)
+{
+	double error, rate;
+	size_t n = 0;
+
+	if (t->st.source == TRACE_REARM)
+		rate = NS_RATE_LOW;
+	else {
+		if (alloc_points(t))
+			return false;
+		for (size_t i = 0; i < t->nitems; i++) {
+			if (is_write(t, &t->items[i]))
+				t->writes[n++] =
+					(struct clock_point){ t->items[i].ts, t->items[i].value };
+		}
+		rate = clock_rate(t->writes, n, &error);
+	}
+	if (rate < NS_RATE_LOW || rate > NS_RATE_HIGH)
+		return false;
+	for (size_t i = 0; i < t->nitems; i++)
+		t->items[i].cycles = false;
+	return true;
+}
+
 static int decide(struct trace *t)
 {
 	size_t guest, host, rearm, own, whole = 0, seconds = 0;
@@ -729,6 +789,10 @@ static int decide(struct trace *t)
 	}
 	t->st.cycles = whole > seconds;
 	t->st.host = t->st.source == TRACE_HOST;
+	if (t->dat && has_ns(t)) {
+		t->dat_ns = true;
+		t->st.cycles = false;
+	}
 	if (t->st.host) {
 		t->fit = true;
 		t->st.evidence = TRACE_APPROXIMATE;

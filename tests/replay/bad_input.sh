@@ -84,10 +84,10 @@ run 2 empty.txt.gz
 says err 'empty file'
 head -c 300000 /dev/zero >zero.bin
 run 2 zero.bin
-says err 'no trace event in 1 lines'
+says err 'zero.bin: a binary file, no trace'
 gzip -c "$lazytsc" | tail -c +100 | head -c 200000 >garbage.bin
 run 2 garbage.bin
-says err 'garbage.bin: no trace event'
+says err 'garbage.bin: '
 head -2 good.txt >header.txt
 run 2 header.txt
 says err 'no trace event in 2 lines'
@@ -101,24 +101,54 @@ says err 'no TSC-deadline write'
 sed 's/, value.*//' good.txt >cut.txt
 run 2 cut.txt
 says err 'cut.txt:3: damaged deadline write'
-# A file of trace-cmd's: what trace-cmd prints is read, its failure and its absence are told.
+# A file of trace-cmd's that is none, from a file, a pipe, and compressed; trace-cmd is not needed.
 printf '\x17\x08\x44tracing and more of it' >trace.dat
 mkdir bin
 path=$dir/bin run 2 trace.dat
-says err 'trace.dat: a trace-cmd file, and trace-cmd, which reads it, is not installed'
-printf '#!/bin/sh\necho "$*" >args; /bin/cat good.txt\n' >bin/trace-cmd
-chmod +x bin/trace-cmd
-PATH=$dir/bin:$PATH total lazy 2 3 1 1 trace.dat
-says args '-i trace.dat'
-printf '#!/bin/sh\n/bin/cat good.txt; echo what >&2; exit 3\n' >bin/trace-cmd
-path=$dir/bin:$PATH run 2 trace.dat
-says err 'report` failed on it'
+says err 'trace.dat: a trace-cmd file that is truncated or damaged'
+gzip -k trace.dat
+run 2 trace.dat.gz
+says err 'trace.dat.gz: a trace-cmd file that is truncated or damaged'
 run 2 - <trace.dat
-says err 'cannot be read from a pipe'
+says err 'a trace-cmd file that is truncated or damaged'
+# A file of perf's: what perf prints is read, its failure and its absence are told.
 printf 'PERFILE2 and more of it here' >perf.data
-run 2 perf.data
-says err 'perf script'
-for z in gzip xz zstd; do
+path=$dir/bin run 2 perf.data
+says err 'perf.data: a perf.data file, and perf, which reads it, is not installed'
+printf '#!/bin/sh\necho "$*" >args; /bin/cat good.txt\n' >bin/perf
+chmod +x bin/perf
+PATH=$dir/bin:$PATH total lazy 2 3 1 1 perf.data
+says args 'script -f --ns -F comm,pid,tid,cpu,time,event,trace -i'
+gzip -k perf.data
+PATH=$dir/bin:$PATH total lazy 2 3 1 1 perf.data.gz
+printf '#!/bin/sh\n/bin/cat good.txt; echo what >&2; exit 3\n' >bin/perf
+path=$dir/bin:$PATH run 2 perf.data
+says err 'perf script` failed on it'
+# Formats that are no trace are named.
+printf 'PK\3\4and more of a zip' >zip
+run 2 zip
+says err 'zip: a zip archive: unzip -p'
+cp "$lazytsc" elf
+run 2 elf
+says err 'elf: an ELF file'
+iconv -f UTF-8 -t UTF-16 good.txt >utf16.txt
+run 2 utf16.txt
+says err 'utf16.txt: UTF-16 text'
+iconv -f UTF-8 -t UTF-16LE good.txt >utf16le.txt
+run 2 utf16le.txt
+says err 'utf16le.txt: UTF-16 text'
+# A check sum that is wrong, and bytes behind it that are none.
+gzip -c good.txt >crc.gz
+printf '\1\2\3\4' | dd of=crc.gz bs=1 seek=$(($(stat -c %s crc.gz) - 8)) conv=notrunc 2>dd.log
+run 2 crc.gz
+says err 'crc.gz: cannot decompress: incorrect data check'
+split -n l/2 good.txt part.
+for part in part.aa part.ab; do gzip -c $part; done >members.gz
+total lazy 2 3 1 1 members.gz
+gzip -c good.txt | gzip -c >twice.gz
+run 2 twice.gz
+says err 'twice.gz: compressed twice'
+for z in gzip xz zstd bzip2; do
 	"$z" -c good.txt >good.$z
 	total lazy 2 3 1 1 good.$z
 	head -c 60 good.$z >short.$z
