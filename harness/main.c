@@ -13,6 +13,7 @@ static const struct command {
 	{ "litmus", cmd_litmus, "run litmus tests exhaustively, under SC or x86-TSO" },
 	{ "check", cmd_check, "search the protocol's states for one that breaks a requirement" },
 	{ "merge", cmd_merge, "put the shards of a search together" },
+	{ "record", cmd_record, "record the deadline writes of this guest, or of this host's guests" },
 	{ "replay", cmd_replay, "replay a trace under the stock timer and the lazy protocol" },
 	{ "sim", cmd_sim, "simulate a machine, and check every requirement at every step" },
 	{ NULL, NULL, NULL },
