@@ -67,7 +67,7 @@ int check_report(FILE *to, const struct check_run *run, const struct check_resul
 		 size_t n, bool json);
 
 /* A scenario's dimension as text: how many there are, the name of each, and its bound. */
-enum { CHECK_DIMENSIONS = 11, CHECK_TEXT = 256 };
+enum { CHECK_DIMENSIONS = 12, CHECK_TEXT = 256 };
 const char *check_dimension(const struct lazytsc_scenario *s, unsigned int i,
 			    char text[CHECK_TEXT]);
 

@@ -24,11 +24,11 @@ static void append(char text[CHECK_TEXT], const char *fmt, ...)
 
 static const char *field_name(const struct lazytsc_area *area, const lazytsc_shared_t *field)
 {
-	return field == &area->armed ? "armed" : field == &area->pending ? "pending" : "reserved";
+	return field == &area->armed ? "armed" : field == &area->pending ? "pending" : "done";
 }
 
 static void describe_choice(const struct lazytsc_cell *cell, const struct lazytsc_step_info *i,
-			    unsigned int op, char text[CHECK_TEXT])
+			    const struct lazytsc_world *was, unsigned int op, char text[CHECK_TEXT])
 {
 #define X(name, words, valued) { words, valued },
 	static const struct {
@@ -39,7 +39,11 @@ static void describe_choice(const struct lazytsc_cell *cell, const struct lazyts
 	static const char *const trips[] = { "goes straight back",
 					     "migrates; the deadline is restored first",
 					     "migrates; the area is restored first",
-					     "migrates under a VMM that knows no area" };
+					     "migrates under a VMM that knows no area",
+					     "has 0 written to TSC_DEADLINE" };
+#define X(name, words) words,
+	static const char *const parts[] = { LAZYTSC_RESTORED_PARTS(X) "nothing more" };
+#undef X
 	char n[24];
 
 	if (!strcmp(i->name, "guest")) {
@@ -51,6 +55,11 @@ static void describe_choice(const struct lazytsc_cell *cell, const struct lazyts
 			append(text, " %s", check_number(g->value, n));
 	} else if (!strcmp(i->name, "in user space")) {
 		append(text, "in user space: %s", trips[i->result]);
+	} else if (!strcmp(i->name, "user space restores")) {
+		append(text, "user space restores %s",
+		       parts[lazytsc_part_missing(was->parts, i->result)]);
+	} else if (strstr(i->name, "reads") || strstr(i->name, "stores")) {
+		append(text, "%s %s", i->name, check_number(i->result + cell->scenario->start, n));
 	} else if (i->value > 2) {
 		append(text, i->result ? "%s %s" : "%s nothing", i->name,
 		       check_number(i->result, n));
@@ -60,7 +69,8 @@ static void describe_choice(const struct lazytsc_cell *cell, const struct lazyts
 }
 
 static void describe(const struct lazytsc_cell *cell, const struct lazytsc_area *area,
-		     const struct lazytsc_step_info *i, unsigned int op, char text[CHECK_TEXT])
+		     const struct lazytsc_step_info *i, const struct lazytsc_world *was,
+		     unsigned int op, char text[CHECK_TEXT])
 {
 	char n[24];
 
@@ -78,7 +88,7 @@ static void describe(const struct lazytsc_cell *cell, const struct lazytsc_area 
 		append(text, "full barrier");
 		break;
 	case LAZYTSC_OP_CHOOSE:
-		describe_choice(cell, i, op, text);
+		describe_choice(cell, i, was, op, text);
 		break;
 	default:
 		append(text, "%s", i->name);
@@ -148,7 +158,7 @@ static void tell(struct check_step *to, const struct lazytsc_cell *cell, struct 
 	lazytsc_stepper_perform(s, step);
 	to->info = lazytsc_stepper_last(s);
 	to->lane = lane(&to->info, &was);
-	describe(cell, area, &to->info, *op, to->what);
+	describe(cell, area, &to->info, &was, *op, to->what);
 	if (to->info.op == LAZYTSC_OP_CHOOSE && !strcmp(to->info.name, "guest"))
 		++*op;
 	describe_change(&was, is, to->then);

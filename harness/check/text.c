@@ -20,6 +20,35 @@ static void alphabet(const struct lazytsc_scenario *s, char text[CHECK_TEXT])
 					       ops[op]);
 }
 
+/* The disturbances that few scenarios have. */
+static void besides(const struct lazytsc_scenario *s, char text[CHECK_TEXT])
+{
+	const struct {
+		u64 n;
+		const char *what;
+	} some[] = {
+		{ s->jumps, "TSC changes" },
+		{ s->forgets, "lost timers" },
+		{ s->siblings, "stores by another vCPU" },
+		{ s->unmaps, "MMU notifiers" },
+		{ s->nearest, "cycles between re-arms" },
+		{ s->grace, "cycles of grace" },
+	};
+	size_t at = 0;
+
+	snprintf(text, CHECK_TEXT, "-");
+	for (size_t i = 0; i < sizeof(some) / sizeof(some[0]); i++)
+		if (some[i].n)
+			at += (size_t)snprintf(text + at, CHECK_TEXT - at, "%s%llu %s",
+					       at ? ", " : "", (unsigned long long)some[i].n,
+					       some[i].what);
+	if (s->restores)
+		at += (size_t)snprintf(text + at, CHECK_TEXT - at, "%sa restore part by part",
+				       at ? ", " : "");
+	if (s->impatient)
+		snprintf(text + at, CHECK_TEXT - at, "%sno patience", at ? ", " : "");
+}
+
 const char *check_number(u64 v, char text[24])
 {
 	if (v == ~(u64)0)
@@ -34,8 +63,8 @@ const char *check_number(u64 v, char text[24])
 const char *check_dimension(const struct lazytsc_scenario *s, unsigned int i, char text[CHECK_TEXT])
 {
 	static const char *const names[CHECK_DIMENSIONS] = {
-		"clock", "deadlines", "ops",   "decided in", "advance",		  "guesses",
-		"trips", "memslots",  "wakes", "stale",	     "each op is one of",
+		"clock", "deadlines", "ops",   "decided in", "advance", "guesses",
+		"trips", "memslots",  "wakes", "stale",	     "besides", "each op is one of",
 	};
 	static const char *const where[] = { "none", "vCPU", "other", "either" };
 	char from[24], to[24];
@@ -77,6 +106,9 @@ const char *check_dimension(const struct lazytsc_scenario *s, unsigned int i, ch
 		break;
 	case 9:
 		snprintf(text, CHECK_TEXT, "%u", s->stale);
+		break;
+	case 10:
+		besides(s, text);
 		break;
 	default:
 		alphabet(s, text);

@@ -43,7 +43,7 @@ static void expect(struct lazytsc_monitor *m)
 	const struct lazytsc_arm *a = &m->arm[0];
 	u64 at = ~(u64)0;
 
-	if (!m->user && live(a) && !m->wild && !m->in_set)
+	if (!m->user && live(a) && !m->wild && !m->in_set && !m->forsaken)
 		at = add(a->since, m->limits.late + (a->rearmed ? m->limits.rearm : 0));
 	if (!m->user && m->inflights && add(m->inflight[0].since, m->limits.late) < at)
 		at = add(m->inflight[0].since, m->limits.late);
@@ -150,9 +150,15 @@ void lazytsc_mon_set_begin(struct lazytsc_monitor *m, u64 tsc, u64 t)
 {
 	guest_runs(m, tsc);
 	m->in_set = 1;
+	m->set_tsc = m->limits.grace ? tsc : 0;
 	m->op_armed = m->published != 0 || (m->in_host && m->host_armed);
 	push(m, tsc, t);
 	expect(m);
+}
+
+static bool overdue(const struct lazytsc_monitor *m, u64 tsc, u64 armed)
+{
+	return tsc > armed && tsc - armed > m->limits.grace;
 }
 
 void lazytsc_mon_set_skip(struct lazytsc_monitor *m, u64 tsc, u64 t, u64 armed)
@@ -161,13 +167,16 @@ void lazytsc_mon_set_skip(struct lazytsc_monitor *m, u64 tsc, u64 t, u64 armed)
 	/* A guest that skips on what it wrote itself has only itself to blame. */
 	if (m->armed_written && armed != m->published)
 		m->wild = 1;
-	else if (armed && !m->op_armed)
+	else if (armed && !m->op_armed && !m->orphaned)
 		fail(m, tsc, m->moved ? LAZYTSC_RULE_STALE_ARMED : LAZYTSC_RULE_FOREIGN_ARMED, t,
 		     armed);
 	/* With nothing outstanding a disarm needs no write. */
 	if (t ? armed == 0 || t < armed : armed == 0 && live(&m->arm[1]))
 		fail(m, tsc, LAZYTSC_RULE_WRONG_SKIP, t, armed);
+	if (m->limits.grace && armed && overdue(m, t, armed) && overdue(m, m->set_tsc, armed))
+		fail(m, tsc, LAZYTSC_RULE_OVERDUE_SKIP, t, armed);
 	m->in_set = 0;
+	m->jumped = 0;
 	m->skips++;
 	m->silent += m->silent_open;
 	m->silent_open = 0;
@@ -184,10 +193,13 @@ void lazytsc_mon_trap(struct lazytsc_monitor *m, u64 tsc, u64 v, u64 pending)
 		m->inflight[i].replaced = m->inflight[i].early && tsc < m->inflight[i].deadline;
 	/* A raced silent expiry is not charged: the stock timer would have delivered there. */
 	m->silent_open = 0;
-	if (!m->in_set || m->arm[0].deadline != v)
+	/* What was delivered in the former time can be ahead in the new one. */
+	if (!m->in_set || m->arm[0].deadline != v || m->jumped)
 		push(m, tsc, v);
 	m->in_set = 0;
-	m->wild = 0;
+	m->jumped = 0;
+	m->wild = m->besieged;
+	m->forsaken = 0;
 	end_older(m, v ? LAZYTSC_END_TRAP : LAZYTSC_END_DISARM);
 	if (live(&m->arm[0])) {
 		m->arm[0].since = later(v, tsc);
@@ -199,6 +211,15 @@ void lazytsc_mon_trap(struct lazytsc_monitor *m, u64 tsc, u64 v, u64 pending)
 	m->trap_pending = pending;
 }
 
+void lazytsc_mon_wrote(struct lazytsc_monitor *m, u64 tsc, u64 t)
+{
+	guest_runs(m, tsc);
+	if (m->enabled || t <= tsc)
+		m->misses = 0;
+	else if (m->limits.patience && ++m->misses >= m->limits.patience)
+		fail(m, tsc, LAZYTSC_RULE_NOT_ENABLED, t, m->misses);
+}
+
 void lazytsc_mon_scribble(struct lazytsc_monitor *m, u64 tsc, bool armed)
 {
 	guest_runs(m, tsc);
@@ -208,6 +229,14 @@ void lazytsc_mon_scribble(struct lazytsc_monitor *m, u64 tsc, bool armed)
 		m->wild = 1;
 		m->skips++;
 	}
+	expect(m);
+}
+
+void lazytsc_mon_besieged(struct lazytsc_monitor *m, u64 tsc)
+{
+	tick(m, tsc);
+	m->besieged = m->wild = 1;
+	m->skips++;
 	expect(m);
 }
 
@@ -364,7 +393,7 @@ static void check_trap(struct lazytsc_monitor *m, u64 tsc, const struct lazytsc_
 	} else if (!d->timer || d->timer > v) {
 		fail(m, tsc, LAZYTSC_RULE_NOT_ARMED, v, d->timer);
 	}
-	if (m->enabled && v != m->trap_pending && m->published)
+	if (m->enabled && v != m->trap_pending && m->published && !m->besieged)
 		fail(m, tsc, LAZYTSC_RULE_RAW_LAZY, v, m->published);
 }
 
@@ -419,6 +448,35 @@ void lazytsc_mon_timer(struct lazytsc_monitor *m, u64 tsc, u64 to_fire, u64 fire
 		fail(m, tsc, LAZYTSC_RULE_CONVERSION, to_fire, fires);
 }
 
+void lazytsc_mon_elsewhere(struct lazytsc_monitor *m, u64 tsc)
+{
+	tick(m, tsc);
+	if (!m->limits.nearest)
+		return;
+	if (m->unpaid && tsc - m->unpaid_tsc < m->limits.nearest)
+		fail(m, tsc, LAZYTSC_RULE_STORM, tsc, m->unpaid_tsc);
+	m->unpaid = 1;
+	m->unpaid_tsc = tsc;
+}
+
+void lazytsc_mon_paid(struct lazytsc_monitor *m)
+{
+	m->unpaid = 0;
+	m->unpaid_tsc = 0;
+}
+
+void lazytsc_mon_forsaken(struct lazytsc_monitor *m)
+{
+	m->forsaken = 1;
+	expect(m);
+}
+
+void lazytsc_mon_orphaned(struct lazytsc_monitor *m)
+{
+	m->orphaned = 1;
+	m->published = 0;
+}
+
 static struct lazytsc_inflight pop(struct lazytsc_monitor *m)
 {
 	struct lazytsc_inflight f = m->inflight[0];
@@ -440,7 +498,7 @@ void lazytsc_mon_delivered(struct lazytsc_monitor *m, u64 tsc)
 		return;
 	}
 	f = pop(m);
-	if (tsc < f.deadline)
+	if (f.early && tsc < f.deadline)
 		fail(m, tsc, LAZYTSC_RULE_EARLY, f.deadline, tsc);
 	if (f.masked || m->masked)
 		fail(m, tsc, LAZYTSC_RULE_MASKED, f.deadline, tsc);
@@ -493,6 +551,7 @@ void lazytsc_mon_lapic(struct lazytsc_monitor *m, u64 tsc, enum lazytsc_end end,
 	tick(m, tsc);
 	push(m, tsc, 0);
 	m->in_set = 0;
+	m->jumped = 0;
 	end_older(m, end);
 	if (m->inflights) {
 		m->ended.deadline = m->inflight[0].deadline;
@@ -628,7 +687,10 @@ void lazytsc_mon_restore(struct lazytsc_monitor *m, u64 tsc, u64 v)
 		push(m, tsc, v);
 		end_older(m, v ? LAZYTSC_END_TRAP : LAZYTSC_END_DISARM);
 	}
-	m->wild = 0;
+	/* It replaces what was decided and not delivered as well. */
+	memset(m->inflight, 0, sizeof(m->inflight));
+	m->inflights = 0;
+	m->wild = m->besieged;
 	m->timer = v;
 	expect(m);
 }
@@ -644,6 +706,11 @@ void lazytsc_mon_jump(struct lazytsc_monitor *m, u64 tsc)
 	}
 	m->irr_since = tsc;
 	m->stale_timer = m->timer != 0;
+	m->expiry_tsc = m->repeats = 0;
+	if (m->set_tsc > tsc)
+		m->set_tsc = tsc;
+	m->jumped = m->in_set;
+	lazytsc_mon_paid(m);
 	count_from(m, tsc);
 }
 
@@ -680,7 +747,7 @@ void lazytsc_mon_end(struct lazytsc_monitor *m, u64 tsc, u64 horizon)
 		fail(m, tsc, LAZYTSC_RULE_UNDELIVERED, m->inflight[0].deadline, tsc);
 	if (m->blocked && m->irr)
 		fail(m, tsc, LAZYTSC_RULE_NO_WAKE, m->ended.deadline, tsc);
-	if (wanted(m) && wanted(m) <= horizon && !m->wild && !m->in_set)
+	if (wanted(m) && wanted(m) <= horizon && !m->wild && !m->in_set && !m->forsaken)
 		fail(m, tsc,
 		     m->armed_written ? LAZYTSC_RULE_STEERED
 		     : m->arm[0].raw  ? LAZYTSC_RULE_RAW_LOST

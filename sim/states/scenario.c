@@ -45,7 +45,13 @@ static struct actor actor(const struct lazytsc_self *self)
 /* The area as the host can reach it now. */
 static struct lazytsc_area *host_area(const struct actor *a)
 {
-	return a->w->enabled && !a->w->masked && !a->w->slot_gone ? a->area : NULL;
+	const struct lazytsc_world *w = a->w;
+
+	if (!w->enabled || w->masked || w->slot_gone)
+		return NULL;
+	if (a->s->glue && (!w->mapped || w->outdated))
+		return NULL;
+	return a->area;
 }
 
 /*
@@ -59,7 +65,9 @@ static void settle(struct lazytsc_world *w)
 
 	memset(&w->host.stats, 0, sizeof(w->host.stats));
 	w->guest.writes = w->guest.skips = 0;
-	w->loaded = 0;
+	/* The guest reads the TSC between its load and its decision. */
+	if (!m->in_set || !m->limits.grace)
+		w->loaded = 0;
 	m->skips -= both;
 	m->silent -= both;
 	if (m->limits.credit)
@@ -72,6 +80,9 @@ static void settle(struct lazytsc_world *w)
 	m->ended.since = m->irr_since = NEVER_LATE;
 	if (!m->in_host)
 		m->now = m->limit = m->trapped = m->trap_pending = 0;
+	w->guest.overdue = 0;
+	if (!m->in_set)
+		m->set_tsc = 0;
 	if (m->expiry_tsc != w->clock || !m->repeats)
 		m->expiry_tsc = m->repeats = 0;
 }
@@ -85,6 +96,14 @@ static bool may_decide(void *arg)
 	const struct actor *a = arg;
 
 	return !a->w->deciding;
+}
+
+/* The same where hrtimer_cancel() waits for a callback to return. */
+static bool may_cancel(void *arg)
+{
+	const struct actor *a = arg;
+
+	return !a->w->deciding && (!a->w->acting || a->cell->glue == LAZYTSC_GLUE_NO_CANCEL);
 }
 
 static bool after(void *arg)
@@ -159,7 +178,54 @@ static void leave_host(struct actor *a)
 	lazytsc_exit("VM entry");
 	a->w->deciding = 0;
 	a->w->in_host = 0;
+	lazytsc_mon_paid(&a->w->mon);
 	settle(a->w);
+}
+
+static void withdraw(struct actor *a, struct lazytsc_area *area,
+		     enum lazytsc_withdraw_reason reason)
+{
+	u64 now = begin_deciding(a);
+	struct lazytsc_decision d;
+
+	lazytsc_mon_host_begin(&a->w->mon, now, now, 0);
+	d = a->cell->variant->host_withdraw(&a->w->host, area, reason);
+	lazytsc_exit("withdrawn");
+	if (!area && a->cell->glue == LAZYTSC_GLUE_INVALIDATES)
+		lazytsc_mon_orphaned(&a->w->mon);
+	lazytsc_mon_decision(&a->w->mon, a->w->clock, &d, false);
+	/* The glue leaves its hardware timer alone: it is early, not late. */
+	if (!a->s->glue)
+		a->w->timer = d.timer;
+}
+
+/*
+ * The vCPU's thread wants the page. It may sleep for it, and others decide meanwhile. A mapping that
+ * was made before a memslot change still leads to the page that the guest reads: it is withdrawn
+ * through, and never published through.
+ */
+static void look_up(struct actor *a)
+{
+	struct lazytsc_world *w = a->w;
+
+	lazytsc_note(w->enabled | w->mapped << 1 | w->outdated << 2);
+	if (!a->s->glue || !w->enabled || (w->mapped && !w->outdated))
+		return;
+	if (w->mapped) {
+		withdraw(a, a->area, LAZYTSC_WITHDRAW_MEMSLOT);
+		w->deciding = 0;
+	}
+	lazytsc_event_if("page is looked up", may_cancel, a);
+	w->mapped = !w->slot_gone;
+	w->outdated = 0;
+}
+
+/* The vCPU's thread starts the timer; what a callback left to it is done with. */
+static void start_timer(struct actor *a)
+{
+	a->w->timer = a->w->host.timer;
+	a->w->elsewhere = 0;
+	a->w->undecided = a->w->again = 0;
 }
 
 static void trap(struct actor *a, u64 v)
@@ -168,12 +234,14 @@ static void trap(struct actor *a, u64 v)
 	struct lazytsc_decision d;
 	u64 now;
 
-	lazytsc_exit_if("WRMSR(TSC_DEADLINE)", may_decide, a);
+	lazytsc_exit_if("WRMSR(TSC_DEADLINE)", may_cancel, a);
 	w->in_host = 1;
+	look_up(a);
 	now = begin_deciding(a);
 	lazytsc_mon_trap(&w->mon, now, v, w->pending);
 	d = a->cell->variant->host_write(&w->host, host_area(a), v, now, v ? guess(a) : 0);
 	decided(a, &d, false);
+	start_timer(a);
 	inject(a, d.inject);
 	leave_host(a);
 	lazytsc_mon_enter(&w->mon, w->clock);
@@ -188,9 +256,14 @@ static struct lazytsc_decision expire(struct actor *a, enum lazytsc_context cont
 		.now = now,
 		.wait = wait,
 		.blocked = w->blocked,
+		.nearest = a->s->nearest,
 	};
 
 	lazytsc_mon_host_begin(&w->mon, now, now, context == LAZYTSC_VCPU ? wait : 0);
+	/* The page cannot be looked up here; with its promise taken back, it need not be. */
+	if (a->s->glue && w->host.lazy && !host_area(a))
+		a->cell->variant->host_withdraw(&w->host, w->mapped ? a->area : NULL,
+						LAZYTSC_WITHDRAW_MEMSLOT);
 	if (w->host.lazy)
 		e.guess = guess(a);
 	return a->cell->variant->host_expire(&w->host, host_area(a), &e);
@@ -211,9 +284,40 @@ static void vcpu_timer(const struct lazytsc_self *self)
 	struct lazytsc_decision d;
 
 	a.w->in_host = 1;
+	if (a.s->glue)
+		a.w->timer = 0;
+	look_up(&a);
 	d = expire(&a, LAZYTSC_VCPU, a.s->wait);
 	decided(&a, &d, true);
+	start_timer(&a);
 	inject(&a, d.inject);
+	leave_host(&a);
+}
+
+static bool requested(const struct lazytsc_self *self)
+{
+	const struct lazytsc_world *w = self->common;
+
+	return (w->undecided || w->again) && !w->deciding && !w->acting && !w->in_host;
+}
+
+/* A kick, and the vCPU's thread serves the request: it decides, or starts the timer. */
+static void serve_request(const struct lazytsc_self *self)
+{
+	struct actor a = actor(self);
+	struct lazytsc_decision d;
+
+	a.w->in_host = 1;
+	lazytsc_note(a.w->undecided);
+	if (a.w->undecided) {
+		look_up(&a);
+		d = expire(&a, LAZYTSC_VCPU, a.s->wait);
+		decided(&a, &d, true);
+		start_timer(&a);
+		inject(&a, d.inject);
+	} else {
+		start_timer(&a);
+	}
 	leave_host(&a);
 }
 
@@ -260,20 +364,62 @@ static bool other_timer_due(void *arg)
 	       w->timer <= w->clock;
 }
 
-static void call_back(struct actor *a, bool expiry)
+/* What was decided on another CPU is done there. */
+static void act(struct actor *a, const struct lazytsc_decision *d)
 {
-	/* How long a caller could wait is of no interest on another CPU. */
-	struct lazytsc_decision d = expire(a, LAZYTSC_REMOTE, a->s->wait);
+	struct lazytsc_world *w = a->w;
 
-	/* Arming a timer, posting an interrupt, unlocking: none without a locked operation. */
-	lazytsc_exit("callback returns");
-	decided(a, &d, expiry);
-	if (d.inject && a->w->masked)
+	if (d->inject && w->masked)
 		deliver(a); /* that is: drop it */
 	else
-		a->w->posted |= d.inject != 0;
-	a->w->deciding = 0;
-	settle(a->w);
+		w->posted |= d->inject != 0;
+	w->timer = d->timer;
+	w->elsewhere = a->s->nearest != 0;
+	if (d->thread && a->cell->glue != LAZYTSC_GLUE_STARTS_ALL) {
+		w->timer = 0;
+		w->again = 1;
+	}
+}
+
+/* Without a page nothing is decided: the vCPU's thread is asked to. As the glue was once. */
+static bool leaves_undecided(struct actor *a)
+{
+	struct lazytsc_world *w = a->w;
+
+	if (a->cell->glue != LAZYTSC_GLUE_INVALIDATES || !w->host.lazy || host_area(a))
+		return false;
+	w->undecided = 1;
+	return true;
+}
+
+static void call_back(struct actor *a, bool expiry)
+{
+	struct lazytsc_world *w = a->w;
+	struct lazytsc_decision d;
+
+	if (expiry && w->elsewhere)
+		lazytsc_mon_elsewhere(&w->mon, w->clock);
+	if (a->s->glue)
+		w->timer = 0;
+	if (leaves_undecided(a)) {
+		settle(w);
+		return;
+	}
+	/* How long a caller could wait is of no interest on another CPU. */
+	d = expire(a, LAZYTSC_REMOTE, a->s->wait);
+
+	/* Arming a timer, posting an interrupt, unlocking: none without a locked operation. */
+	lazytsc_exit(a->s->glue ? "callback unlocks" : "callback returns");
+	lazytsc_mon_decision(&w->mon, w->clock, &d, expiry);
+	w->deciding = 0;
+	if (a->s->glue) {
+		w->acting = 1;
+		settle(w);
+		lazytsc_event("callback acts");
+		w->acting = 0;
+	}
+	act(a, &d);
+	settle(w);
 }
 
 static void other_stale_call(const struct lazytsc_self *self)
@@ -295,22 +441,73 @@ static void run_other(const struct lazytsc_self *self)
 	}
 }
 
+static bool timer_may_be_lost(const struct lazytsc_self *self)
+{
+	const struct actor a = actor(self);
+
+	return a.w->forgets < a.s->forgets && a.w->timer && !a.w->deciding && !a.w->acting;
+}
+
+/* A fault, a host that stands still: nobody keeps what was promised. */
+static void timer_is_lost(const struct lazytsc_self *self)
+{
+	struct lazytsc_world *w = self->common;
+
+	w->forgets++;
+	w->timer = 0;
+	lazytsc_mon_forsaken(&w->mon);
+	settle(w);
+}
+
+static bool may_write_pending(const struct lazytsc_self *self)
+{
+	const struct actor a = actor(self);
+
+	return a.w->siblings < a.s->siblings;
+}
+
+/* Another vCPU of the guest writes to this one's area. */
+static void write_pending(const struct lazytsc_self *self)
+{
+	struct actor a = actor(self);
+	u64 v;
+
+	a.w->siblings++;
+	v = lazytsc_choose("another vCPU stores pending", a.s->horizon + 1);
+	lazytsc_store(&a.area->pending, v);
+	lazytsc_mon_besieged(&a.w->mon, a.w->clock);
+	lazytsc_exit("stored");
+}
+
+static bool may_unmap(const struct lazytsc_self *self)
+{
+	const struct actor a = actor(self);
+
+	/* gpc->lock: nobody is in the core. */
+	return a.s->glue && a.w->unmaps < a.s->unmaps && a.w->mapped && !a.w->deciding;
+}
+
+/* The MMU notifier: the page moves in the host, or is looked at, and its mapping is void. */
+static void unmap(const struct lazytsc_self *self)
+{
+	struct actor a = actor(self);
+	struct lazytsc_world *w = a.w;
+
+	w->unmaps++;
+	if (w->enabled && a.cell->glue != LAZYTSC_GLUE_INVALIDATES) {
+		withdraw(&a, a.area, LAZYTSC_WITHDRAW_MEMSLOT);
+		lazytsc_mon_memslot(&w->mon, w->clock);
+	}
+	w->mapped = 0;
+	w->deciding = 0;
+	settle(w);
+}
+
 static bool slot_may_change(const struct lazytsc_self *self)
 {
 	const struct actor a = actor(self);
 
 	return a.w->slots < a.s->slots && !a.w->deciding;
-}
-
-static void withdraw(struct actor *a, enum lazytsc_withdraw_reason reason)
-{
-	u64 now = begin_deciding(a);
-	struct lazytsc_decision d;
-
-	lazytsc_mon_host_begin(&a->w->mon, now, now, 0);
-	d = a->cell->variant->host_withdraw(&a->w->host, host_area(a), reason);
-	lazytsc_exit("withdrawn");
-	decided(a, &d, false);
 }
 
 static void slot_changes(const struct lazytsc_self *self)
@@ -319,13 +516,22 @@ static void slot_changes(const struct lazytsc_self *self)
 	struct lazytsc_world *w = a.w;
 
 	w->slots++;
-	withdraw(&a, LAZYTSC_WITHDRAW_MEMSLOT);
-	lazytsc_mon_memslot(&w->mon, w->clock);
+	if (a.s->glue) {
+		/* Whoever looks from now on finds that. Readers of before have left (SRCU). */
+		w->outdated = 1;
+		lazytsc_event_if("memslot is flushed", may_decide, &a);
+	}
+	lazytsc_note(w->mapped);
+	withdraw(&a, a.s->glue && w->enabled && w->mapped ? a.area : host_area(&a),
+		 LAZYTSC_WITHDRAW_MEMSLOT);
+	if (a.cell->glue != LAZYTSC_GLUE_INVALIDATES)
+		lazytsc_mon_memslot(&w->mon, w->clock);
 	w->slot_gone = 1;
 	w->deciding = 0;
 	settle(w);
 	lazytsc_event_if("memslot is back", may_decide, &a);
 	w->slot_gone = 0;
+	w->outdated = a.s->glue;
 }
 
 static bool time_left(void *arg)
@@ -370,6 +576,61 @@ static void run_lapic(const struct lazytsc_self *self)
 }
 
 /*
+ * The guest's TSC.
+ */
+
+/* The hardware timer goes on by the former time. */
+static void jump(struct actor *a, u64 to)
+{
+	struct lazytsc_world *w = a->w;
+	u64 by = to - w->clock, timer = w->timer;
+
+	if (timer && to >= w->clock)
+		w->timer = timer > HUGE_DEADLINE - by ? HUGE_DEADLINE : timer + by;
+	else if (timer && timer != HUGE_DEADLINE)
+		w->timer = timer + by && timer > w->clock - to ? timer + by : 1;
+	w->clock = to;
+	lazytsc_mon_jump(&w->mon, to);
+}
+
+static u64 any_time(struct actor *a, const char *what)
+{
+	return a->s->start + lazytsc_choose(what, a->s->horizon - a->s->start + 1);
+}
+
+static bool tsc_may_change(const struct lazytsc_self *self)
+{
+	const struct actor a = actor(self);
+
+	return a.w->jumps < a.s->jumps && !a.w->in_host;
+}
+
+/* A callback may be anywhere in its decision, and others may begin, until the timer is anew. */
+static void tsc_changes(const struct lazytsc_self *self)
+{
+	struct actor a = actor(self);
+	struct lazytsc_world *w = a.w;
+	u64 now;
+
+	w->jumps++;
+	w->in_host = 1;
+	jump(&a, any_time(&a, "the TSC reads"));
+	if (a.cell->glue != LAZYTSC_GLUE_STALE_TIME) {
+		lazytsc_event_if("timer is computed anew", may_cancel, &a);
+		look_up(&a);
+		withdraw(&a, host_area(&a), LAZYTSC_WITHDRAW_TIME);
+		start_timer(&a);
+		now = w->clock;
+		lazytsc_note(now);
+		a.cell->variant->host_resume(&w->host, host_area(&a), now);
+	}
+	/* Where it is not done, what comes of it is to be seen, and not that it is not done (B19). */
+	lazytsc_mon_timer(&w->mon, w->clock, 0, 0, 0);
+	leave_host(&a);
+	lazytsc_mon_enter(&w->mon, w->clock);
+}
+
+/*
  * User space.
  */
 
@@ -387,7 +648,95 @@ static void restore(struct actor *a, u64 v)
 	lazytsc_mon_restore(&a->w->mon, a->w->clock, v);
 }
 
-enum { TRIP_NOTHING, TRIP_DEADLINE_FIRST, TRIP_AREA_FIRST, TRIP_UNAWARE, TRIPS };
+enum { TRIP_NOTHING, TRIP_DEADLINE_FIRST, TRIP_AREA_FIRST, TRIP_UNAWARE, TRIP_REVERT, TRIP_PARTS };
+
+#define PART(name) (1u << LAZYTSC_PART_##name)
+
+enum lazytsc_restored_part lazytsc_part_missing(uint8_t parts, u64 n)
+{
+	unsigned int part = 0;
+
+	for (; part < LAZYTSC_PARTS; part++) {
+		if (!(parts & 1u << part) && n-- == 0)
+			break;
+	}
+	return part;
+}
+
+static void restore_part(struct actor *a, enum lazytsc_restored_part part)
+{
+	struct lazytsc_world *w = a->w;
+
+	w->parts |= 1u << part;
+	switch (part) {
+	case LAZYTSC_PART_LAPIC:
+		/* Without CPUID's deadline bit KVM drops the mode. */
+		w->cpuid_first = (w->parts & PART(CPUID)) != 0;
+		break;
+	case LAZYTSC_PART_TSC:
+		jump(a, w->saved_clock);
+		break;
+	case LAZYTSC_PART_DEADLINE:
+		/* Without deadline mode KVM drops it, and reports success. */
+		if (w->cpuid_first)
+			a->cell->variant->host_restore(&w->host, w->saved_deadline);
+		break;
+	case LAZYTSC_PART_FEATURE:
+		if (w->was_enabled)
+			enable(a);
+		break;
+	case LAZYTSC_PART_MEMORY:
+		lazytsc_store(&a->area->armed, 0);
+		lazytsc_store(&a->area->pending, w->saved_pending);
+		lazytsc_store(&a->area->done, w->saved_done);
+		break;
+	default:
+		break;
+	}
+	lazytsc_exit("restored");
+}
+
+/* Does what the guest wants survive in its memory, where the host will look? Stock loses it. */
+static bool recoverable(const struct lazytsc_world *w)
+{
+	const struct lazytsc_arm *arm = &w->mon.arm[0];
+
+	return w->enabled && !arm->raw && arm->deadline == w->saved_pending;
+}
+
+/*
+ * A new vCPU, to which nothing has been restored; timers are not started before KVM_RUN. A guest
+ * without its LAPIC, its CPUID or its memory is none, so these are not left out.
+ */
+static void restore_parts(struct actor *a)
+{
+	struct lazytsc_world *w = a->w;
+	unsigned int part = 0;
+
+	w->saved_clock = w->clock;
+	w->saved_pending = lazytsc_load(&a->area->pending);
+	w->saved_done = lazytsc_load(&a->area->done);
+	lazytsc_store(&a->area->armed, 1);
+	lazytsc_store(&a->area->pending, 1);
+	lazytsc_store(&a->area->done, 0);
+	lazytsc_exit("new vCPU");
+	jump(a, any_time(a, "the new TSC reads"));
+	while (part < LAZYTSC_PARTS) {
+		const unsigned int needed = PART(CPUID) | PART(LAPIC) | PART(MEMORY);
+		unsigned int missing = LAZYTSC_PARTS - (unsigned int)__builtin_popcount(w->parts);
+		bool may_run = (w->parts & needed) == needed;
+
+		lazytsc_checkpoint(w->parts);
+		part = lazytsc_part_missing(w->parts, lazytsc_choose("user space restores",
+								     missing + may_run));
+		if (part < LAZYTSC_PARTS)
+			restore_part(a, part);
+	}
+	if (!w->host.timer && !recoverable(w))
+		lazytsc_mon_restore(&w->mon, w->clock, 0);
+	w->parts = w->cpuid_first = w->was_enabled = 0;
+	w->saved_clock = w->saved_deadline = w->saved_pending = w->saved_done = 0;
+}
 
 static void migrate(struct actor *a, u64 how)
 {
@@ -401,13 +750,34 @@ static void migrate(struct actor *a, u64 how)
 	w->timer = 0;
 	w->posted = 0;
 	w->enabled = 0;
+	w->undecided = w->again = w->elsewhere = 0;
 	lazytsc_mon_moved(&w->mon, w->clock);
+	if (how == TRIP_PARTS) {
+		w->saved_deadline = v;
+		w->was_enabled = was_enabled;
+		restore_parts(a);
+		return;
+	}
 	if (how == TRIP_DEADLINE_FIRST)
 		restore(a, v);
 	if (was_enabled && how != TRIP_UNAWARE)
 		enable(a);
 	if (how != TRIP_DEADLINE_FIRST)
 		restore(a, v);
+}
+
+/* Back to a snapshot in which nothing was armed: what has expired meanwhile is not known there. */
+static void revert(struct actor *a)
+{
+	struct lazytsc_world *w = a->w;
+	u64 v;
+
+	a->cell->variant->host_restore(&w->host, 0);
+	w->timer = 0;
+	w->posted = 0;
+	lazytsc_mon_restore(&w->mon, w->clock, 0);
+	v = a->cell->variant->host_deadline(&w->host, NULL);
+	lazytsc_mon_rdmsr(&w->mon, w->clock, v);
 }
 
 static bool may_leave(const struct lazytsc_self *self)
@@ -425,8 +795,12 @@ static void trip(const struct lazytsc_self *self)
 
 	w->trips++;
 	w->in_host = 1;
+	look_up(&a);
 	if (a.cell->glue != LAZYTSC_GLUE_PINNED)
-		withdraw(&a, LAZYTSC_WITHDRAW_USERSPACE);
+		withdraw(&a, host_area(&a), LAZYTSC_WITHDRAW_USERSPACE);
+	lazytsc_note(w->undecided | w->again);
+	if (w->undecided || w->again)
+		start_timer(&a);
 	if (a.cell->glue != LAZYTSC_GLUE_NOT_DIRTY)
 		lazytsc_mon_dirty(&w->mon, w->clock);
 	w->user = 1;
@@ -434,19 +808,32 @@ static void trip(const struct lazytsc_self *self)
 	w->deciding = 0;
 	settle(w);
 
-	how = lazytsc_choose("in user space", TRIPS);
+	how = a.s->restores ? TRIP_PARTS : lazytsc_choose("in user space", TRIP_PARTS);
 	if (how != TRIP_NOTHING) {
-		lazytsc_event_if("migrates", may_decide, &a);
+		lazytsc_event_if("user space acts", may_cancel, &a);
 		begin_deciding(&a);
-		migrate(&a, how);
+		if (how == TRIP_REVERT)
+			revert(&a);
+		else
+			migrate(&a, how);
 		lazytsc_exit("back in user space");
 		w->deciding = 0;
 		settle(w);
 	}
-	lazytsc_event_if("leaves user space", may_decide, &a);
+	lazytsc_event_if("leaves user space", may_cancel, &a);
+	look_up(&a);
 	now = begin_deciding(&a);
+	if (how != TRIP_NOTHING && how != TRIP_REVERT && a.cell->glue != LAZYTSC_GLUE_NO_RECOVERY) {
+		struct lazytsc_decision d;
+
+		lazytsc_mon_host_begin(&w->mon, now, now, 0);
+		d = a.cell->variant->host_recover(&w->host, host_area(&a));
+		lazytsc_mon_decision(&w->mon, w->clock, &d, false);
+	}
 	a.cell->variant->host_resume(&w->host, host_area(&a), now);
-	w->timer = w->host.timer;
+	if (!a.s->glue || how != TRIP_NOTHING)
+		start_timer(&a);
+	lazytsc_mon_timer(&w->mon, w->clock, 0, 0, 0);
 	w->user = 0;
 	leave_host(&a);
 	lazytsc_mon_enter(&w->mon, w->clock);
@@ -472,6 +859,27 @@ static void take(const struct lazytsc_self *self)
 	settle(w);
 }
 
+/* The guest keeps finding nothing armed, and looks whether the host still has its area (B27). */
+static void look_after_msr(struct actor *a)
+{
+	struct lazytsc_world *w = a->w;
+	u64 word;
+
+	lazytsc_exit("RDMSR(LAZYTSC_MSR)");
+	lazytsc_note(w->enabled);
+	word = a->cell->variant->guest_found(&w->guest,
+					     w->enabled ? AREA_GPA | LAZYTSC_MSR_ENABLE : 0);
+	if (!word)
+		return;
+	lazytsc_exit_if("WRMSR(LAZYTSC_MSR): on again", may_cancel, a);
+	w->in_host = 1;
+	begin_deciding(a);
+	enable(a);
+	a->cell->variant->host_resume(&w->host, host_area(a), w->clock);
+	start_timer(a);
+	leave_host(a);
+}
+
 static void set(struct actor *a, u64 t)
 {
 	struct lazytsc_world *w = a->w;
@@ -480,10 +888,17 @@ static void set(struct actor *a, u64 t)
 
 	lazytsc_mon_set_begin(&w->mon, w->clock, t);
 	write = t ? v->guest_set(&w->guest, t) : v->guest_disarm(&w->guest);
-	if (write)
-		trap(a, t);
-	else
+	if (!write) {
 		lazytsc_mon_set_skip(&w->mon, w->clock, t, w->loaded);
+		return;
+	}
+	trap(a, t);
+	if (!a->s->impatient || !t)
+		return;
+	w->guest.patience = 1;
+	if (v->guest_wrote(&w->guest, t))
+		look_after_msr(a);
+	lazytsc_mon_wrote(&w->mon, w->clock, t);
 }
 
 static void read_msr(struct actor *a)
@@ -493,6 +908,7 @@ static void read_msr(struct actor *a)
 
 	lazytsc_exit_if("RDMSR(TSC_DEADLINE)", may_decide, a);
 	w->in_host = 1;
+	look_up(a);
 	begin_deciding(a);
 	value = a->cell->variant->host_deadline(&w->host, host_area(a));
 	lazytsc_mon_rdmsr(&w->mon, w->clock, value);
@@ -527,12 +943,14 @@ static void mask(struct actor *a)
 
 	lazytsc_exit_if("write LVTT", may_decide, a);
 	w->in_host = 1;
+	look_up(a);
 	if (w->masked) {
 		w->masked = 0;
 		a->cell->variant->host_resume(&w->host, host_area(a), begin_deciding(a));
-		w->timer = w->host.timer;
+		if (!a->s->glue)
+			w->timer = w->host.timer;
 	} else {
-		withdraw(a, LAZYTSC_WITHDRAW_MASK);
+		withdraw(a, host_area(a), LAZYTSC_WITHDRAW_MASK);
 		w->masked = 1;
 	}
 	lazytsc_mon_mask(&w->mon, w->clock, w->masked);
@@ -579,7 +997,7 @@ static void switch_feature(struct actor *a)
 		begin_deciding(a);
 		enable(a);
 	} else {
-		withdraw(a, LAZYTSC_WITHDRAW_DISABLE);
+		withdraw(a, host_area(a), LAZYTSC_WITHDRAW_DISABLE);
 		w->enabled = 0;
 		lazytsc_mon_feature(&w->mon, w->clock, 0, GPA_END, LAZYTSC_OFFERED);
 		lazytsc_mon_page_reused(&w->mon, w->clock);
@@ -726,6 +1144,11 @@ static const struct lazytsc_interruption interruptions[] = {
 	BREAKS_IN(CPU_VCPU, "VM exit: a timer that is not due", true, vcpu_stale, vcpu_stale_call),
 	BREAKS_IN(CPU_OTHER, "hrtimer, though not due", false, other_stale, other_stale_call),
 	BREAKS_IN(CPU_OTHER, "memslot is about to change", false, slot_may_change, slot_changes),
+	BREAKS_IN(CPU_VCPU, "VM exit: the TSC changes", true, tsc_may_change, tsc_changes),
+	BREAKS_IN(CPU_VCPU, "VM exit: a request", true, requested, serve_request),
+	BREAKS_IN(CPU_OTHER, "host timer is lost", false, timer_may_be_lost, timer_is_lost),
+	BREAKS_IN(CPU_OTHER, "MMU notifier", false, may_unmap, unmap),
+	BREAKS_IN(CPU_LAPIC, "another vCPU", false, may_write_pending, write_pending),
 };
 
 /* The monitor learns of accesses when they are executed. */
@@ -735,16 +1158,23 @@ static void observe(void *common, void *shared, const struct lazytsc_step_info *
 	struct lazytsc_area *area = shared;
 	bool guest = step->step.cpu == CPU_VCPU && !w->in_host;
 
+	if (step->op == LAZYTSC_OP_STORE && step->field == &area->pending && !step->local)
+		w->pending = step->value;
 	if (step->step.drain)
 		return;
-	if (guest && step->op == LAZYTSC_OP_STORE && step->field == &area->pending)
-		w->pending = step->value;
 	if (guest && step->op == LAZYTSC_OP_STORE && w->scribbles)
 		lazytsc_mon_scribble(&w->mon, w->clock, step->field == &area->armed);
 	if (guest && step->op == LAZYTSC_OP_LOAD && step->field == &area->armed)
 		w->loaded = step->result;
 	if (!guest && step->op == LAZYTSC_OP_STORE && step->field == &area->armed)
 		lazytsc_mon_publish(&w->mon, w->clock, step->value);
+}
+
+static u64 read_tsc(const void *common)
+{
+	const struct lazytsc_world *w = common;
+
+	return w->clock;
 }
 
 /* Before the first step: the guest has enabled the feature, and nothing is armed. */
@@ -755,6 +1185,9 @@ static void set_up(void *common, void *shared, const void *arg)
 		.late = NEVER_LATE / 4, /* it is added to other times */
 		.rearm = NEVER_LATE / 4,
 		.credit = cell->scenario->guesses ? ~(u64)0 : 0,
+		.grace = cell->scenario->grace,
+		.nearest = cell->scenario->nearest,
+		.patience = cell->scenario->impatient,
 	};
 	struct lazytsc_world *w = common;
 	struct lazytsc_area *area = shared;
@@ -771,6 +1204,7 @@ static void set_up(void *common, void *shared, const void *arg)
 		return;
 	cell->variant->host_enable(&w->host, shared);
 	w->enabled = 1;
+	w->mapped = 1;
 	lazytsc_mon_feature(&w->mon, w->clock, word, GPA_END, LAZYTSC_OFFERED);
 }
 
@@ -842,6 +1276,7 @@ struct lazytsc_stepper *lazytsc_cell_stepper(const struct lazytsc_cell *cell,
 		.model = model,
 		.common_size = sizeof(struct lazytsc_world),
 		.setup = set_up,
+		.tsc = read_tsc,
 		.arg = cell,
 		.performed = observe,
 		.notes = true,

@@ -402,6 +402,50 @@ static void bad_APICV_TIMER(struct lazytsc_monitor *m)
 	lazytsc_mon_feature(m, 0, 0x1001, end, LAZYTSC_APIC_TIMER_VIRTUAL);
 }
 
+/* Two that nobody paid for, and the vCPU's thread in between; then two near each other. */
+static void bad_STORM(struct lazytsc_monitor *m)
+{
+	m->limits.nearest = 100;
+	lazytsc_mon_elsewhere(m, 500);
+	lazytsc_mon_paid(m);
+	lazytsc_mon_elsewhere(m, 501);
+	lazytsc_mon_elsewhere(m, 601);
+	assert_int_equal(m->broken.rule, LAZYTSC_RULE_NONE);
+	lazytsc_mon_elsewhere(m, 700);
+}
+
+static void bad_NOT_ENABLED(struct lazytsc_monitor *m)
+{
+	m->limits.patience = 2;
+	arm(m, 0, 500);
+	lazytsc_mon_wrote(m, 1, 500);
+	m->enabled = 0;
+	raw(m, 2, 490);
+	lazytsc_mon_wrote(m, 3, 490);
+	lazytsc_mon_wrote(m, 4, 4); /* past: the host need not have promised anything */
+	raw(m, 5, 480);
+	lazytsc_mon_wrote(m, 5, 480);
+	assert_int_equal(m->broken.rule, LAZYTSC_RULE_NONE);
+	raw(m, 6, 470);
+	lazytsc_mon_wrote(m, 6, 470);
+}
+
+/* Only when both the TSC and the deadline are beyond what was promised by more than the grace. */
+static void bad_OVERDUE_SKIP(struct lazytsc_monitor *m)
+{
+	m->limits.grace = 50;
+	arm(m, 0, 500);
+	lazytsc_mon_forsaken(m);
+	lazy_skip(m, 550, 9000, 500);
+	lazy_skip(m, 551, 550, 500);
+	lazytsc_mon_set_begin(m, 551, 9000);
+	lazytsc_mon_jump(m, 540);
+	lazytsc_mon_set_skip(m, 552, 9000, 500);
+	m->stale_timer = 0;
+	assert_int_equal(m->broken.rule, LAZYTSC_RULE_NONE);
+	lazy_skip(m, 552, 9001, 500);
+}
+
 static const struct {
 	const char *name;
 	const char *requirement;

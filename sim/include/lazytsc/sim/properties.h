@@ -80,7 +80,12 @@
 	X(NOT_OFFERED, "B18", "MSR word %llu accepted by a host without the feature (%llu)")       \
 	X(SLOT_GONE, "B18", "armed is published as %llu while its memslot changes at %llu")        \
 	X(STALE_TIMER, "B19", "TSC changed, and the timer for %llu was not set anew; now %llu")    \
-	X(APICV_TIMER, "B21", "MSR word %llu accepted where hardware runs the timer (%llu)")
+	X(APICV_TIMER, "B21", "MSR word %llu accepted where hardware runs the timer (%llu)")       \
+	X(STORM, "B25",                                                                            \
+	  "at %llu another silent expiry that nobody pays for, the last one at %llu")              \
+	X(NOT_ENABLED, "B27",                                                                      \
+	  "set %llu trapped, no host has the area, and the guest has not looked: %llu")            \
+	X(OVERDUE_SKIP, "B28", "set %llu skipped on armed %llu, which is overdue")
 
 enum lazytsc_rule {
 	LAZYTSC_RULE_NONE,
@@ -136,6 +141,9 @@ struct lazytsc_mon_limits {
 	u64 late; /* a deadline is injected, and an injection delivered, within this; cycles */
 	u64 rearm; /* so much more where it was re-armed silently (B15); cycles */
 	u64 credit; /* silent expiries beyond the skips (B12): 0 for the plain rule */
+	u64 grace; /* the guest's, for a promise that is overdue (B28); 0: endless */
+	u64 nearest; /* between silent expiries that nobody pays for (B25); 0: no bound */
+	u64 patience; /* trapped sets on a host without the area until it has it again (B27); 0: any */
 };
 
 /* Deadlines that one decision can have seen: sets that end during it, and the one after. */
@@ -164,6 +172,8 @@ struct lazytsc_monitor {
 	u64 timer; /* the host timer after the last decision */
 	u64 expiry_tsc; /* of the last expiry */
 	u64 irr_since; /* when the IRR bit was set */
+	u64 set_tsc; /* when the set in progress began */
+	u64 unpaid_tsc; /* the last expiry that nobody paid for */
 
 	/* What is counted. */
 	u64 skips; /* sets and disarms that did not exit, and writes to the page by hostile hands */
@@ -199,7 +209,13 @@ struct lazytsc_monitor {
 	uint8_t wild; /* the guest wrote nonsense to its page: what it wants is unknown */
 	uint8_t armed_written; /* by the guest, ever */
 	uint8_t stale_timer; /* the TSC changed since the host timer was set */
-	uint8_t zero[5];
+	uint8_t unpaid; /* there was one, and the vCPU's thread has done nothing since */
+	uint8_t forsaken; /* the host timer is lost: what was promised before is no matter */
+	uint8_t misses; /* sets trapped in a row on a host without the area */
+	uint8_t jumped; /* the TSC changed during the set in progress */
+	uint8_t orphaned; /* armed was left in a page that the host takes for gone */
+	uint8_t zero[7];
+	uint8_t besieged; /* another vCPU writes to the page: what is wanted is never known again */
 };
 
 _Static_assert(sizeof(struct lazytsc_arm) == 24, "no padding");
@@ -241,6 +257,15 @@ void lazytsc_mon_trap(struct lazytsc_monitor *m, u64 tsc, u64 v, u64 pending);
  * @armed: it wrote armed; else it wrote pending, and what it wants is unknown until the next trap
  */
 void lazytsc_mon_scribble(struct lazytsc_monitor *m, u64 tsc, bool armed);
+
+/**
+ * lazytsc_mon_wrote() - a set that has exited is all over, and the guest has looked, or not
+ * Checks B27.
+ */
+void lazytsc_mon_wrote(struct lazytsc_monitor *m, u64 tsc, u64 t);
+
+/** lazytsc_mon_besieged() - another vCPU wrote pending; as _scribble(), and from now on for ever */
+void lazytsc_mon_besieged(struct lazytsc_monitor *m, u64 tsc);
 
 /** lazytsc_mon_rdmsr() - RDMSR(0x6e0), or user space saves it: @value. Checks A3, A8, A11, B14. */
 void lazytsc_mon_rdmsr(struct lazytsc_monitor *m, u64 tsc, u64 value);
@@ -286,6 +311,24 @@ void lazytsc_mon_decision(struct lazytsc_monitor *m, u64 tsc, const struct lazyt
  * Checks A15.
  */
 void lazytsc_mon_timer(struct lazytsc_monitor *m, u64 tsc, u64 wanted, u64 fires, u64 error);
+
+/** lazytsc_mon_elsewhere() - a timer that a callback started has fired on another CPU (B25) */
+void lazytsc_mon_elsewhere(struct lazytsc_monitor *m, u64 tsc);
+
+/** lazytsc_mon_paid() - the vCPU's thread has done something */
+void lazytsc_mon_paid(struct lazytsc_monitor *m);
+
+/**
+ * lazytsc_mon_forsaken() - the host timer is lost, by a fault that is not the protocol's
+ * What was promised so far may be lost with it. Not what the guest sets by the next exit.
+ */
+void lazytsc_mon_forsaken(struct lazytsc_monitor *m);
+
+/**
+ * lazytsc_mon_orphaned() - the host takes the page for gone, and leaves in it what it has published
+ * For hosts that are known to do that: B1 is no news then, and what comes of it is to be seen.
+ */
+void lazytsc_mon_orphaned(struct lazytsc_monitor *m);
 
 /*
  * The LAPIC.

@@ -57,7 +57,12 @@ enum lazytsc_glue_defect {
 	LAZYTSC_GLUE_NOT_DIRTY, /* the page is not marked dirty */
 	LAZYTSC_GLUE_PINNED, /* nothing is withdrawn on the way to user space */
 	LAZYTSC_GLUE_KEEPS_MSR, /* a reset drops the area, and the MSR still reads enabled */
-	LAZYTSC_GLUE_UNCHECKED /* any word is accepted in the MSR */
+	LAZYTSC_GLUE_UNCHECKED, /* any word is accepted in the MSR */
+	LAZYTSC_GLUE_STALE_TIME, /* a change of the TSC leaves everything as it is */
+	LAZYTSC_GLUE_INVALIDATES, /* the mapping goes without a withdrawal */
+	LAZYTSC_GLUE_NO_CANCEL, /* a trapped write does not wait for the callback */
+	LAZYTSC_GLUE_STARTS_ALL, /* a callback starts what is the vCPU's thread to start */
+	LAZYTSC_GLUE_NO_RECOVERY /* nothing is recovered after a restore */
 };
 
 struct lazytsc_scenario {
@@ -72,6 +77,18 @@ struct lazytsc_scenario {
 	unsigned int trips; /* to user space and back, migration included, at any instruction */
 	unsigned int slots; /* memslot changes, by another CPU */
 	unsigned int wakes; /* from HLT, for something else than the timer */
+	unsigned int jumps; /* changes of the guest's TSC, to any value, at any instruction */
+	unsigned int forgets; /* host timers that are lost, and never fire */
+	unsigned int siblings; /* stores of any value to pending, by another vCPU */
+	bool restores; /* trips restore a new vCPU part by part, in any order, parts left out */
+	bool impatient; /* the guest looks after LAZYTSC_MSR at once (B27) */
+	/*
+	 * As in the kernel: the page is mapped, or not, or by a memslot that has changed; a
+	 * withdrawal leaves the hardware timer; a callback acts after it has unlocked.
+	 */
+	bool glue;
+	unsigned int unmaps; /* the MMU notifier takes the mapping; with @glue */
+	u64 nearest; /* lazytsc_expiry.nearest: the bound on re-arms that nobody pays for */
 	u64 grace; /* the guest's, for a promise that is overdue; 0: endless */
 	unsigned int stale; /* calls for a timer that is not due: it was moved meanwhile */
 	unsigned int prefix; /* cells fix so many of the guest's first operations */
@@ -92,6 +109,25 @@ struct lazytsc_guest_step {
 	enum lazytsc_guest_op op;
 	u64 value;
 };
+
+/* What user space restores after a migration, each part by a call of its own. */
+#define LAZYTSC_RESTORED_PARTS(X)   \
+	X(CPUID, "CPUID")           \
+	X(LAPIC, "the LAPIC")       \
+	X(TSC, "the TSC")           \
+	X(DEADLINE, "TSC_DEADLINE") \
+	X(FEATURE, "LAZYTSC_MSR")   \
+	X(MEMORY, "memory")
+
+enum lazytsc_restored_part {
+#define X(name, text) LAZYTSC_PART_##name,
+	LAZYTSC_RESTORED_PARTS(X)
+#undef X
+		LAZYTSC_PARTS
+};
+
+/** lazytsc_part_missing() - the @n-th part of a restore that is not done yet; LAZYTSC_PARTS: no more */
+enum lazytsc_restored_part lazytsc_part_missing(uint8_t parts, u64 n);
 
 enum { LAZYTSC_ALPHABET_MAX = 64, LAZYTSC_PREFIX_MAX = 4 };
 
@@ -120,8 +156,10 @@ struct lazytsc_stepper *lazytsc_cell_stepper(const struct lazytsc_cell *cell,
 struct lazytsc_world {
 	u64 clock; /* guest TSC */
 	u64 timer; /* where the host timer is armed; 0: nowhere */
-	u64 pending; /* as the guest last stored it */
+	u64 pending; /* as it reached memory */
 	u64 loaded; /* what the guest last read from armed */
+	/* What a restore brings back. */
+	u64 saved_clock, saved_deadline, saved_pending, saved_done;
 	struct lazytsc_host host;
 	struct lazytsc_guest guest;
 	struct lazytsc_monitor mon;
@@ -138,6 +176,15 @@ struct lazytsc_world {
 	uint8_t user; /* the vCPU thread is in user space */
 	uint8_t trips, slots, wakes, stale; /* used up */
 	uint8_t scribbles; /* the guest's next store is outside the protocol */
+	uint8_t jumps, forgets, siblings, unmaps; /* used up */
+	uint8_t mapped, outdated; /* the page's mapping: there, made before a memslot change */
+	uint8_t acting; /* a callback has decided and unlocked, and not acted yet */
+	uint8_t undecided; /* an expiry that the vCPU's thread has to decide */
+	uint8_t again; /* the timer is the vCPU's thread to start */
+	uint8_t elsewhere; /* the host timer was started by a callback on another CPU */
+	uint8_t parts; /* of a restore, done */
+	uint8_t was_enabled; /* when it was saved */
+	uint8_t cpuid_first; /* in it: CPUID came before the LAPIC, whose deadline mode so survived */
 };
 
 /**
