@@ -29,9 +29,9 @@ u64 lazytsc_guest_disable(struct lazytsc_guest *g)
  *
  * The barrier pairs with the one in publish_then_read() of host.c: store buffering (SB). Here
  * pending is stored and armed loaded; there armed is stored and pending loaded. With both barriers
- * at least one side sees the other. Without this one the guest can skip on an `armed` that the host has just taken
- * back, while the host has missed the new `pending`: the deadline is lost (A7). It must be a real
- * StoreLoad barrier: weak_wrmsr_fence() is none (B3).
+ * at least one side sees the other. Without this one the guest can skip on an `armed` that the host
+ * has just taken back, while the host has missed the new `pending`: the deadline is lost (A7). It
+ * must be a real StoreLoad barrier: weak_wrmsr_fence() is none (B3).
  */
 static u64 store_then_load(struct lazytsc_area *area, u64 pending)
 {
@@ -50,9 +50,9 @@ static bool count(struct lazytsc_guest *g, bool write)
 }
 
 /*
- * Does nobody keep this promise? The host should have looked at `armed`, and armed a timer for t then
- * or delivered; a grace later it has not. First without the time: what the guest wants lies ahead, so
- * a promise that is overdue lies further than the grace below t.
+ * Does nobody keep this promise? The host should have looked at `armed`, and armed a timer for t
+ * then or delivered; a grace later it has not. First without the time: what the guest wants lies
+ * ahead, so a promise that is overdue lies further than the grace below t.
  */
 static bool overdue(const struct lazytsc_guest *g, u64 armed, u64 t)
 {

@@ -27,8 +27,8 @@ static void publish_earlier(struct lazytsc_area *area, u64 armed)
  *
  * The barrier pairs with the one in store_then_load() of guest.c: store buffering (SB). Here armed
  * is stored and pending loaded; there pending is stored and armed loaded. With both barriers at
- * least one side sees the other. Without this one, or with the load first, the guest can skip on the former
- * armed while the host has read the former pending: the deadline is lost (A7).
+ * least one side sees the other. Without this one, or with the load first, the guest can skip on
+ * the former armed while the host has read the former pending: the deadline is lost (A7).
  */
 static u64 publish_then_read(struct lazytsc_area *area, u64 armed)
 {
@@ -106,8 +106,9 @@ struct lazytsc_decision lazytsc_host_write(struct lazytsc_host *h, struct lazyts
 
 /*
  * The timer fires later, or not again. On another CPU that is work which nobody pays for: another
- * vCPU that keeps moving pending a little ahead has the timer fire there as fast as it can be served.
- * So a re-arm that is near must not follow another one, unless the vCPU's thread starts it (B25).
+ * vCPU that keeps moving pending a little ahead has the timer fire there as fast as it can be
+ * served. So a re-arm that is near must not follow another one, unless the vCPU's thread starts it
+ * (B25).
  */
 static struct lazytsc_decision silent(struct lazytsc_host *h, const struct lazytsc_expiry *e)
 {

@@ -27,7 +27,9 @@ enum cli_status {
 	CLI_VIOLATION = 42 /* a violation was found */
 };
 
-/** cli_begin() - before anything is printed: what is lost of the output is told at exit, status 2 */
+/**
+ * cli_begin() - before anything is printed: what is lost of the output is told at exit, status 2
+ */
 void cli_begin(void);
 /** cli_name() - the name that messages begin with; @name must stay */
 void cli_name(const char *name);

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # Build `lazytsc` and replay the traces of harness/examples: real Linux guests' deadline writes,
-# under the stock timer, the lazy protocol, its variant that arms early, and beside what no host could
-# beat.
-# Installs missing Debian packages; can be run again in seconds. Arguments go to `lazytsc replay`.
+# under the stock timer, the lazy protocol, its variant that arms early, and beside what no host
+# could beat. Installs missing Debian packages; can be run again in seconds. Arguments go to
+# `lazytsc replay`.
 set -eu
 cd "$(dirname "$0")/.."
 harness/deps.sh build

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One second of a guest under netperf TCP_RR: what the lazy TSC deadline saves. See simulator.md. */
+/*
+ * One second of a guest under netperf TCP_RR: what the lazy TSC deadline saves. See simulator.md.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <lazytsc/sim/machine.h>

@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# How fast the exhaustive search is, on one core and on two, and beside SPIN (Debian package spin) on
-# the same algorithms: Lamport's fast mutex and Peterson's, 2 rounds, loops that give up after 2
+# How fast the exhaustive search is, on one core and on two, and beside SPIN (Debian package spin)
+# on the same algorithms: Lamport's fast mutex and Peterson's, 2 rounds, loops that give up after 2
 # looks, under SC. The two do not count the same: ours visits executions, SPIN stores states; what
 # can be compared is the time to the verdict. The clock of the wall and that of the CPU are given,
 # since the machine may have other work.
 # Usage: harness/bench/checker_speed.sh [BENCH-CHECKER]
-# Exit status: 0 at least 200,000 executions in a second of CPU time on Lamport's and Peterson's; 1 fewer.
+# Exit status: 0 at least 200,000 executions in a second of CPU time on Lamport's and Peterson's; 1
+# fewer.
 set -eu
 cd "$(dirname "$0")/../.."
 harness/deps.sh bench
@@ -38,7 +39,8 @@ for name in lamport peterson; do
 	cc -O2 -DSAFETY -o pan pan.c
 	best=999 bestcpu=999
 	for _ in 1 2 3 4 5; do
-		# A hash table of a size that fits: clearing the default one takes longer than the search.
+		# A hash table of a size that fits: clearing the default one takes longer than the
+		# search.
 		read -r wall user system <<<"$({ time ./pan -w18 -m100000 >out; } 2>&1)"
 		cpu=$(awk -v u="$user" -v s="$system" 'BEGIN { print u + s }')
 		best=$(printf '%s\n' "$best" "$wall" | sort -g | head -1)

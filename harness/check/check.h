@@ -62,7 +62,10 @@ int check_scenarios(const struct check_run *run, struct check_point *point,
 		    struct check_result *results);
 void check_results_fini(struct check_result *results, size_t n);
 
-/* What was searched, and what was found, with the smallest counterexample. Returns the exit status that the results stand for. */
+/*
+ * What was searched, and what was found, with the smallest counterexample. Returns the exit status
+ * that the results stand for.
+ */
 int check_report(FILE *to, const struct check_run *run, const struct check_result *results,
 		 size_t n, bool json);
 
@@ -101,7 +104,10 @@ void check_found_fini(struct check_found *found);
 /* Is it as the list says? */
 bool check_as_expected(const struct check_found *found);
 
-/* Searches for every defect of a list, or that of a name, and prints a table. Returns an enum cli_status. */
+/*
+ * Searches for every defect of a list, or that of a name, and prints a table. Returns an enum
+ * cli_status.
+ */
 int check_defects(FILE *to, const struct check_run *run, const struct lazytsc_defect *list,
 		  const char *name, bool json);
 

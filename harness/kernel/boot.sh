@@ -114,14 +114,15 @@ objcopy -S "$guest/vmlinux" "$tmp/vmlinux"
 } >"$tmp/host.list"
 "$cpio" "$tmp/host.list" >"$tmp/host.cpio"
 
-# Counted instructions repeat a run exactly, a hang as well: the host's init waits a little longer at
-# each attempt.
-# The host may measure its TSC badly while it boots. KVM then takes the rate of its own vCPUs for one
-# that it cannot give, and leaves them without a timer (and a TSC that reads 0): hence the tolerance.
+# Counted instructions repeat a run exactly, a hang as well: the host's init waits a little longer
+# at each attempt. The host may measure its TSC badly while it boots. KVM then takes the rate of its
+# own vCPUs for one that it cannot give, and leaves them without a timer (and a TSC that reads 0):
+# hence the tolerance.
 append="console=ttyS0,115200 tsc=reliable kvm.tsc_tolerance_ppm=100000 panic=-1 reboot=t quiet${more:+ $more}"
 
 # Fast machines, or the timers' handling is late by more than what it is to be measured by: 1 ns an
-# instruction is the least that QEMU can. KVM takes a VMX preemption timer of more than 429 MHz for none.
+# instruction is the least that QEMU can. KVM takes a VMX preemption timer of more than 429 MHz for
+# none.
 run_qemu()
 {
 	local accel=(-accel tcg,thread=multi)
@@ -144,8 +145,8 @@ run_qemu()
 	return "$rc"
 }
 
-# QEMU, the child of PID, loses an interrupt now and then: its CPU sleeps on with one pending that it would
-# take. That, or to sleep for longer than any guest is waited for, ends the attempt.
+# QEMU, the child of PID, loses an interrupt now and then: its CPU sleeps on with one pending that
+# it would take. That, or to sleep for longer than any guest is waited for, ends the attempt.
 idle_watch()
 {
 	local before=-9 now asleep=0 nap
@@ -183,9 +184,10 @@ run_bochs()
 	END
 	xorriso -as mkisofs -quiet -o "$tmp/host.iso" -b isolinux/isolinux.bin -c isolinux/boot.cat \
 		-no-emul-boot -boot-load-size 4 -boot-info-table "$tmp/iso" 2>"$tmp/emulator.log"
-	# bochs 2.7 keeps the host's interrupts away from a guest that is entered with its interrupts off,
-	# until it allows them: one that spins there for another vCPU spins for ever. Only pause-loop
-	# exiting ends that. Older models do not have it; newer ones have no VMX preemption timer.
+	# bochs 2.7 keeps the host's interrupts away from a guest that is entered with its
+	# interrupts off, until it allows them: one that spins there for another vCPU spins for
+	# ever. Only pause-loop exiting ends that. Older models do not have it; newer ones have no
+	# VMX preemption timer.
 	cat >"$tmp/bochsrc" <<-END
 	cpu: model=corei7_haswell_4770, count=1:$host_cpus:1, ips=$((400000000 >> slow)), reset_on_triple_fault=0
 	memory: guest=1024, host=1024
@@ -209,8 +211,8 @@ run_bochs()
 		>"$tmp/screen.log" 2>&1
 }
 
-# QEMU delivers an interrupt that KVM injects twice where a counted slice ends just then, and a guest may
-# crash or hang of that, on any kernel (docs/kernel-testing.md, "Hangs").
+# QEMU delivers an interrupt that KVM injects twice where a counted slice ends just then, and a
+# guest may crash or hang of that, on any kernel (docs/kernel-testing.md, "Hangs").
 guest_lost()
 {
 	[ "$emulator" = qemu ] && [ -n "$icount" ] && grep -q '^guest_lost ' "$tmp/report"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# KVM's own selftests for the APIC, its timer and the MSRs, from the kernel's tree: each gives the same
-# result on the stock and on the patched kernel.
+# KVM's own selftests for the APIC, its timer and the MSRs, from the kernel's tree: each gives the
+# same result on the stock and on the patched kernel.
 set -euo pipefail
 
 usage()

@@ -21,8 +21,8 @@ plan_guest()
 		"--trace /tmp/trace --append $append"
 }
 
-# plan_torture NAME CPUS on|off EXPIRIES SEED: with the VM saved and restored, the feature switched and,
-# where there are two CPUs, one of them taken offline and back.
+# plan_torture NAME CPUS on|off EXPIRIES SEED: with the VM saved and restored, the feature switched
+# and, where there are two CPUs, one of them taken offline and back.
 plan_torture()
 {
 	plan_guest "$1" "$2" "$3" torture "n=$4" timers=32 restore=150 toggle=70 hotplug=200 "seed=$5"

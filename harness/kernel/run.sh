@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Measure the lazy TSC deadline in a real kernel: one table of what each workload costs the host with
-# the feature off, on, and arming early, beside what lazytsc replay predicts from the guest's own trace
-# of the run.
+# Measure the lazy TSC deadline in a real kernel: one table of what each workload costs the host
+# with the feature off, on, and arming early, beside what lazytsc replay predicts from the guest's
+# own trace of the run.
 set -euo pipefail
 
 usage()
@@ -93,8 +93,8 @@ length()
 	echo $((n > 0 ? n : 1))
 }
 
-# plan WORKLOAD FEATURE. The emulated host has one CPU, which both vCPUs of a guest share: with two it
-# hangs more often.
+# plan WORKLOAD FEATURE. The emulated host has one CPU, which both vCPUs of a guest share: with two
+# it hangs more often.
 plan()
 {
 	local run=$1-$2 feature=$2 trace=trace=1 GUEST_APPEND=$clock hrtick=hrtick=0 \
@@ -140,7 +140,8 @@ boot()
 	[ "$2" != early ] || more=(--append kvm.lazy_tscdeadline_early=1)
 	[ "$emulator" = qemu ] || seconds=$((4 * seconds))
 	if [ "$1" = torture ]; then
-		# In real time: with counted instructions it stops too often (docs/kernel-testing.md, "Hangs").
+		# In real time: with counted instructions it stops too often
+		# (docs/kernel-testing.md, "Hangs").
 		more+=(--no-icount)
 		seconds=$((seconds + torture * scale / 20000))
 	fi
@@ -240,7 +241,8 @@ row()
 	42) worse 42 "$emulator $run: an expiry was lost, early or late; see $r" ;;
 	*) worse 2 "$emulator $run: the guest ended with status ${rc:-none}; see $r" ;;
 	esac
-	# The measured part of a torture run switches the feature, which makes a plain timer of a lazy one.
+	# The measured part of a torture run switches the feature, which makes a plain timer of a
+	# lazy one.
 	[ "$silent" -le $((skips + allowed)) ] || worse 42 "$emulator $run: $silent silent expiries after $skips skips"
 }
 

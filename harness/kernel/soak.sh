@@ -86,7 +86,8 @@ number()
 	awk -v v="$1" 'BEGIN { print v + 0 }'
 }
 
-# one off|on|early CPUS SEED: a run, with its attempts, and its line in the log. Off: the stock kernel.
+# one off|on|early CPUS SEED: a run, with its attempts, and its line in the log. Off: the stock
+# kernel.
 one()
 {
 	local feature=$1 cpus=$2 seed=$3 dir=$out/$1-$3 build=$lazy lazy_append= r b

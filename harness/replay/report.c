@@ -315,15 +315,15 @@ static void print_bounds(FILE *to, const char *name, const struct replay *r)
 		table_print(to, tb);
 	fprintf(to,
 		"\nDeadline writes are among the %" PRIu64 " MSR_WRITE exits: lazy takes away "
-							   "between "
+		"between "
 		"none and all of them",
 		writes);
 	if (seconds > 0)
 		fprintf(to, ", at most %.0f a second", (double)writes / seconds);
 	fprintf(to,
 		".\nDeadlines delivered while the guest ran are at most %" PRIu64 " (PREEMPTION_"
-										  "TIMER, which "
-										  "AMD lacks).\n",
+		"TIMER, which "
+		"AMD lacks).\n",
 		late);
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a replay found: as a table with a verdict, as JSON, as CSV. docs/replay.md describes each. */
+/*
+ * What a replay found: as a table with a verdict, as JSON, as CSV. docs/replay.md describes each.
+ */
 #ifndef LAZYTSC_REPLAY_REPORT_H
 #define LAZYTSC_REPLAY_REPORT_H
 

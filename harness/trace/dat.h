@@ -11,7 +11,9 @@
 
 struct trace_dat;
 
-/** trace_dat_open() - @fd: a file that begins as trace-cmd's do. Return: NULL on an error (errno) */
+/**
+ * trace_dat_open() - @fd: a file that begins as trace-cmd's do. Return: NULL on an error (errno)
+ */
 struct trace_dat *trace_dat_open(int fd);
 
 /**

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Lines of a text file, a pipe, or a file compressed by gzip, xz, zstd or bzip2 (told by their first
- * bytes, so pipes can be compressed too), through one buffer of fixed size. A file of perf's is read
- * by `perf script`; one of trace-cmd's is told, for trace_dat_open(). Where those are compressed, or
- * come from a pipe, they go through a temporary file without a name. Other formats are refused by name.
+ * Lines of a text file, a pipe, or a file compressed by gzip, xz, zstd or bzip2 (told by their
+ * first bytes, so pipes can be compressed too), through one buffer of fixed size. A file of perf's
+ * is read by `perf script`; one of trace-cmd's is told, for trace_dat_open(). Where those are
+ * compressed, or come from a pipe, they go through a temporary file without a name. Other formats
+ * are refused by name.
  */
 #ifndef LAZYTSC_TRACE_INPUT_H
 #define LAZYTSC_TRACE_INPUT_H

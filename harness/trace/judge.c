@@ -7,7 +7,9 @@
 /* Fewer interrupts, or writes, are no evidence for a rate or an offset. */
 #define IRQS_ENOUGH   4
 #define WRITES_ENOUGH 16
-/* A timer interrupt that belongs to the deadline before it is not later than that, in cycles or ns. */
+/*
+ * A timer interrupt that belongs to the deadline before it is not later than that, in cycles or ns.
+ */
 #define LATE_MAX 0x1p26
 /*
  * Of the interrupts, so many are to agree. The others may be taken after their deadline was
@@ -56,7 +58,9 @@ static size_t agreeing(const struct clock_point *irqs, size_t n, double latency,
 	return x[m / 10] <= latency ? m : 0;
 }
 
-/* What deadlines alone show. @ts: a time stamp of the middle; @d: how far ahead each is, in order. */
+/*
+ * What deadlines alone show. @ts: a time stamp of the middle; @d: how far ahead each is, in order.
+ */
 static bool just_ahead(double ts, double span, const double *d, size_t n, double rate, double error)
 {
 	double far = fabs(d[n - 1 - n / 10]);

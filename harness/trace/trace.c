@@ -23,7 +23,9 @@
 #define MAX_LABELS 64
 #define LABEL_SIZE 64
 #define TASK_SIZE  32
-/* The quickest timer interrupts take less, in TSC cycles or ns: a third of a millisecond at 3 GHz. */
+/*
+ * The quickest timer interrupts take less, in TSC cycles or ns: a third of a millisecond at 3 GHz.
+ */
 #define IRQ_LATENCY 0x1p20
 /* TSC cycles for a nanosecond, of machines that there are. */
 #define NS_RATE_LOW  1.25

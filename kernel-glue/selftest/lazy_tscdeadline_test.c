@@ -7,9 +7,9 @@
  * those which do not harm nobody. Each case says which requirement of docs/protocol.md it is for.
  *
  * Every case has a VM of its own. Without the feature (a stock kernel, or lazy_tscdeadline=0) the
- * cases that need it are skipped, and the others are the control. A nested guest needs AMD. Prints one line for each case:
- * its name and ok, FAIL or skipped. A case that takes too long is a lost deadline. Arguments are the
- * names of the cases to run; none: all.
+ * cases that need it are skipped, and the others are the control. A nested guest needs AMD. Prints
+ * one line for each case: its name and ok, FAIL or skipped. A case that takes too long is a lost
+ * deadline. Arguments are the names of the cases to run; none: all.
  *
  * Exit status: 0 all cases that ran are ok, 1 at least one is not, 2 no /dev/kvm.
  */
@@ -67,7 +67,8 @@ struct vm {
 	char *ram;
 	struct lazytsc_area *page; /* the memslot that the areas are in */
 	struct lazytsc_area *area; /* the vCPU's */
-	u64 at_rest; /* its armed while the vCPU is in user space; not 0: the host shall not write */
+	/* its armed while the vCPU is in user space; not 0: the host shall not write */
+	u64 at_rest;
 	volatile struct shared *shared;
 	u64 ms; /* one millisecond in TSC cycles */
 };
@@ -468,7 +469,9 @@ static void case_cpuid(bool lazy)
 	destroy(&vm);
 }
 
-/* Not offered, a CPUID bit that the VMM makes up is worth nothing: module parameter, stock (B18). */
+/*
+ * Not offered, a CPUID bit that the VMM makes up is worth nothing: module parameter, stock (B18).
+ */
 static void case_absent(bool lazy)
 {
 	struct vm vm = create(true);
@@ -575,7 +578,9 @@ static const char *const jump_names[JUMPS] = {
 	"KVM_VCPU_TSC_OFFSET",
 };
 
-/* Sets two deadlines, the second one later, and the TSC by @delta. Then another deadline, if @more. */
+/*
+ * Sets two deadlines, the second one later, and the TSC by @delta. Then another deadline, if @more.
+ */
 static void set_and_jump(struct vm *vm, enum jump how, const u64 *delays, u64 delta, u64 more)
 {
 	static const u32 msrs[] = { MSR_IA32_TSC, MSR_IA32_TSC_ADJUST };
@@ -601,10 +606,10 @@ static void set_and_jump(struct vm *vm, enum jump how, const u64 *delays, u64 de
 }
 
 /*
- * The guest's TSC goes forward beyond what is armed, whoever sets it: a deadline that is past now fires at
- * once (A2), nothing stays armed in the past (B9), so that the guest's next one fires as well (A7, B19).
- * KVM's own timer goes on by the former time until the guest writes again: without the feature only the
- * next deadline is looked at.
+ * The guest's TSC goes forward beyond what is armed, whoever sets it: a deadline that is past now
+ * fires at once (A2), nothing stays armed in the past (B9), so that the guest's next one fires as
+ * well (A7, B19). KVM's own timer goes on by the former time until the guest writes again: without
+ * the feature only the next deadline is looked at.
  */
 static void case_tsc_forward(bool lazy)
 {
@@ -634,7 +639,8 @@ static void case_tsc_forward(bool lazy)
 }
 
 /*
- * The TSC goes back: what is armed is not early (A6), a nearer deadline takes its exit and fires (A7, B19).
+ * The TSC goes back: what is armed is not early (A6), a nearer deadline takes its exit and fires
+ * (A7, B19).
  */
 static void case_tsc_back(bool lazy)
 {
@@ -649,7 +655,8 @@ static void case_tsc_back(bool lazy)
 		wait_ms(&vm, 30);
 		if (lazy) {
 			check_silent(&vm, jump_names[how]);
-			CHECK(get_msr(&vm, MSR_IA32_TSC_DEADLINE) == t, "%s: lost", jump_names[how]);
+			CHECK(get_msr(&vm, MSR_IA32_TSC_DEADLINE) == t, "%s: lost",
+			      jump_names[how]);
 			CHECK(stat(&vm, "lazy_tscdeadline_silent") <= 1,
 			      "%llu silent expiries, one skip (B12)",
 			      (unsigned long long)stat(&vm, "lazy_tscdeadline_silent"));
@@ -661,9 +668,9 @@ static void case_tsc_back(bool lazy)
 }
 
 /*
- * A rate that the hardware does not have, and without TSC scaling KVM cannot give: its conversions go by a
- * rate that the TSC does not keep. With the feature nothing is early or lost all the same, with the guest
- * running and halted (A6, A7, A15, B19); KVM's own timers are early.
+ * A rate that the hardware does not have, and without TSC scaling KVM cannot give: its conversions
+ * go by a rate that the TSC does not keep. With the feature nothing is early or lost all the same,
+ * with the guest running and halted (A6, A7, A15, B19); KVM's own timers are early.
  */
 static void case_tsc_khz(bool lazy)
 {
@@ -762,8 +769,8 @@ static void case_raised(bool lazy)
 }
 
 /*
- * RDMSR while an earlier deadline is armed, and KVM_GET_MSRS after that one has expired silently, read
- * the deadline that the guest wants (A8, B14).
+ * RDMSR while an earlier deadline is armed, and KVM_GET_MSRS after that one has expired silently,
+ * read the deadline that the guest wants (A8, B14).
  */
 static void case_effective(bool lazy)
 {
@@ -815,8 +822,8 @@ static void case_huge(bool lazy)
 }
 
 /*
- * Masked, by the LVT entry or by switching the APIC off in software: nothing stays armed and no deadline
- * is lost (B8). That it comes on unmask is KVM's way (A10, KVM deviates).
+ * Masked, by the LVT entry or by switching the APIC off in software: nothing stays armed and no
+ * deadline is lost (B8). That it comes on unmask is KVM's way (A10, KVM deviates).
  */
 static void case_mask(bool lazy)
 {
@@ -924,8 +931,8 @@ static void case_hlt(bool lazy)
 }
 
 /*
- * The page cannot be reached when the timer fires, because some other memslot has changed: the vCPU's
- * thread looks, and leaves a halted guest halted (B5, B13).
+ * The page cannot be reached when the timer fires, because some other memslot has changed: the
+ * vCPU's thread looks, and leaves a halted guest halted (B5, B13).
  */
 static void case_undecided(bool lazy)
 {
@@ -1067,8 +1074,8 @@ static void case_memslot(bool lazy)
 }
 
 /*
- * The page is moved to another address, then put back as other memory, with a deadline set: it comes,
- * and memory that is not the guest's page any more is never written (B18).
+ * The page is moved to another address, then put back as other memory, with a deadline set: it
+ * comes, and memory that is not the guest's page any more is never written (B18).
  */
 static void case_memslot_moved(bool lazy)
 {
@@ -1120,7 +1127,9 @@ static void case_dirty(bool lazy)
 	destroy(&vm);
 }
 
-/* Two vCPUs share the page, not their deadlines (B1). Each may fire while the other one runs (B5). */
+/*
+ * Two vCPUs share the page, not their deadlines (B1). Each may fire while the other one runs (B5).
+ */
 static void case_two_vcpus(bool lazy)
 {
 	struct vm a = start(lazy), b = start_second(&a, lazy);
@@ -1294,8 +1303,9 @@ static void case_stats(bool lazy)
 }
 
 /*
- * While a nested guest runs, the page is its host's (our guest's): an expiry is silent all the same, the
- * one that is due leaves the nested guest; its own write, passed through, is a raw one (A18, B7).
+ * While a nested guest runs, the page is its host's (our guest's): an expiry is silent all the
+ * same, the one that is due leaves the nested guest; its own write, passed through, is a raw one
+ * (A18, B7).
  */
 static void case_nested(bool lazy)
 {

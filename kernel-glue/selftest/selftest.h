@@ -30,11 +30,18 @@ enum command {
 	CMD_WRMSR, /* arg: msr, value. result: faults */
 	CMD_RDMSR, /* arg: msr. result: faults, value */
 	CMD_ENABLE, /* arg: gpa. result: faults */
-	CMD_SET, /* arg: delays, 0 ends. Sets each one. result: MSR writes, deadline set last, first */
-	CMD_SET_WRMSR, /* arg: delays, 0, msr, value. As CMD_SET, then writes. result: armed after it,
-			* deadline set last, deadline that the MSR reads */
-	CMD_SET_JUMP, /* arg: delays, 0, msr, delta, delay. As CMD_SET, then adds delta to the MSR, then sets
-		       * one more deadline. result: MSR writes for that one, it, deadline set before */
+	/* arg: delays, 0 ends. Sets each one. result: MSR writes, deadline set last, first */
+	CMD_SET,
+	/*
+	 * arg: delays, 0, msr, value. As CMD_SET, then writes. result: armed after it, deadline set
+	 * last, deadline that the MSR reads
+	 */
+	CMD_SET_WRMSR,
+	/*
+	 * arg: delays, 0, msr, delta, delay. As CMD_SET, then adds delta to the MSR, then sets one
+	 * more deadline. result: MSR writes for that one, it, deadline set before
+	 */
+	CMD_SET_JUMP,
 	CMD_SET_DISARM, /* arg: delays. As CMD_SET, then disarms. result: MSR writes, deadline set
 			 * last, deadline that the MSR reads */
 	CMD_SET_LATE, /* arg: delay, more. Sets it with interrupts off, spins until it and so much
@@ -45,9 +52,12 @@ enum command {
 	CMD_HLT, /* Says so in `ready`, waits for one interrupt with HLT. result: times woken,
 		  * interrupts, its TSC */
 	CMD_PENDING, /* arg: value. Stores it in pending, with no MSR write */
-	CMD_NESTED, /* arg: delays, 0; [7]: delay. As CMD_SET, then runs a nested guest, which spins and,
-		     * with a delay, first writes such a deadline. result: why it was left (SVM's exit
-		     * code), deadline set last, TSC then */
+	/*
+	 * arg: delays, 0; [7]: delay. As CMD_SET, then runs a nested guest, which spins and, with a
+	 * delay, first writes such a deadline. result: why it was left (SVM's exit code), deadline
+	 * set last, TSC then
+	 */
+	CMD_NESTED,
 	CMD_HOSTILE, /* arg: delay. Stores nonsense in both fields until then, from a fixed seed */
 };
 

@@ -120,8 +120,9 @@ void fiber_start(struct fiber *f, void (*run)(void *arg), void *arg)
 	f->arg = arg;
 	f->fake = NULL;
 	/*
-	 * As fiber_swap() leaves it: r15 to r12, rbx, rbp, the return address. That leaves the stack
-	 * pointer two words below the top: aligned to 16, as fiber_entry needs it for its call.
+	 * As fiber_swap() leaves it: r15 to r12, rbx, rbp, the return address. That leaves the
+	 * stack pointer two words below the top: aligned to 16, as fiber_entry needs it for its
+	 * call.
 	 */
 	sp = (void **)f->top - 9;
 	sp[4] = f;

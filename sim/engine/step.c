@@ -605,8 +605,8 @@ struct lazytsc_state_hash lazytsc_stepper_hash(const struct lazytsc_stepper *s)
 
 /*
  * A saved state: the arena's values, the own blocks, the common memory; then each CPU up to its
- * buffer, what its buffer holds, and its stack from sp to top. All sizes are multiples of 8 but those
- * of own and common, which nobody reads as words.
+ * buffer, what its buffer holds, and its stack from sp to top. All sizes are multiples of 8 but
+ * those of own and common, which nobody reads as words.
  */
 static size_t stack_size(const struct cpu *c)
 {

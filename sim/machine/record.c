@@ -27,7 +27,9 @@ void record_publish(struct vcpu *v, u64 before)
 {
 	u64 armed = lazytsc_load(&v->area.armed);
 
-	/* Over the same value, stored by a hostile guest, it does not show; the host's copy tells. */
+	/*
+	 * Over the same value, stored by a hostile guest, it does not show; the host's copy tells.
+	 */
 	if (armed != before ||
 	    (armed != v->mon.published && armed == (v->hostside.lazy ? v->hostside.timer : 0)))
 		lazytsc_mon_publish(&v->mon, v->tsc, armed);

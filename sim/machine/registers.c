@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The registers that the guest reaches by exits: the LAPIC's, and the MSRs that belong to its timer. */
+/*
+ * The registers that the guest reaches by exits: the LAPIC's, and the MSRs that belong to its
+ * timer.
+ */
 #include "decide.h"
 #include "hosttimer.h"
 #include "lapic.h"

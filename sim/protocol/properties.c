@@ -402,7 +402,8 @@ static void check_silent(struct lazytsc_monitor *m, u64 tsc)
 	if (live(&m->arm[0]))
 		m->arm[0].rearmed = 1;
 	if (!m->timer || m->stale_timer)
-		return; /* a stale call, about no timer, or about one that a jump of the TSC made early */
+		/* a stale call, about no timer, or about one that a jump of the TSC made early */
+		return;
 	if (m->in_set)
 		m->silent_open++;
 	else

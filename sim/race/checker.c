@@ -19,7 +19,8 @@ enum {
 };
 
 #define PROGRESS_SECONDS 0.5
-#define STACK_SIZE	 ((size_t)512 << 20) /* for MAX_RECURSION in search.c; untouched pages are free */
+/* For MAX_RECURSION in search.c; untouched pages are free. */
+#define STACK_SIZE ((size_t)512 << 20)
 
 enum task_state { TASK_OPEN, TASK_FOUND, TASK_MERGED };
 

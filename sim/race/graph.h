@@ -38,7 +38,8 @@ struct event {
 	uint32_t field;
 	event_id rf; /* of a read */
 	event_id co_prev, co_next; /* of a write */
-	event_id next_read; /* of a read: another of the same field; of a first write: one of them */
+	/* of a read: another of the same field; of a first write: one of them */
+	event_id next_read;
 	uint16_t index;
 	/*
 	 * hb orders the reads of a thread, and its writes; fences and the writes of locked
@@ -72,7 +73,8 @@ struct graph {
 	uint32_t stamp; /* of the next event */
 	struct event *ev;
 	event_id *co_last; /* of each field: its last write */
-	uint16_t *clock; /* of each event but the first writes: how much of each chain is hb-before */
+	/* of each event but the first writes: how much of each chain is hb-before */
+	uint16_t *clock;
 	uint16_t *prefix; /* the same for (po and rf)+, one component for each thread */
 };
 

@@ -2,8 +2,8 @@
 /*
  * hb is a partial order of the execution's reads, of its writes reaching memory, and of its fences.
  * Any order of them that respects it is one in which the machine can do them; stores enter their
- * buffer, in program order, as late as they can. The machine itself runs along, which also takes the
- * steps that are no events of the graph, and proves that the schedule can be performed.
+ * buffer, in program order, as late as they can. The machine itself runs along, which also takes
+ * the steps that are no events of the graph, and proves that the schedule can be performed.
  */
 #include <assert.h>
 #include <stdio.h>

@@ -24,7 +24,9 @@ static void enter(struct lazytsc_bound *b)
 
 void lazytsc_bound_write(struct lazytsc_bound *b, u64 now, u64 v)
 {
-	/* Ends: pending does not change, so this enters once for an old deadline and once for it. */
+	/*
+	 * Ends: pending does not change, so this enters once for an old deadline and once for it.
+	 */
 	while (b->look && b->look <= now)
 		enter(b);
 

@@ -200,9 +200,9 @@ static void withdraw(struct actor *a, struct lazytsc_area *area,
 }
 
 /*
- * The vCPU's thread wants the page. It may sleep for it, and others decide meanwhile. A mapping that
- * was made before a memslot change still leads to the page that the guest reads: it is withdrawn
- * through, and never published through.
+ * The vCPU's thread wants the page. It may sleep for it, and others decide meanwhile. A mapping
+ * that was made before a memslot change still leads to the page that the guest reads: it is
+ * withdrawn through, and never published through.
  */
 static void look_up(struct actor *a)
 {
@@ -624,7 +624,9 @@ static void tsc_changes(const struct lazytsc_self *self)
 		lazytsc_note(now);
 		a.cell->variant->host_resume(&w->host, host_area(&a), now);
 	}
-	/* Where it is not done, what comes of it is to be seen, and not that it is not done (B19). */
+	/*
+	 * Where it is not done, what comes of it is to be seen, and not that it is not done (B19).
+	 */
 	lazytsc_mon_timer(&w->mon, w->clock, 0, 0, 0);
 	leave_host(&a);
 	lazytsc_mon_enter(&w->mon, w->clock);

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Nothing is lost in silence: whatever a sub-command prints, --help and --version too, into a full
-# disk is status 2 and one line. A file that is written is complete under its name, or what was there
-# before is untouched and nothing is left beside it; a symbolic link stays one, a device is written
-# as it is.
+# disk is status 2 and one line. A file that is written is complete under its name, or what was
+# there before is untouched and nothing is left beside it; a symbolic link stays one, a device is
+# written as it is.
 # Usage: output.sh LAZYTSC SOURCE
 . "$(dirname "$0")/common.sh"
 

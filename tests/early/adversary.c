@@ -2,10 +2,10 @@
 /*
  * Arming early costs no guest more than the stated constant (B12): silent expiries lead skips by at
  * most LAZYTSC_PREDICTOR_CREDIT at every moment. The guest here knows the predictor: before each
- * step it tries every action on a copy of the whole machine, two steps deep, and takes what leads to
- * most silent expiries and fewest skips. It must come near the constant, so the search is one that
- * finds something, and never beyond. A predictor whose credit is not counted down would fail here.
- * Random guests, who know nothing, as well.
+ * step it tries every action on a copy of the whole machine, two steps deep, and takes what leads
+ * to most silent expiries and fewest skips. It must come near the constant, so the search is one
+ * that finds something, and never beyond. A predictor whose credit is not counted down would fail
+ * here. Random guests, who know nothing, as well.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# boot.sh counts the attempts that it makes, tries again what the emulator spoilt and nothing else, and
-# never takes a failed attempt's report for that of the one that counts. In the place of QEMU stands a
-# script that ends as it is told; no kernel is booted.
+# boot.sh counts the attempts that it makes, tries again what the emulator spoilt and nothing else,
+# and never takes a failed attempt's report for that of the one that counts. In the place of QEMU
+# stands a script that ends as it is told; no kernel is booted.
 # Usage: attempts.sh HARNESS-KERNEL
 set -euo pipefail
 
@@ -44,7 +44,8 @@ cp /bin/true "$tmp/build/vmlinux"
 touch "$tmp/build/bzImage"
 echo "one /bin/true" >"$tmp/plan"
 
-# boots STATUS "BOOT.TXT" ATTEMPT "ENDINGS" [OPTION...]: what boot.sh must say, and whose report it must keep
+# boots STATUS "BOOT.TXT" ATTEMPT "ENDINGS" [OPTION...]: what boot.sh must say, and whose report it
+# must keep
 boots()
 {
 	local status=$1 counts=$2 attempt=$3 endings=$4 rc=0 found kept

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # The hooks of each kernel version add the same lines to the kernel: a hook that one version has and
-# another lacks, or has in another form, is named here with its reason, or is a mistake. What the lines
-# do where they stand is for the tests that boot.
+# another lacks, or has in another form, is named here with its reason, or is a mistake. What the
+# lines do where they stand is for the tests that boot.
 # Usage: hooks.sh KERNEL-GLUE
 set -euo pipefail
 
@@ -11,9 +11,9 @@ glue=$1
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
-# 6.12 checks for a dynamic timer advance in adjust_lapic_timer_advance(), 6.1 before the call; and its
-# kernel-parameters.txt has EARLY. 7.3 has another fast path, and the clock event device that is coupled
-# with the clock source.
+# 6.12 checks for a dynamic timer advance in adjust_lapic_timer_advance(), 6.1 before the call; and
+# its kernel-parameters.txt has EARLY. 7.3 has another fast path, and the clock event device that is
+# coupled with the clock source.
 sort >"$tmp/expected" <<'END'
 6.12:+		adjust_lapic_timer_advance(vcpu, guest_tsc - tsc_deadline);
 6.12:+	if (kvm_lazy_tscdeadline_punctual(&apic->lazy))

@@ -5,8 +5,8 @@
 # by the kernel's own scripts/checkpatch.pl --strict. Types of complaint that are not about us are
 # left out by name: a patch file without a commit message, the layout that the kernel's TRACE_EVENT
 # macro asks for, and the typedef that the core wants from each port.
-# Usage: source.sh KERNEL-GLUE VERSION. Exit status 77 (skipped): the source package is not installed, or
-# not to be had any more.
+# Usage: source.sh KERNEL-GLUE VERSION. Exit status 77 (skipped): the source package is not
+# installed, or not to be had any more.
 set -euo pipefail
 
 glue=$(cd "$1" && pwd)

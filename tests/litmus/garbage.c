@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The reader of litmus tests on damaged files: bytes changed, removed, doubled, swapped, pieces of
- * other tests put in, the end cut off. It never crashes and never hangs; it takes the file, and then
- * the test can be run, or says in exactly one line what is wrong with it. The damage is that of
- * seeds 0, 1, 2, ...: a failure names one.
+ * other tests put in, the end cut off. It never crashes and never hangs; it takes the file, and
+ * then the test can be run, or says in exactly one line what is wrong with it. The damage is that
+ * of seeds 0, 1, 2, ...: a failure names one.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The core's own files under the exhaustive search: a guest that moves or drops its deadline while
- * the host decides on another CPU, for an expiry or to withdraw. In every execution the deadline that
- * the guest wants is not lost (A7: the guest writes the MSR, or the host's timer stands for it), and
- * the host injects only what the guest wanted at some time (A6). B2, B4, B5, B6.
+ * the host decides on another CPU, for an expiry or to withdraw. In every execution the deadline
+ * that the guest wants is not lost (A7: the guest writes the MSR, or the host's timer stands for
+ * it), and the host injects only what the guest wanted at some time (A6). B2, B4, B5, B6.
  */
 #include <setjmp.h>
 #include <stdarg.h>

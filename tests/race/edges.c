@@ -2,8 +2,8 @@
 /*
  * Programs at the edges of what the exhaustive search takes: no operations, one thread, as many
  * threads as there may be, long threads, choices, assumptions; and programs that break its rules,
- * which must not go unnoticed: a thread that does something else when it is run again, one that waits
- * for plain memory, one that reaches for a field that is not there.
+ * which must not go unnoticed: a thread that does something else when it is run again, one that
+ * waits for plain memory, one that reaches for a field that is not there.
  */
 #include <setjmp.h>
 #include <signal.h>

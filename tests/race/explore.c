@@ -121,7 +121,9 @@ static void visits_every_state_once(void **state)
 	}
 }
 
-/* Whether any path of at most so many steps violates anything; the least switches of those that do. */
+/*
+ * Whether any path of at most so many steps violates anything; the least switches of those that do.
+ */
 static bool any_path(struct walk *w, unsigned int depth, unsigned int steps, unsigned int switches,
 		     unsigned int *least)
 {

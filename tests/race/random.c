@@ -123,7 +123,9 @@ static void make_source(u64 seed, struct source *s)
 		LAZYTSC_OP_CMPXCHG, LAZYTSC_OP_MB,    LAZYTSC_OP_EXIT,	LAZYTSC_OP_CHOOSE,
 		LAZYTSC_OP_ASSUME,  LAZYTSC_OP_EVENT,
 	};
-	/* The first half of ops is plain loads and stores; some programs are made of these alone. */
+	/*
+	 * The first half of ops is plain loads and stores; some programs are made of these alone.
+	 */
 	const unsigned kinds = next(&seed) % 3 ? sizeof(ops) / sizeof(ops[0]) : 9;
 	const unsigned threads = 2 + (next(&seed) % 4 == 0) + (next(&seed) % 4 == 0);
 	const unsigned longest = threads == 2 ? 5 : threads == 3 ? 3 : 2;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The memory models step by step, and the fibers below them: which steps are enabled when, what a
- * load reads, that mfence, locked operations and VM exits wait for an empty buffer, that a state can
- * be reached again and told from others by its hash, and that an access which goes round the port
- * does not survive. Store buffering, walked by brute force, has exactly the outcomes of each model.
+ * load reads, that mfence, locked operations and VM exits wait for an empty buffer, that a state
+ * can be reached again and told from others by its hash, and that an access which goes round the
+ * port does not survive. Store buffering, walked by brute force, has exactly the outcomes of each
+ * model.
  */
 #include <setjmp.h>
 #include <signal.h>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * How to check a protocol of your own, on another guest/host pair: virtio's suppression of
- * notifications. The driver makes a buffer available and kicks the device, unless the device has said
- * that it is awake; the device says that it goes to sleep, and then looks once more. Right, and with
- * each of the three mistakes that lose a notification: the device does not look again; the
- * driver has no barrier between its store and its load; the device has none. The last two are
- * lost in x86-TSO only.
+ * notifications. The driver makes a buffer available and kicks the device, unless the device has
+ * said that it is awake; the device says that it goes to sleep, and then looks once more. Right,
+ * and with each of the three mistakes that lose a notification: the device does not look again; the
+ * driver has no barrier between its store and its load; the device has none. The last two are lost
+ * in x86-TSO only.
  */
 #include <setjmp.h>
 #include <stdarg.h>

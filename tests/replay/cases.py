@@ -20,8 +20,8 @@ STEP = KHZ * 4  # a tick: 4 ms
 HOST_NS = 5_000_000_000  # the host's clock then
 TICKS = 90
 
-# Each vCPU's writes and interrupts: (kind, TSC, deadline). A tick is delivered, and the next one set;
-# every third tick sets a deadline 40 us ahead and moves it on twice before that is due.
+# Each vCPU's writes and interrupts: (kind, TSC, deadline). A tick is delivered, and the next one
+# set; every third tick sets a deadline 40 us ahead and moves it on twice before that is due.
 def workload(vcpu):
     out, tsc = [], BASE + vcpu * 1_000_000
     out.append(("write", tsc, tsc + STEP))
@@ -46,9 +46,9 @@ def events(vcpus=2):
     return sorted(all_events)
 
 
-# In figures: writes; delivered; what lazy exits and skips. By hand, for one vCPU: 1 + 90 ticks, and 30
-# times 3 short ones and 1 after them. The second and third short one are skips; each pays for a silent
-# expiry. Deliveries: each tick, and each of the 30 short ones.
+# In figures: writes; delivered; what lazy exits and skips. By hand, for one vCPU: 1 + 90 ticks, and
+# 30 times 3 short ones and 1 after them. The second and third short one are skips; each pays for a
+# silent expiry. Deliveries: each tick, and each of the 30 short ones.
 SHORT = (TICKS + 2) // 3
 WRITES = 1 + TICKS + 4 * SHORT
 DELIVERED = TICKS + SHORT
@@ -163,7 +163,8 @@ def refused(name, text, *words, status=2):
     return message
 
 
-# --- Guests. TSC time stamps, whole or cut, with interrupts and without: exact where they agree. ---
+# --- Guests. TSC time stamps, whole or cut, with interrupts and without: exact where they agree.
+# ---
 figures("tsc", guest(ftrace(str)), "exact")
 figures("tsc-writes", guest(ftrace(str), kinds=("write",)), "exact")
 figures("tsc-fields", guest(fields), "exact")
@@ -251,7 +252,8 @@ def delta(t):
 
 refused("deltatime", guest(ftrace(delta)), "--deltatime")
 
-# --- Hosts: the vCPU by name, number or thread; the VM by process, or by numbers that begin again. ---
+# --- Hosts: the vCPU by name, number or thread; the VM by process, or by numbers that begin again.
+# ---
 def perf(comm, tid, event_prefix="kvm:"):
     return lambda t, vcpu, event, text: \
         f" {comm(vcpu):>15} {tid(vcpu)} [{10 + vcpu:03d}] {seconds(t)}: {event_prefix}{event}: {text}"

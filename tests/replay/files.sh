@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # One workload of this machine's own, recorded at once with ftrace, is read from the text, from
-# trace-cmd's file (plain, compressed, from a pipe, of the old version) with the same figures, and what
-# is left of a truncated one is called that. For each clock: x86-tsc exact, nanoseconds approximate and
-# within 0.5 % of the text, counter and uptime refused. Skipped where this machine cannot (root,
-# lapic-deadline, ftrace, trace-cmd).
+# trace-cmd's file (plain, compressed, from a pipe, of the old version) with the same figures, and
+# what is left of a truncated one is called that. For each clock: x86-tsc exact, nanoseconds
+# approximate and within 0.5 % of the text, counter and uptime refused. Skipped where this machine
+# cannot (root, lapic-deadline, ftrace, trace-cmd).
 # Usage: files.sh LAZYTSC
 set -eu
 lazytsc=$1

@@ -55,7 +55,8 @@ for trace in traces:
         for key in COUNTS:
             assert at[trace, "rfc-v3", vcpu][key] == at[trace, "lazy", vcpu][key]
 
-# A deadline moved by five cycles is waited for by a host that waits for so long, and armed again by others.
+# A deadline moved by five cycles is waited for by a host that waits for so long, and armed again by
+# others.
 moved = "".join(
     f"<idle>-0 [000] d..1. {now}: write_msr: 6e0, value {v:x}\n"
     for now, v in ((1000, 2000), (1100, 2005), (3000, 9000))

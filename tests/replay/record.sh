@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # `lazytsc record`: wrong usage is told; and where this machine can record itself (root, ftrace, the
-# clock event device lapic-deadline), what it records is a trace that `lazytsc replay` takes as exact,
-# lost events are told, and nothing of the recording stays behind however it ends.
+# clock event device lapic-deadline), what it records is a trace that `lazytsc replay` takes as
+# exact, lost events are told, and nothing of the recording stays behind however it ends.
 # Usage: record.sh LAZYTSC
 set -eu
 lazytsc=$1

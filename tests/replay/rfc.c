@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The 2023 series' variants have the defects that docs/protocol.md lists, each shown in its
- * smallest form on one vCPU: A6, B7, B8, B11, B14, B17. What passes here passes because it is wrong;
- * the core's own tests show the same situations decided right.
+ * smallest form on one vCPU: A6, B7, B8, B11, B14, B17. What passes here passes because it is
+ * wrong; the core's own tests show the same situations decided right.
  */
 #include <setjmp.h>
 #include <stdarg.h>

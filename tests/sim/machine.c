@@ -5,8 +5,8 @@
  * Right: swarms of random machines break no requirement with the stock timer, the lazy protocol and
  * the predictor; guests are served the same with each (B24). The same: everything is run twice, in
  * another order. Not by accident: for each requirement that the machine can express there is a
- * deliberately defective machine or protocol here that breaks it, and the machine without the defect
- * does not (docs/simulator.md lists the requirements that it cannot express, and why).
+ * deliberately defective machine or protocol here that breaks it, and the machine without the
+ * defect does not (docs/simulator.md lists the requirements that it cannot express, and why).
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The core builds anywhere: with gcc and clang, freestanding, under the flags that the x86 kernel
 # uses, and its objects have no undefined symbol but the time (so: no libc, no allocation, no hidden
-# memcpy). It includes nothing but its own headers. It never opens a shared field: it compiles against a port
-# in which there is nothing to open, and then calls nothing but that port.
+# memcpy). It includes nothing but its own headers. It never opens a shared field: it compiles
+# against a port in which there is nothing to open, and then calls nothing but that port.
 set -eu
 core=$1
 sealed=$2

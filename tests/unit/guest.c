@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The guest's side on its own, with the host's part of the area written by the test: when a set or
- * a disarm asks for the MSR write and when it is a skip (B1, B2), that a promise which is overdue is
- * void (B28), what enable and disable say to write (B11, B16), and when the guest looks whether the
- * host still has its area (B27).
+ * a disarm asks for the MSR write and when it is a skip (B1, B2), that a promise which is overdue
+ * is void (B28), what enable and disable say to write (B11, B16), and when the guest looks whether
+ * the host still has its area (B27).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -68,8 +68,8 @@ static void set_against_armed(void **state)
 }
 
 /*
- * B28: a promise is void when the TSC is beyond it by more than the grace, and only then. The TSC is
- * read only where the deadline is beyond it by more than the grace.
+ * B28: a promise is void when the TSC is beyond it by more than the grace, and only then. The TSC
+ * is read only where the deadline is beyond it by more than the grace.
  */
 static void overdue_promise_is_void(void **state)
 {

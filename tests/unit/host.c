@@ -551,8 +551,8 @@ static bool left(u64 now, u64 timer)
 }
 
 /*
- * B25: on another CPU one silent re-arm may be near. The next ones lie ahead by the distance, or are
- * left to the vCPU's thread, until that has done something.
+ * B25: on another CPU one silent re-arm may be near. The next ones lie ahead by the distance, or
+ * are left to the vCPU's thread, until that has done something.
  */
 static void rearms_are_paid_for(void **state)
 {

@@ -2,10 +2,10 @@
 /*
  * The predictor between the real guest and host sides, on a machine of a few lines: a periodic
  * deadline is soon found, its writes are skipped, and the guest is never held for longer than the
- * slack; deliveries stay exact (A6, A7). Off (slack 0) there is no guess; on another CPU no wait. The
- * credit (B12): hits earn, silent expiries that prove no skip cost, at none the guesses stop, and a
- * store whose WRMSR is still on its way is not taken for a skip. How streams are found, halved and
- * replaced. Any values whatever, also those that wrap, leave it within its bounds (B11).
+ * slack; deliveries stay exact (A6, A7). Off (slack 0) there is no guess; on another CPU no wait.
+ * The credit (B12): hits earn, silent expiries that prove no skip cost, at none the guesses stop,
+ * and a store whose WRMSR is still on its way is not taken for a skip. How streams are found,
+ * halved and replaced. Any values whatever, also those that wrap, leave it within its bounds (B11).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -155,7 +155,9 @@ static void no_wait_on_another_cpu(void **state)
 	(void)state;
 	m.context = LAZYTSC_REMOTE;
 	ticks(100);
-	/* Each guess is armed again for its deadline: no wait, and the exit is saved all the same. */
+	/*
+	 * Each guess is armed again for its deadline: no wait, and the exit is saved all the same.
+	 */
 	assert_int_equal(m.waited, 0);
 	assert_true(m.guest.skips > 90);
 	assert_true(m.host.stats.silent_running <= m.guest.skips + 5);

@@ -22,9 +22,9 @@
 
 /*
  * So many trapped sets in a row that leave nothing armed make the guest look after LAZYTSC_MSR
- * (B27). What takes a promise back for a moment (a memslot that changes, a TSC that is set) does not
- * last for as many. Each look that does not help doubles the number, up to the second: a host that
- * cannot do better then costs one exit in 65536.
+ * (B27). What takes a promise back for a moment (a memslot that changes, a TSC that is set) does
+ * not last for as many. Each look that does not help doubles the number, up to the second: a host
+ * that cannot do better then costs one exit in 65536.
  */
 #define LAZYTSC_GUEST_PATIENCE	   8
 #define LAZYTSC_GUEST_PATIENCE_MAX 65536
@@ -103,8 +103,8 @@ bool lazytsc_guest_wrote(struct lazytsc_guest *g, u64 t);
  * @g:    this vCPU's guest side
  * @word: the value read
  *
- * The area stays as it is: the deadline that it holds becomes a lazy one with the write. Context: as
- * lazytsc_guest_set().
+ * The area stays as it is: the deadline that it holds becomes a lazy one with the write. Context:
+ * as lazytsc_guest_set().
  *
  * Return: the word that the caller now writes to LAZYTSC_MSR (refused: lazytsc_guest_disable()), or
  * 0: the host has it and does what it can, write nothing.

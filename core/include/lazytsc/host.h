@@ -89,8 +89,8 @@ struct lazytsc_decision {
 	 */
 	u64 inject;
 	/*
-	 * Only from lazytsc_host_expire() on another CPU: the timer is not to be started there. Kick
-	 * the vCPU's thread, which starts it and stays halted if it was (B25).
+	 * Only from lazytsc_host_expire() on another CPU: the timer is not to be started there.
+	 * Kick the vCPU's thread, which starts it and stays halted if it was (B25).
 	 */
 	bool thread;
 };
@@ -150,9 +150,9 @@ struct lazytsc_expiry {
 	u64 guess; /* where to look next even without need, or 0; see lazytsc_host_expire() */
 	bool blocked; /* the vCPU is blocked in HLT; only counted */
 	/*
-	 * LAZYTSC_REMOTE: how far ahead a silent re-arm must lie that follows another one without the
-	 * vCPU's thread between them; guest TSC cycles, 0: no bound. What is nearer is left to that
-	 * thread (lazytsc_decision.thread). Meant is what KVM allows a periodic timer,
+	 * LAZYTSC_REMOTE: how far ahead a silent re-arm must lie that follows another one without
+	 * the vCPU's thread between them; guest TSC cycles, 0: no bound. What is nearer is left to
+	 * that thread (lazytsc_decision.thread). Meant is what KVM allows a periodic timer,
 	 * min_timer_period_us = 200.
 	 */
 	u64 nearest;
@@ -214,10 +214,10 @@ struct lazytsc_decision lazytsc_host_withdraw(struct lazytsc_host *h, struct laz
  *
  * Before lazytsc_host_resume(), when user space has written LAPIC, TSC, MSR_IA32_TSC_DEADLINE or
  * LAZYTSC_MSR since the vCPU last ran, and at no other time. A VMM that restores them in an order
- * that KVM does not heed, or leaves one out, loses the deadline in the MSR; the guest's memory still
- * holds it. Where no timer runs and no injection is under way, a deadline in pending that was not
- * over when the page came to rest becomes a plain timer. The caller arms the returned timer; in the
- * past it fires at once. Context: vCPU context.
+ * that KVM does not heed, or leaves one out, loses the deadline in the MSR; the guest's memory
+ * still holds it. Where no timer runs and no injection is under way, a deadline in pending that was
+ * not over when the page came to rest becomes a plain timer. The caller arms the returned timer; in
+ * the past it fires at once. Context: vCPU context.
  *
  * Source: requirement B26.
  */

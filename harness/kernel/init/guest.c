@@ -220,10 +220,10 @@ static void trace_setting(const char *file, const char *text)
 }
 
 /*
- * What a replay cannot know is what was armed, and what a host had learned, when the trace began: so
- * the kernel's command line (plan.sh) begins it, with all MSRs, and a marker says where the count
- * starts. Only now is there something to filter with. A CPU that has just come up takes some ticks
- * first: a host that guesses has something to learn from then.
+ * What a replay cannot know is what was armed, and what a host had learned, when the trace began:
+ * so the kernel's command line (plan.sh) begins it, with all MSRs, and a marker says where the
+ * count starts. Only now is there something to filter with. A CPU that has just come up takes some
+ * ticks first: a host that guesses has something to learn from then.
  */
 static void trace_warm_up(void)
 {
@@ -381,7 +381,9 @@ int main(int argc, char **argv)
 	interrupts = timer_interrupts();
 	lazy = lazy_counts();
 	start = guest_now();
-	/* Marked within the count: ringing takes the VMM a while, and other CPUs go on meanwhile. */
+	/*
+	 * Marked within the count: ringing takes the VMM a while, and other CPUs go on meanwhile.
+	 */
 	guest_ring(VMM_START, 0);
 	if (p.trace)
 		trace_setting("trace_marker", "start");

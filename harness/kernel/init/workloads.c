@@ -70,8 +70,8 @@ struct rr {
 };
 
 /*
- * A futex, because its wake-up holds no lock that the woken CPU needs: where both vCPUs share a CPU of
- * the host, an eventfd's would leave it spinning for a whole slice.
+ * A futex, because its wake-up holds no lock that the woken CPU needs: where both vCPUs share a CPU
+ * of the host, an eventfd's would leave it spinning for a whole slice.
  */
 static void wait_for(_Atomic uint32_t *f, uint32_t value)
 {
@@ -124,9 +124,9 @@ static void report_switches(void)
 }
 
 /*
- * Request/response: n rounds between a client on CPU 0 and a server on CPU 1, each idle while the other one
- * works for `gap`; `pairs` of them at once. No timer of their own: what is programmed is the tick that idling
- * stops and starts, and, with several, the end of a task's slice (HRTICK).
+ * Request/response: n rounds between a client on CPU 0 and a server on CPU 1, each idle while the
+ * other one works for `gap`; `pairs` of them at once. No timer of their own: what is programmed is
+ * the tick that idling stops and starts, and, with several, the end of a task's slice (HRTICK).
  */
 struct outcome workload_rr(const struct params *p)
 {
@@ -255,9 +255,9 @@ static void *hog_thread(void *arg)
 }
 
 /*
- * Several runnable tasks on a CPU: `pairs` of threads that pass n messages to and fro, with `gap` of work
- * for each, and beside them `hogs` threads that only compute. No timer of their own: what is programmed is
- * the end of a task's slice (HRTICK), and the tick.
+ * Several runnable tasks on a CPU: `pairs` of threads that pass n messages to and fro, with `gap`
+ * of work for each, and beside them `hogs` threads that only compute. No timer of their own: what
+ * is programmed is the end of a task's slice (HRTICK), and the tick.
  */
 struct outcome workload_tasks(const struct params *p)
 {

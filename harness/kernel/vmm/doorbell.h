@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the guest tells its VMM: a 32-bit store to the physical address VMM_DOORBELL, the command in
- * bits 7:0, the argument in bits 31:8. Not an I/O port: QEMU 7.2 refuses user space its ports after a
- * restore, because the TR that KVM restores is a busy TSS.
+ * bits 7:0, the argument in bits 31:8. Not an I/O port: QEMU 7.2 refuses user space its ports after
+ * a restore, because the TR that KVM restores is a busy TSS.
  */
 #ifndef LAZYTSC_KERNEL_DOORBELL_H
 #define LAZYTSC_KERNEL_DOORBELL_H

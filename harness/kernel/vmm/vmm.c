@@ -128,10 +128,11 @@ static bool park(struct vcpu *v)
 }
 
 /*
- * Since Linux 6.14 KVM does not emulate an instruction whose exit says that an event was being delivered,
- * and on AMD it looks at that event's type, without asking whether it is valid. QEMU's SVM leaves the
- * type of the guest's last exception there, no longer valid, until the next exit. So a store to the
- * doorbell that is the first exit after an exception fails. It has had no effect, and is made once more.
+ * Since Linux 6.14 KVM does not emulate an instruction whose exit says that an event was being
+ * delivered, and on AMD it looks at that event's type, without asking whether it is valid. QEMU's
+ * SVM leaves the type of the guest's last exception there, no longer valid, until the next exit. So
+ * a store to the doorbell that is the first exit after an exception fails. It has had no effect,
+ * and is made once more.
  */
 static bool false_vectoring(struct vcpu *v)
 {

@@ -11,8 +11,8 @@
  *
  * A file calls only files below it.
  *
- * The guest drives it by stores to a 32-bit register (enum vmm_command): measure from here to there, take this
- * page of text, save and restore yourself.
+ * The guest drives it by stores to a 32-bit register (enum vmm_command): measure from here to
+ * there, take this page of text, save and restore yourself.
  */
 #ifndef LAZYTSC_KERNEL_VMM_H
 #define LAZYTSC_KERNEL_VMM_H

@@ -51,9 +51,14 @@ struct lazytsc_access {
 	enum lazytsc_op op;
 	int line;
 	lazytsc_shared_t *field; /* LOAD to CMPXCHG except MB */
-	u64 value; /* stored, exchanged, added; CHOOSE: n; ASSUME: the condition; CHECKPOINT, NOTE: what is said */
+	/*
+	 * stored, exchanged, added; CHOOSE: n; ASSUME: the condition; CHECKPOINT, NOTE: what is
+	 * said
+	 */
+	u64 value;
 	u64 expect; /* CMPXCHG: stores value where the field holds this */
-	bool (*ready)(void *arg); /* EVENT, EXIT: its condition, NULL: none; must not use the port */
+	/* EVENT, EXIT: its condition, NULL: none; must not use the port */
+	bool (*ready)(void *arg);
 	void *arg; /* of ready */
 	const char *name; /* the field's, condition's or event's text in the source */
 	const char *file, *func;

@@ -3,8 +3,8 @@
  * Protocols with one thing wrong: what the race checker must find.
  *
  * Most are copies of the core in which lines are replaced, made by the build from a list
- * (sim/protocol/mutants/core.list, sim/protocol/mutants/defects.list). So what is wrong is exactly what the list shows,
- * and without it the protocol is the core itself.
+ * (sim/protocol/mutants/core.list, sim/protocol/mutants/defects.list). So what is wrong is exactly
+ * what the list shows, and without it the protocol is the core itself.
  */
 #ifndef LAZYTSC_SIM_DEFECT_H
 #define LAZYTSC_SIM_DEFECT_H

@@ -8,7 +8,7 @@
  *	c.seed = 42;
  *	struct lazytsc_machine *m = lazytsc_machine_new(&c);
  *	lazytsc_machine_run(m, 1000000000);		// a simulated second
- *	lazytsc_machine_settle(m);			// no more disturbance: all must be delivered
+ *	lazytsc_machine_settle(m);			// no more trouble: all must be delivered
  *	if (lazytsc_machine_broken(m, 0)) ...
  *	lazytsc_machine_free(m);
  *
@@ -211,7 +211,9 @@ struct lazytsc_machine_config {
 	void *observe_arg;
 };
 
-/** lazytsc_machine_config_default() - one vCPU, the lazy variant, the tick, the hv timer, 2.6 GHz */
+/**
+ * lazytsc_machine_config_default() - one vCPU, the lazy variant, the tick, the hv timer, 2.6 GHz
+ */
 struct lazytsc_machine_config lazytsc_machine_config_default(void);
 
 /**

@@ -9,8 +9,8 @@
  * The monitor decides nothing, and knows the protocol only from the outside: from the guest's
  * operations it derives which deadline is wanted, and holds what the host does against that.
  *
- * Races. Each operation that takes more than one step is reported as an interval: a guest's set from
- * _set_begin() to _set_skip() or _trap(), a host's decision from _host_begin() to _decision().
+ * Races. Each operation that takes more than one step is reported as an interval: a guest's set
+ * from _set_begin() to _set_skip() or _trap(), a host's decision from _host_begin() to _decision().
  * Within a set both the former and the new deadline are wanted; an injection is right when its
  * deadline was wanted, and due by the TSC that the host had read, at any moment of the decision's
  * interval. That is exact for every order of memory accesses which a real machine can show: a
@@ -143,7 +143,8 @@ struct lazytsc_mon_limits {
 	u64 credit; /* silent expiries beyond the skips (B12): 0 for the plain rule */
 	u64 grace; /* the guest's, for a promise that is overdue (B28); 0: endless */
 	u64 nearest; /* between silent expiries that nobody pays for (B25); 0: no bound */
-	u64 patience; /* trapped sets on a host without the area until it has it again (B27); 0: any */
+	/* trapped sets on a host without the area until it has it again (B27); 0: any */
+	u64 patience;
 };
 
 /* Deadlines that one decision can have seen: sets that end during it, and the one after. */
@@ -334,7 +335,9 @@ void lazytsc_mon_orphaned(struct lazytsc_monitor *m);
  * The LAPIC.
  */
 
-/** lazytsc_mon_delivered() - the oldest injection decided is in IRR. Checks A6, A10, A17, B6, B15. */
+/**
+ * lazytsc_mon_delivered() - the oldest injection decided is in IRR. Checks A6, A10, A17, B6, B15.
+ */
 void lazytsc_mon_delivered(struct lazytsc_monitor *m, u64 tsc);
 
 /**
@@ -364,7 +367,9 @@ void lazytsc_mon_tmcct(struct lazytsc_monitor *m, u64 tsc, u64 value);
  * The vCPU, its thread and its host.
  */
 
-/** lazytsc_mon_enter() - the vCPU enters guest mode. Checks B17, B19, and the end of a wait (A6). */
+/**
+ * lazytsc_mon_enter() - the vCPU enters guest mode. Checks B17, B19, and the end of a wait (A6).
+ */
 void lazytsc_mon_enter(struct lazytsc_monitor *m, u64 tsc);
 
 /** lazytsc_mon_halt() - the vCPU blocks in HLT */

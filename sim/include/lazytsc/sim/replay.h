@@ -10,10 +10,11 @@
  *	...
  *	r.counts.silent_expiries ...
  *
- * The host it plays, but for host_cycles and late_cycles, is ideal: its timer fires at the very time for which it is armed, it decides at
- * once in vCPU context, and the interrupt is delivered at once. What a write finds is therefore
- * this: every host timer at or before the time of the write has fired. Nothing after the last call
- * happens, so a deadline that is still outstanding at the end is not counted as delivered.
+ * The host it plays, but for host_cycles and late_cycles, is ideal: its timer fires at the very
+ * time for which it is armed, it decides at once in vCPU context, and the interrupt is delivered at
+ * once. What a write finds is therefore this: every host timer at or before the time of the write
+ * has fired. Nothing after the last call happens, so a deadline that is still outstanding at the
+ * end is not counted as delivered.
  *
  * Where the host waits for a deadline the guest is held until then: a write that the trace has in
  * between is made at the end of the wait.
@@ -46,14 +47,15 @@ struct lazytsc_replay {
 	u64 held; /* the guest was held until here */
 	u64 waited; /* for how long in all; a restart keeps it */
 	/*
-	 * By the default costs of <lazytsc/sim/machine.h>, as cycles at 2.6 GHz: what exits, timers and
-	 * waits take of the host's time, and what passes from a deadline (or the write of a past one)
-	 * until its interrupt is in the guest. Half of an exit's cost lies before the decision, so a
-	 * wait begins only after it. A restart keeps both.
+	 * By the default costs of <lazytsc/sim/machine.h>, as cycles at 2.6 GHz: what exits, timers
+	 * and waits take of the host's time, and what passes from a deadline (or the write of a
+	 * past one) until its interrupt is in the guest. Half of an exit's cost lies before the
+	 * decision, so a wait begins only after it. A restart keeps both.
 	 */
 	u64 host_cycles, late_cycles;
 	struct lazytsc_replay_counts counts;
-	u64 excess; /* the most by which silent_expiries ever led skips (B12: 0 for the plain rule) */
+	/* the most by which silent_expiries ever led skips (B12: 0 for the plain rule) */
+	u64 excess;
 	struct lazytsc_guest guest;
 	struct lazytsc_host host;
 	struct lazytsc_area area;

@@ -5,12 +5,12 @@
  *
  * The machine has four CPUs of a stepper (<lazytsc/sim/step.h>): the vCPU's (guest, and the host
  * code after its exits), another one that runs hrtimer callbacks, the clock, and the LAPIC to which
- * an interrupt takes time. A scenario says what may happen, and how much of it; in which order, with
- * which deadlines and which guesses is for the search to go through. The monitor of
+ * an interrupt takes time. A scenario says what may happen, and how much of it; in which order,
+ * with which deadlines and which guesses is for the search to go through. The monitor of
  * <lazytsc/sim/properties.h> watches.
  *
- * Time is a counter up to a horizon. Deadlines are any of its values, one long past, and ~0; guesses
- * are any of its values, and one beyond. docs/checking.md argues why that is enough.
+ * Time is a counter up to a horizon. Deadlines are any of its values, one long past, and ~0;
+ * guesses are any of its values, and one beyond. docs/checking.md argues why that is enough.
  *
  * A scenario is searched in cells: one for each way to fix the guest's first operations. Cells are
  * independent of each other.
@@ -126,7 +126,9 @@ enum lazytsc_restored_part {
 		LAZYTSC_PARTS
 };
 
-/** lazytsc_part_missing() - the @n-th part of a restore that is not done yet; LAZYTSC_PARTS: no more */
+/**
+ * lazytsc_part_missing() - the @n-th part of a restore that is not done yet; LAZYTSC_PARTS: no more
+ */
 enum lazytsc_restored_part lazytsc_part_missing(uint8_t parts, u64 n);
 
 enum { LAZYTSC_ALPHABET_MAX = 64, LAZYTSC_PREFIX_MAX = 4 };
@@ -136,7 +138,8 @@ struct lazytsc_cell {
 	const struct lazytsc_scenario *scenario;
 	const struct lazytsc_variant *variant;
 	enum lazytsc_glue_defect glue;
-	const char *only; /* violations of other requirements end a path, and do not count; or NULL */
+	/* violations of other requirements end a path, and do not count; or NULL */
+	const char *only;
 	unsigned int letters;
 	struct lazytsc_guest_step alphabet[LAZYTSC_ALPHABET_MAX];
 	struct lazytsc_guest_step first[LAZYTSC_PREFIX_MAX];
@@ -184,7 +187,8 @@ struct lazytsc_world {
 	uint8_t elsewhere; /* the host timer was started by a callback on another CPU */
 	uint8_t parts; /* of a restore, done */
 	uint8_t was_enabled; /* when it was saved */
-	uint8_t cpuid_first; /* in it: CPUID came before the LAPIC, whose deadline mode so survived */
+	/* in it: CPUID came before the LAPIC, whose deadline mode so survived */
+	uint8_t cpuid_first;
 };
 
 /**

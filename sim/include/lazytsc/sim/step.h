@@ -51,10 +51,10 @@ enum lazytsc_stepper_status {
 
 /*
  * What may break into a CPU's thread before any of its operations: a VM exit, an interrupt. It is a
- * step of that CPU with choice LAZYTSC_INTERRUPTION + its index, enabled while ready() holds and, if
- * it drains, while the CPU's buffer is empty. Then run() is called on the thread, and may itself use
- * the port; the interrupted operation comes after it. None breaks into run(), nor into a thread that
- * has returned. Neither function may use anything of the interrupted one but memory.
+ * step of that CPU with choice LAZYTSC_INTERRUPTION + its index, enabled while ready() holds and,
+ * if it drains, while the CPU's buffer is empty. Then run() is called on the thread, and may itself
+ * use the port; the interrupted operation comes after it. None breaks into run(), nor into a thread
+ * that has returned. Neither function may use anything of the interrupted one but memory.
  */
 enum { LAZYTSC_INTERRUPTION = 0x8000 };
 
@@ -84,8 +84,9 @@ struct lazytsc_stepper_config {
 	void (*performed)(void *common, void *shared, const struct lazytsc_step_info *step);
 	/*
 	 * For lazytsc_stepper_hash(): a thread keeps nothing of the common memory in its variables
-	 * across an operation, except what lazytsc_note() names. Without this promise the hash takes
-	 * it that each thread remembers the whole of the common memory at each of its operations.
+	 * across an operation, except what lazytsc_note() names. Without this promise the hash
+	 * takes it that each thread remembers the whole of the common memory at each of its
+	 * operations.
 	 */
 	bool notes;
 };
@@ -165,9 +166,10 @@ struct lazytsc_state_hash {
  *
  * Covers memory, buffers, the own blocks, the common memory (blank there what must not count), and
  * for each thread all that it has read since its start or its last lazytsc_checkpoint(), which is
- * what the rest of it depends on (for common memory see `notes` above). So states with different pasts may have different hashes although
- * the threads would go on alike; checkpoints help. Two steppers of one program agree on the hash:
- * an address of a shared field, an own block or the common memory counts as an offset.
+ * what the rest of it depends on (for common memory see `notes` above). So states with different
+ * pasts may have different hashes although the threads would go on alike; checkpoints help. Two
+ * steppers of one program agree on the hash: an address of a shared field, an own block or the
+ * common memory counts as an offset.
  */
 struct lazytsc_state_hash lazytsc_stepper_hash(const struct lazytsc_stepper *s);
 
@@ -177,8 +179,8 @@ struct lazytsc_state_hash lazytsc_stepper_hash(const struct lazytsc_stepper *s);
  * @to:   room for the copy; good for this stepper alone, until it is freed
  * @room: bytes there
  *
- * Return: how many bytes it takes; written only if they fit. 0: not in this build (sanitizers): then
- * perform the steps again.
+ * Return: how many bytes it takes; written only if they fit. 0: not in this build (sanitizers):
+ * then perform the steps again.
  */
 size_t lazytsc_stepper_save(const struct lazytsc_stepper *s, void *to, size_t room);
 
@@ -190,7 +192,9 @@ enum { LAZYTSC_STEP_TEXT = 16 };
 /* A step as text: "1" an operation of CPU 1, "1d" a drain, "1=2" choice 2, "1!0" interruption 0. */
 void lazytsc_step_print(struct lazytsc_step step, char text[LAZYTSC_STEP_TEXT]);
 
-/* Reads what print wrote, after any blanks. Returns what follows it, or NULL where there is none. */
+/*
+ * Reads what print wrote, after any blanks. Returns what follows it, or NULL where there is none.
+ */
 const char *lazytsc_step_parse(const char *text, struct lazytsc_step *step);
 
 /* The word for an operation: "load", "store", "mb", ... */

@@ -26,10 +26,12 @@ enum lazytsc_workload_op_kind {
 	LAZYTSC_WORKLOAD_MODE, /* deadline mode when `value`, else periodic mode */
 	LAZYTSC_WORKLOAD_APIC, /* the APIC hardware-enabled when `value`, else disabled */
 	LAZYTSC_WORKLOAD_FEATURE, /* the feature switched on when `value`, else off */
-	LAZYTSC_WORKLOAD_OFFLINE, /* clear the MSR, give the page away; FEATURE comes back from it */
+	/* clear the MSR, give the page away; FEATURE comes back from it */
+	LAZYTSC_WORKLOAD_OFFLINE,
 	LAZYTSC_WORKLOAD_WORD, /* `value` written to LAZYTSC_MSR as it is */
 	LAZYTSC_WORKLOAD_SCRIBBLE_ARMED, /* `value` stored to armed */
-	LAZYTSC_WORKLOAD_SCRIBBLE_PENDING, /* `value` stored to pending, with no regard for the rules */
+	/* `value` stored to pending, with no regard for the rules */
+	LAZYTSC_WORKLOAD_SCRIBBLE_PENDING,
 	LAZYTSC_WORKLOAD_DONE, /* the workload has ended: as NOTHING, and the run may end */
 	LAZYTSC_WORKLOAD_COUNT
 };
@@ -69,7 +71,8 @@ struct lazytsc_workload_options {
 	u64 timers; /* cyclic: how many; the i-th has i + 1 times the tick's period, less i us */
 	u64 gap_ns; /* storm, random, raw, hostile: mean time between operations or bursts */
 	u64 mean_ns; /* storm, random, raw, hostile: mean distance of a deadline */
-	const struct lazytsc_workload_trace *traces; /* trace: vCPU i runs traces[i % trace_count] */
+	/* trace: vCPU i runs traces[i % trace_count] */
+	const struct lazytsc_workload_trace *traces;
 	size_t trace_count;
 };
 
