@@ -31,7 +31,8 @@ HEAD = f"""# Arm early: what it gets
 
 Written by `harness/results.py`; do not edit. Host entries besides deliveries, slack {SLACK} cycles (one
 microsecond). "shared" are reference traces of another guest, which lie beside a checkout where they
-exist; "own" are those of harness/examples and harness/bench/traces. [early.md](early.md) has the method, the bound and the ablation. A host with slack
+exist; "own" are those of harness/examples and harness/bench/traces. [early.md](early.md) has the method, the bound
+and the ablation. A host with slack
 can be below the bound, which is that of hosts without.
 
 ![host entries of each trace](early-results.svg)

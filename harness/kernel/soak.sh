@@ -54,7 +54,8 @@ done
 out=${out:-$work/soak$suffix}
 mkdir -p "$out"
 log=$out/soak.tsv
-[ -e "$log" ] || printf 'feature\tcpus\tseed\texpiries\tviolations\trestores\thotplugs\ttoggles\tlate_max_us\tattempts\thangs\tcrashes\tstatus\n' >"$log"
+[ -e "$log" ] || printf '%s\n' feature cpus seed expiries violations restores hotplugs toggles \
+	late_max_us attempts hangs crashes status | paste -sd '\t' >"$log"
 
 totals()
 {
@@ -66,7 +67,8 @@ totals()
 		if ($9 > l[k]) l[k] = $9
 		a[k] += $10; g[k] += $11; c[k] += $12; if ($13 != "0") bad[k]++
 	} END {
-		print "feature\tvCPUs\truns\tseeds\texpiries\tviolations\trestores\thotplugs\ttoggles\tlate max us\tboots\thangs\tcrashes\tnot ended"
+		print "feature\tvCPUs\truns\tseeds\texpiries\tviolations\trestores\thotplugs\ttoggles" \
+			"\tlate max us\tboots\thangs\tcrashes\tnot ended"
 		for (i = 1; i <= n; i++) {
 			k = order[i]
 			printf "%s\t%d\t%d-%d\t%d\t%d\t%d\t%d\t%d\t%s\t%d\t%d\t%d\t%d\n", k, runs[k], first[k],

@@ -519,7 +519,9 @@ static json_t *json_trace(const char *name, const struct replay *r, const struct
 		{ TRACE_LINE_FAILED, "failed" },
 	};
 	static const char *const evidence[] = {
-		[TRACE_EXACT] = "exact", [TRACE_APPROXIMATE] = "approximate", [TRACE_BOUNDS] = "bounds"
+		[TRACE_EXACT] = "exact",
+		[TRACE_APPROXIMATE] = "approximate",
+		[TRACE_BOUNDS] = "bounds",
 	};
 	const struct trace_stats *st = &r->stats;
 	const struct deadlines *d = &r->deadlines;

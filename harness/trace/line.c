@@ -202,7 +202,8 @@ static bool parse_verbose(const char *p, const char *colon, struct header *h)
 	q = open + 1;
 	if (open == p || !take_hex(&q, colon, 16, &idx) || q == colon || *q != ']')
 		return false;
-	*h = (struct header){ .line = p, .ts = open + 1, .ts_end = q, .hex = true, .latency = true };
+	*h = (struct header){ .line = p, .ts = open + 1, .ts_end = q, .hex = true };
+	h->latency = true;
 	h->micro = colon[-2] == 's';
 	/* Before them an index, the preempt count, flags, and the CPU. */
 	q = open;

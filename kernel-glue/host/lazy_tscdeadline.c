@@ -20,6 +20,7 @@
 
 #include "cpuid.h"
 #include "lapic.h"
+#include "lazy_tscdeadline.h"
 #include "lazy_tscdeadline_compat.h"
 #include "trace.h"
 #include "x86.h"

@@ -12,7 +12,8 @@ failed=0
 try()
 {
 	cat >"$dir/list"
-	awk -v core="$1/core" -v variant="$1/sim/include/lazytsc/sim/variant.h" -v out="$dir" -v table=t -f "$1/sim/protocol/mutants/mutate.awk" "$dir/list" \
+	awk -v core="$1/core" -v variant="$1/sim/include/lazytsc/sim/variant.h" -v out="$dir" \
+		-v table=t -f "$1/sim/protocol/mutants/mutate.awk" "$dir/list" \
 		>"$dir/out" 2>&1
 	status=$?
 	if [ $status != "$2" ] || ! grep -qF "$3" "$dir/out"; then
@@ -31,7 +32,8 @@ printf '%s\nline lazytsc_mb();\nwith (void)0;\n' "$head" | try "$1" 0 "/one.c"
 sed -n '/^static u64 store_then_load/,/^}/p' "$dir/one.c" | grep -q '(void)0;' || failed=1
 [ "$(grep -c 'lazytsc_mb();' "$dir/one.c")" = 1 ] || failed=1
 printf '%s\nline lazytsc_wmb();\n' "$head" | try "$1" 1 "0 lines are 'lazytsc_wmb();'"
-printf 'defect two\nwhat x\nrequirement A7\nfile host.c\nfunction expire_lazy\nline return decide(h, pending);\nline set_timer(h, next != 0, next, 0);\n' |
+printf '%s\n' 'defect two' 'what x' 'requirement A7' 'file host.c' 'function expire_lazy' \
+	'line return decide(h, pending);' 'line set_timer(h, next != 0, next, 0);' |
 	try "$1" 1 "2 lines are"
 printf '%s\ncolour red\n' "$head" | try "$1" 1 "what is 'colour'?"
 printf 'defect three\nwhat x\nfile nothing.c\nfunction f\nline x;\nrequirement A7\n' |

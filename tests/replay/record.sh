@@ -31,7 +31,7 @@ if [ "$(id -u)" != 0 ] || [ "$device" != lapic-deadline ] || ! [ -d /sys/kernel/
 	echo "recording itself: skipped, this machine cannot (root, lapic-deadline, ftrace)"
 	exit 77
 fi
-mine() { ls /sys/kernel/tracing/instances | grep -c "lazytsc-record-$1\$" || true; }
+mine() { find /sys/kernel/tracing/instances -maxdepth 1 -name "lazytsc-record-$1" | wc -l; }
 
 "$lazytsc" record -o "$dir/t.txt" --time 1
 "$lazytsc" record --guest -o "$dir/c.txt" -- sleep 1

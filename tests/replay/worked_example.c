@@ -97,7 +97,12 @@ static void outstanding_at_the_end(void **state)
 /* A timer at the time of a write fires first; an earlier deadline always exits. */
 static void equal_times_and_earlier(void **state)
 {
-	static const struct step steps[] = { { 10, 100 }, { 100, 200 }, { 100, 150 }, { 150, 300 } };
+	static const struct step steps[] = {
+		{ 10, 100 },
+		{ 100, 200 },
+		{ 100, 150 },
+		{ 150, 300 },
+	};
 	static const struct expected want[] = {
 		{ "stock", { 4, 0, 0, 2, 0 } },
 		{ "lazy", { 4, 0, 0, 2, 0 } },

@@ -15,6 +15,7 @@
 #include "machine.h"
 #include "state.h"
 #include "uart.h"
+#include "vmm.h"
 
 #define SIG_KICK       SIGUSR1
 #define COM1	       0x3f8

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Closes a generated copy of the core: the variant that it is. */
+/* Closes a generated copy of the core: the variant that it is. No include guard. */
 extern const struct lazytsc_variant MUTANT(mutant);
 
 const struct lazytsc_variant MUTANT(mutant) = {

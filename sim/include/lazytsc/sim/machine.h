@@ -8,7 +8,7 @@
  *	c.seed = 42;
  *	struct lazytsc_machine *m = lazytsc_machine_new(&c);
  *	lazytsc_machine_run(m, 1000000000);		// a simulated second
- *	lazytsc_machine_settle(m);			// no more trouble: all must be delivered
+ *	lazytsc_machine_settle(m);		// no more trouble: all must come
  *	if (lazytsc_machine_broken(m, 0)) ...
  *	lazytsc_machine_free(m);
  *

@@ -1,0 +1,110 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# The tree is tidy. Each line of output is FILE:LINE: RULE: what was found, and what to do. Rules:
+#
+#   format      C is as .clang-format says (kernel-glue's tracepoints and tables are as the kernel
+#               has them, see `as_kernel` below)
+#   width       C and comments: 100 columns; code in scripts: 140
+#   spdx        a licence in the first two lines: GPL-2.0-only OR BSD-2-Clause for core/ and
+#               kernel-glue/, BSD-2-Clause elsewhere
+#   guard       a header has an include guard, or says that it has none
+#   pair        x.c includes x.h where both stand in one folder
+#   space       no blanks at the end of a line, a newline at the end of the file
+#   scripts     shellcheck finds nothing that .shellcheckrc does not except
+#   dead        each file is named somewhere else in the tree, or its folder is
+#   words       tests/tidy.words: one word for one thing
+#
+# Usage: tidy.sh [FOLDER]   (default: this tree; files that git knows or would add)
+# Exit status: 0 tidy, 1 not, 2 a tool is missing.
+set -uo pipefail
+top=$(cd "$(dirname "$0")/.." && pwd)
+cd "${1:-$top}" || exit 2
+for tool in clang-format shellcheck git awk; do
+	command -v "$tool" >/dev/null || { echo "tidy.sh: $tool is missing (harness/deps.sh test)" >&2; exit 2; }
+done
+
+mapfile -t files < <(git ls-files --cached --others --exclude-standard | while read -r f; do
+	[ -f "$f" ] && echo "$f"
+done)
+found=$(mktemp)
+trap 'rm -f "$found"' EXIT
+
+# pick PATTERN...: the files that match one of these extended regular expressions
+pick()
+{
+	local IFS='|'
+	printf '%s\n' "${files[@]}" | grep -E "$*" || true
+}
+
+# Where the kernel's own style for macros differs from clang-format's.
+as_kernel='^kernel-glue/guest/lazytsc_trace\.h|^kernel-glue/guest/kvm_lazy_tscdeadline\.[ch]'
+as_kernel+='|^kernel-glue/host/lazy_tscdeadline\.[ch]|^kernel-glue/patches/|/mutant_(begin|end)\.h'
+
+pick '\.[ch]$' | grep -vE "$as_kernel" | xargs -r clang-format --dry-run 2>&1 |
+	sed -n 's/^\([^:]*:[0-9]*\):[0-9]*: warning: .*/\1: format: run clang-format -i on it/p' |
+	sort -u >>"$found"
+
+pick '\.[ch]$' '\.sh$' '\.py$' 'CMakeLists\.txt$' '^\.ci/run$' | xargs awk '
+	FNR == 1 { c = FILENAME ~ /\.[ch]$/ }
+	{
+		text = $0
+		while (at = index(text, "\t"))
+			text = substr(text, 1, at - 1) sprintf("%*s", 8 - (at - 1) % 8, "") substr(text, at + 1)
+		most = c || text ~ /^ *#/ ? 100 : 140
+		if (length(text) > most)
+			print FILENAME ":" FNR ": width: " length(text) " columns, at most " most ": break the line"
+	}' >>"$found"
+
+pick '\.[chS]$' '\.sh$' '\.py$' '\.awk$' 'CMakeLists\.txt$' 'Makefile' '^\.ci/run$' |
+	while read -r f; do
+		case $f in
+		core/* | kernel-glue/*) licence='GPL-2.0-only OR BSD-2-Clause' ;;
+		*) licence=BSD-2-Clause ;;
+		esac
+		head -n 2 "$f" | grep -qE "SPDX-License-Identifier: $licence( \*/)?$" ||
+			echo "$f:1: spdx: the first two lines need SPDX-License-Identifier: $licence"
+	done >>"$found"
+
+pick '\.h$' | while read -r f; do
+	grep -qE '^#ifndef [A-Z_0-9]+_H_*$|TRACE_HEADER_MULTI_READ|No include guard' "$f" ||
+		echo "$f:1: guard: add an include guard"
+done >>"$found"
+
+pick '\.c$' | while read -r f; do
+	h=${f%.c}.h
+	if [ -f "$h" ] && ! grep -qE "#include [\"<]([a-z_/]*/)?${h##*/}[\">]" "$f"; then
+		echo "$f:1: pair: include ${h##*/}"
+	fi
+done >>"$found"
+
+pick '\.[ch]$' '\.sh$' '\.py$' '\.md$' '\.awk$' 'CMakeLists\.txt$' '\.list$' | while read -r f; do
+	grep -nE '[ 	]+$' "$f" | sed "s|^\([0-9]*\):.*|$f:\1: space: blanks at the end of the line|"
+	[ -z "$(tail -c 1 "$f")" ] || echo "$f:$(wc -l <"$f"): space: no newline at the end of the file"
+done >>"$found"
+
+pick '\.sh$' '^\.ci/run$' | xargs -r shellcheck -x -S warning -f gcc 2>&1 |
+	sed 's/^\([^:]*:[0-9]*\):[0-9]*: [a-z]*: /\1: scripts: /' >>"$found"
+
+# Found by their folder: licences, traces, litmus tests, kernel patches, corpora; the rest by a
+# tool.
+pick '' | grep -vE '^LICENSES/|\.xz$|\.litmus$|\.patch$|/corpus/|^\.|^CMakePresets\.json$|^debian/' |
+	while read -r f; do
+		name=${f##*/}
+		case $name in README.md | CMakeLists.txt | CHANGELOG.md | SECURITY.md | HACKING.md) continue ;; esac
+		stem=${name%.*}
+		git grep -qF --untracked -e "$name" -- . ":!$f" ||
+			{ [[ $name == *.pml || $name == *.py ]] && git grep -qwF --untracked -e "$stem" -- . ":!$f"; } ||
+			{ [[ $f == tests/*.sh ]] && git grep -qwF --untracked -e "$stem" -- "${f%/*}/CMakeLists.txt"; } ||
+			echo "$f:1: dead: nothing names it: use it or delete it"
+	done >>"$found"
+
+# Each line of the list: an extended regular expression, the files, what to write instead.
+while IFS=$'\t' read -r word where instead; do
+	case $word in '' | '#'*) continue ;; esac
+	pick "$where" | grep -v '^tests/tidy' | xargs -r grep -nHE -e "$word" |
+		awk -v word="${word//\\/\\\\}" -v instead="$instead" -F: '{ print $1 ":" $2 ": words: " word ": write " instead }'
+done <"$top/tests/tidy.words" >>"$found"
+
+sort -u "$found"
+[ ! -s "$found" ] || { echo "tidy.sh: $(sort -u "$found" | wc -l) lines to mend" >&2; exit 1; }
+echo "${#files[@]} files are tidy"
