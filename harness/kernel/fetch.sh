@@ -27,13 +27,13 @@ suites="trixie-backports forky sid"
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 dir=${LAZYTSC_KERNEL_DIR:-$top/build/kernel}/debian
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 die()
 {
 	echo "fetch.sh: $*" >&2
 	exit 2
 }
+. "$top/harness/suites.sh"
 
 [ $# -le 1 ] || { usage >&2; exit 1; }
 want=${1:-7}
@@ -54,36 +54,21 @@ if [ -n "$kept" ]; then
 	exit 0
 fi
 
-command -v apt-get >/dev/null || die "not a Debian system; put linux-source-$want's tarball into $dir/VERSION.tar.xz"
-uri=$(apt-get indextargets --format '$(ORIGIN) $(COMPONENT) $(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
-	awk '$1 == "Debian" && $2 == "main" && $3 !~ /security/ { print $3; exit }')
-[ -n "$uri" ] || die "no list of Debian's main archive on this machine; run apt-get update"
-[ -e "$keyring" ] || die "$keyring: not found; install debian-archive-keyring"
-
-mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
+mkdir -p "$dir"
 exec 9>"$dir/lock"
 flock 9
-for suite in $suites; do
-	echo "deb [signed-by=$keyring] $uri $suite main"
-done >"$dir/sources.list"
-apt=(-q -o "Dir::Etc::sourcelist=$dir/sources.list" -o Dir::Etc::sourceparts=- -o Dir::Etc::preferencesparts=-
-	-o Dir::Etc::preferences=- -o "Dir::State::Lists=$dir/lists" -o "Dir::Cache=$dir/cache"
-	-o Dir::State::status=/dev/null -o APT::Sandbox::User= -o Acquire::Languages=none)
-apt-get "${apt[@]}" update >"$dir/apt.log" 2>&1 </dev/null ||
-	{ tail -5 "$dir/apt.log" >&2; die "$uri: apt-get update failed, see $dir/apt.log"; }
-there=$(apt-cache "${apt[@]}" pkgnames linux-source- | sed -n 's/^linux-source-\([0-9.]*\)$/\1/p' | sort -V)
+# shellcheck disable=SC2086
+suites_open "$dir" $suites
+there=$(suites_apt apt-cache pkgnames linux-source- | sed -n 's/^linux-source-\([0-9.]*\)$/\1/p' | sort -V)
 version=$(newest "$want" <<<"$there") || true
-[ -n "$version" ] || die "linux-source-$want: not in $suites of $uri, which have: $(paste -sd' ' <<<"$there")"
+[ -n "$version" ] || die "linux-source-$want: not in $suites of $suites_uri, which have: $(paste -sd' ' <<<"$there")"
 
-echo "fetch.sh: linux-source-$version ($(apt-cache "${apt[@]}" show --no-all-versions "linux-source-$version" |
+echo "fetch.sh: linux-source-$version ($(suites_apt apt-cache show --no-all-versions "linux-source-$version" |
 	sed -n 's/^Version: //p'), newest of those wanted: $want)" >&2
-rm -rf "$dir/unpacked"
-mkdir "$dir/unpacked"
-(cd "$dir/unpacked" && apt-get "${apt[@]}" download "linux-source-$version") >>"$dir/apt.log" 2>&1 </dev/null ||
-	{ tail -5 "$dir/apt.log" >&2; die "linux-source-$version: apt-get download failed, see $dir/apt.log"; }
-dpkg-deb --fsys-tarfile "$dir"/unpacked/*.deb |
-	tar -C "$dir/unpacked" -xf - "./usr/src/linux-source-$version.tar.xz" ||
+suites_get "linux-source-$version"
+dpkg-deb --fsys-tarfile "$dir"/packages/*.deb |
+	tar -C "$dir/packages" -xf - "./usr/src/linux-source-$version.tar.xz" ||
 	die "linux-source-$version: no tarball in the package"
-mv "$dir/unpacked/usr/src/linux-source-$version.tar.xz" "$dir/$version.tar.xz"
-rm -rf "$dir/unpacked" "$dir/lists" "$dir/cache"
+mv "$dir/packages/usr/src/linux-source-$version.tar.xz" "$dir/$version.tar.xz"
+suites_close
 echo "$dir/$version.tar.xz"
