@@ -294,7 +294,7 @@ json_t *cli_json(unsigned int version, int argc, char **argv)
 void cli_json_print(FILE *to, json_t *json)
 {
 	/* A key or a value is only ever missing for want of memory; the stream tells of itself. */
-	if (json_dumpf(json, to, JSON_INDENT(2)) && !ferror(to))
+	if (json_dumpf(json, to, JSON_INDENT(2) | JSON_REAL_PRECISION(12)) && !ferror(to))
 		cli_no_memory();
 	fputc('\n', to);
 	json_decref(json);

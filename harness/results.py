@@ -47,7 +47,7 @@ def fail(message):
 
 def totals(lazytsc, trace):
     """variant -> its total row."""
-    run = subprocess.run([lazytsc, "replay", "--json", "--slack", str(SLACK),
+    run = subprocess.run([lazytsc, "replay", "--json", "--slack", str(SLACK), "--tsc-khz", "2600000",
                           "--variants", ",".join(VARIANTS), trace],
                          capture_output=True, text=True, check=False)
     if run.returncode:

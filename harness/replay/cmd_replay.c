@@ -4,22 +4,31 @@
 
 #include "cli.h"
 #include "commands.h"
+#include "many.h"
 #include "replay.h"
 #include "report.h"
 
-#define MAX_POLICIES 16
 /* A microsecond at 2 GHz: less than that on most machines. */
 #define DEFAULT_SLACK 2000
+/* Tasks in the table of --by task, unless --wide. */
+#define TASKS_SHOWN 12
 
 enum {
 	OPT_VARIANTS = 256,
 	OPT_HIST,
+	OPT_WIDE,
+	OPT_BY,
 	OPT_JSON,
 	OPT_CSV,
 	OPT_TIMER,
 	OPT_SLACK,
 	OPT_ADVANCE,
-	OPT_TSC_KHZ
+	OPT_TSC_KHZ,
+	OPT_VM,
+	OPT_VCPU,
+	OPT_FROM,
+	OPT_TO,
+	OPT_COMM,
 };
 
 enum format { FORMAT_TABLE, FORMAT_JSON, FORMAT_CSV };
@@ -27,60 +36,105 @@ enum format { FORMAT_TABLE, FORMAT_JSON, FORMAT_CSV };
 struct arguments {
 	const char *variants;
 	enum format format;
-	bool hist;
+	struct report_options report;
 	struct policy_options policy;
-	struct trace_options trace;
+	struct many many;
+	bool vcpus[TRACE_MAX_CPUS];
 	char **traces;
 	int ntraces;
 };
 
 static const struct argp_option options[] = {
+	{ NULL, 0, NULL, 0, "What is replayed:", 1 },
 	{ "variants", OPT_VARIANTS, "LIST", 0,
-	  "Which variants, separated by commas (stock,lazy,rfc-v1,rfc-v3); others are "
-	  "early and bound",
-	  0 },
+	  "Which variants, separated by commas (stock,lazy,early); others are rfc-v1, rfc-v3 and "
+	  "bound",
+	  1 },
 	{ "timer", OPT_TIMER, "hv|sw", 0,
-	  "rfc-v3 on the VMX preemption timer (hv, the default) or on an hrtimer (sw)", 0 },
+	  "rfc-v3 on the VMX preemption timer (hv, the default) or on an hrtimer (sw)", 1 },
 	{ "slack", OPT_SLACK, "CYCLES", 0,
 	  "early: how long the host may hold the guest to wait for a deadline (2000; 0: never arm "
 	  "early)",
-	  0 },
+	  1 },
 	{ "advance", OPT_ADVANCE, "CYCLES", 0,
 	  "lazy: a deadline at most so far beyond an expiry is waited for, as KVM with its timer "
 	  "advance does (0)",
-	  0 },
-	{ "hist", OPT_HIST, NULL, 0,
-	  "Histograms: how far a re-write moves the deadline, how long before expiry it comes", 0 },
-	{ "json", OPT_JSON, NULL, 0, "Print JSON", 0 },
-	{ "csv", OPT_CSV, NULL, 0, "Print comma-separated values", 0 },
+	  1 },
 	{ "tsc-khz", OPT_TSC_KHZ, "KHZ", 0,
-	  "The guest's TSC rate, for traces with a nanosecond clock (estimated where not given), "
-	  "and to show --hist in microseconds",
-	  0 },
+	  "The guest's TSC rate, for traces that do not tell it: with a nanosecond clock it is "
+	  "estimated where not given, with x86-tsc 2.6 GHz is assumed for what is a second",
+	  1 },
+	{ NULL, 0, NULL, 0, "Which part of a trace (the rest is counted):", 2 },
+	{ "vm", OPT_VM, "NAME", 0, "This VM, by the name that the tables have", 2 },
+	{ "vcpu", OPT_VCPU, "LIST", 0, "These vCPUs: 0,2-3", 2 },
+	{ "from", OPT_FROM, "TIME", 0, "From this time on (ns, us, ms, s) behind the first write",
+	  2 },
+	{ "to", OPT_TO, "TIME", 0, "Up to this time", 2 },
+	{ "comm", OPT_COMM, "NAME", 0,
+	  "Writes of tasks of this name; on a host's trace, of threads", 2 },
+	{ NULL, 0, NULL, 0, "Output:", 3 },
+	{ "wide", OPT_WIDE, NULL, 0, "All columns; the table without it fits 80 characters", 3 },
+	{ "by", OPT_BY, "task", 0, "Also tell which tasks write", 3 },
+	{ "hist", OPT_HIST, NULL, 0,
+	  "Histograms: how far a re-write moves the deadline, how long before expiry it comes", 3 },
+	{ "json", OPT_JSON, NULL, 0, "Print JSON", 3 },
+	{ "csv", OPT_CSV, NULL, 0, "Print comma-separated values", 3 },
+	{ "jobs", 'j', "N", 0, "Replay so many traces at once (as many as there are CPUs)", 3 },
 	{ 0 },
 };
 
 static const char doc[] =
 	"Replay a trace of TSC-deadline writes under the stock timer and the lazy protocol, and "
-	"count what each would have cost.\v"
+	"say what each would have cost.\v"
 	"TRACE is the text of ftrace, trace-cmd report or perf script with msr:write_msr events "
 	"of a guest (or kvm:kvm_msr events of its host), or a trace.dat of "
 	"trace-cmd, or a perf.data (where perf is installed), plain or compressed with gzip, xz, "
 	"zstd or bzip2; - is standard input.\n\n"
-	"Exit status: 0 done; 1 wrong usage; 2 a trace cannot be read or holds no deadline write "
-	"(the others are still replayed); 3 a trace holds exits alone, so its figures are bounds; "
+	"Exit status: 0 done; 1 wrong usage; 2 a trace cannot be read, holds no deadline write, or "
+	"none that is selected (the others are still replayed); 4 a trace holds exits alone, so "
+	"its figures are bounds; "
 	"42 lazy broke its promise never to cost a host entry.";
+
+/* "0,2-3" */
+static void parse_vcpus(struct argp_state *state, struct arguments *a, const char *arg)
+{
+	char *list = cli_text("%s", arg), *save = NULL;
+
+	for (char *s = strtok_r(list, ",", &save); s; s = strtok_r(NULL, ",", &save)) {
+		char *dash = strchr(s, '-');
+		uint64_t from, to;
+
+		if (dash)
+			*dash = 0;
+		from = cli_number(state, "--vcpu", s, 0, TRACE_MAX_CPUS - 1);
+		to = dash ? cli_number(state, "--vcpu", dash + 1, from, TRACE_MAX_CPUS - 1) : from;
+		for (uint64_t i = from; i <= to; i++)
+			a->vcpus[i] = true;
+	}
+	free(list);
+	a->many.selection.vcpus = a->vcpus;
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct arguments *a = state->input;
+	struct selection *s = &a->many.selection;
 
 	switch (key) {
 	case OPT_VARIANTS:
 		a->variants = arg;
 		break;
 	case OPT_HIST:
-		a->hist = true;
+		a->report.hist = true;
+		break;
+	case OPT_WIDE:
+		a->report.wide = true;
+		a->report.tasks_shown = SIZE_MAX;
+		break;
+	case OPT_BY:
+		if (strcmp(arg, "task"))
+			argp_error(state, "--by: expected task, found '%s'", arg);
+		a->many.by_task = true;
 		break;
 	case OPT_JSON:
 		a->format = FORMAT_JSON;
@@ -100,7 +154,26 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->policy.advance = cli_number(state, "--advance", arg, 0, UINT32_MAX);
 		break;
 	case OPT_TSC_KHZ:
-		a->trace.tsc_khz = cli_real(state, "--tsc-khz", arg, 1, 1e9, "kHz");
+		a->many.trace.tsc_khz = cli_real(state, "--tsc-khz", arg, 1, 1e9, "kHz");
+		break;
+	case OPT_VM:
+		s->vm = arg;
+		break;
+	case OPT_VCPU:
+		parse_vcpus(state, a, arg);
+		break;
+	case OPT_FROM:
+		s->from_ns = cli_time(state, "--from", arg, 0);
+		break;
+	case OPT_TO:
+		s->to_ns = cli_time(state, "--to", arg, 1);
+		break;
+	case OPT_COMM:
+		s->comm = arg;
+		a->many.trace.tasks = true;
+		break;
+	case 'j':
+		a->many.jobs = (unsigned int)cli_number(state, "--jobs", arg, 1, 1024);
 		break;
 	case ARGP_KEY_ARGS:
 		a->traces = state->argv + state->next;
@@ -109,115 +182,72 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_NO_ARGS:
 		argp_error(state, "which TRACE?");
 		break;
+	case ARGP_KEY_END:
+		if (s->to_ns && s->to_ns <= s->from_ns)
+			argp_error(state, "--to: expected a time behind --from");
+		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
 	return 0;
 }
 
-/* The policies that were asked for, and the stock timer behind them unless it is one of them. */
-static int find_policies(const struct arguments *a, struct policy *policies, struct replay *r,
-			 size_t *shown)
+struct output {
+	const struct arguments *a;
+	json_t *root; /* NULL: no JSON */
+	bool any;
+};
+
+/* One trace has been replayed: its report. */
+static int print_one(void *to, const char *name, struct replay *r)
 {
-	char *list = cli_text("%s", a->variants), *save = NULL;
-	size_t n = 0;
+	struct output *out = to;
+	struct report_options o = out->a->report;
 
-	r->stock = SIZE_MAX;
-	for (char *name = strtok_r(list, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
-		if (n == MAX_POLICIES - 1 || !policy_find(name, &a->policy, &policies[n])) {
-			warnx("no variant '%s'; there are:", name);
-			for (unsigned int i = 0;; i++) {
-				const char *summary, *known = policy_at(i, &summary);
-
-				if (!known)
-					break;
-				fprintf(stderr, "  %-10s %s\n", known, summary);
-			}
-			free(list);
-			return -1;
-		}
-		if (!strcmp(policies[n].name, "stock"))
-			r->stock = n;
-		n++;
-	}
-	free(list);
-	if (!n) {
-		warnx("--variants names none");
-		return -1;
-	}
-	*shown = n;
-	if (r->stock == SIZE_MAX) {
-		r->stock = n;
-		policy_find("stock", &a->policy, &policies[n++]);
-	}
-	r->policies = policies;
-	r->npolicies = n;
-	return 0;
-}
-
-static int replay_one(const struct arguments *a, const char *name, struct replay *r,
-		      struct report_options *o, json_t *root, bool first)
-{
-	int ret = CLI_OK;
-
-	if (replay_run(r, name, &a->trace)) {
-		warnx("%s", r->error);
-		replay_free(r);
-		return CLI_BAD_INPUT;
-	}
-	o->tsc_khz = a->trace.tsc_khz;
-	if (!r->stats.cycles && r->stats.approximate)
-		o->tsc_khz = r->stats.tsc_khz;
-	switch (a->format) {
+	o.tsc_khz = r->stats.tsc_khz;
+	switch (out->a->format) {
 	case FORMAT_TABLE:
-		if (!first)
+		if (out->any)
 			putchar('\n');
-		report_table(stdout, name, r, o);
+		report_table(stdout, name, r, &o);
 		break;
 	case FORMAT_JSON:
-		report_json_add(root, name, r, o);
+		report_json_add(out->root, name, r, &o);
 		break;
 	case FORMAT_CSV:
-		report_csv(stdout, name, r, o);
+		report_csv(stdout, name, r, &o);
 		report_warnings(stderr, name, r);
 		break;
 	}
-	if (r->stats.evidence == TRACE_BOUNDS)
-		ret = CLI_BOUNDED;
+	out->any = true;
 	if (report_broken_promises(stderr, name, r))
-		ret = CLI_VIOLATION;
-	replay_free(r);
-	return ret;
+		return CLI_VIOLATION;
+	return r->stats.evidence == TRACE_BOUNDS ? REPLAY_BOUNDS : CLI_OK;
 }
 
 int cmd_replay(int argc, char **argv)
 {
 	static const struct argp argp = { options, parse, "TRACE...", doc, NULL, NULL, NULL };
-	struct arguments a = { .variants = "stock,lazy,rfc-v1,rfc-v3",
-			       .policy.slack = DEFAULT_SLACK };
-	struct policy policies[MAX_POLICIES];
-	struct replay plan = { 0 };
-	struct report_options o = { 0 };
-	json_t *root = NULL;
-	int ret = CLI_OK;
+	struct arguments *a = cli_alloc(1, sizeof(*a));
+	struct output out = { .a = a };
+	int ret;
 
-	cli_parse(&argp, argc, argv, &a);
-	if (find_policies(&a, policies, &plan, &o.shown))
+	a->variants = "stock,lazy,early";
+	a->policy.slack = DEFAULT_SLACK;
+	a->report.tasks_shown = TASKS_SHOWN;
+	cli_parse(&argp, argc, argv, a);
+	if (many_policies(&a->many, a->variants, &a->policy))
 		return CLI_MISMATCH;
-	o.hist = a.hist;
-	o.sw_timer = a.policy.sw_timer;
-	if (a.format == FORMAT_JSON)
-		root = report_json_new(&o);
-	if (a.format == FORMAT_CSV)
+	a->many.trace.tasks |= a->many.by_task;
+	a->report.shown = a->many.shown;
+	a->report.sw_timer = a->policy.sw_timer;
+	if (a->format == FORMAT_JSON)
+		out.root = report_json_new(&a->report, argc, argv);
+	if (a->format == FORMAT_CSV)
 		report_csv_header(stdout);
-	for (int i = 0; i < a.ntraces; i++) {
-		struct replay r = plan;
-		int one = replay_one(&a, a.traces[i], &r, &o, root, i == 0);
-
-		if (one > ret)
-			ret = one;
-	}
-	if (root)
-		report_json_print(stdout, root);
+	ret = many_run(&a->many, a->traces, a->ntraces, print_one, &out);
+	if (out.root)
+		cli_json_print(stdout, out.root);
+	free(a);
 	return ret;
 }

@@ -25,12 +25,26 @@ static void add(struct counts *sum, enum column c, uint64_t n)
 	sum->known[c] = true;
 }
 
-static void variant_init(const struct policy *p, void *state)
+static uint64_t slack(const struct policy *p, const struct policy_clock *clock)
+{
+	return clock->ns ? p->slack / 2 : p->slack;
+}
+
+static void variant_init(const struct policy *p, const struct policy_clock *clock, void *state)
 {
 	struct lazytsc_replay *r = state;
 
 	lazytsc_replay_init(r, p->data, NULL, NULL);
-	r->wait = p->slack;
+	if (clock->khz > 0)
+		lazytsc_replay_rate(r, clock->khz);
+	r->wait = slack(p, clock);
+}
+
+static uint64_t variant_skips(const void *state)
+{
+	const struct lazytsc_replay *r = state;
+
+	return r->counts.skips;
 }
 
 static void variant_write(void *state, uint64_t now, uint64_t v)
@@ -66,16 +80,19 @@ struct early {
 	struct lazytsc_predictor predictor;
 };
 
-static void early_init(const struct policy *p, void *state)
+static void early_init(const struct policy *p, const struct policy_clock *clock, void *state)
 {
 	struct early *e = state;
 
-	lazytsc_early_init(&e->replay, &e->predictor, p->slack);
+	lazytsc_early_init(&e->replay, &e->predictor, slack(p, clock));
+	if (clock->khz > 0)
+		lazytsc_replay_rate(&e->replay, clock->khz);
 }
 
-static void bound_init(const struct policy *p, void *state)
+static void bound_init(const struct policy *p, const struct policy_clock *clock, void *state)
 {
 	(void)p;
+	(void)clock;
 	lazytsc_bound_init(state);
 }
 
@@ -106,6 +123,8 @@ static const struct policy analyses[] = {
 		.write = variant_write,
 		.restart = variant_restart,
 		.finish = variant_finish,
+		.skips = variant_skips,
+		.is_replay = true,
 		.max_excess = LAZYTSC_PREDICTOR_CREDIT,
 	},
 	{
@@ -146,6 +165,8 @@ bool policy_find(const char *name, const struct policy_options *options, struct 
 		.write = variant_write,
 		.restart = variant_restart,
 		.finish = variant_finish,
+		.skips = variant_skips,
+		.is_replay = true,
 		/* The plain rule never costs a host entry; the other variants make no promise. */
 		.max_excess = v == &lazytsc_variant_lazy ? 0 : UINT64_MAX,
 		.data = v,

@@ -32,22 +32,32 @@ struct counts {
 	uint64_t excess; /* the most by which silent expiries ever led skips */
 };
 
+/* The clock of a trace. */
+struct policy_clock {
+	double khz; /* units of `now` in a ms; 0: not known */
+	bool ns; /* the unit is a ns, not a TSC cycle; see policy.slack */
+};
+
 struct policy {
 	const char *name; /* in the output */
 	const char *summary;
 	size_t state_size;
 	/* Begin a vCPU. @state: state_size bytes, zeroed, aligned for any type, to 64 bytes. */
-	void (*init)(const struct policy *p, void *state);
+	void (*init)(const struct policy *p, const struct policy_clock *clock, void *state);
 	/* The guest programmed @v (0: disarm) at @now, guest TSC. */
 	void (*write)(void *state, uint64_t now, uint64_t v);
 	/* Events were lost: start afresh; counts go on. */
 	void (*restart)(void *state);
 	/* No more writes: add this vCPU's figures to *@sum, and free what init() allocated. */
 	void (*finish)(void *state, struct counts *sum);
+	/* How many writes were skipped so far; NULL: the policy has no such figure. */
+	uint64_t (*skips)(const void *state);
+	/* A variant: the state is a struct lazytsc_replay. */
+	bool is_replay;
 	/* B12: how far silent expiries may lead skips on one vCPU; UINT64_MAX: no limit. */
 	uint64_t max_excess;
 	const void *data; /* the policy's own */
-	uint64_t slack; /* TSC cycles */
+	uint64_t slack; /* TSC cycles; where the clock has ns, a cycle is half of one */
 };
 
 struct policy_options {

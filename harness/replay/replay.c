@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +10,25 @@
 
 #define ALIGN 64
 
-/* The vCPUs while the trace is read: for each the policies' states, one after another. */
+/* One vCPU while the trace is read. */
+struct running {
+	char *states; /* of the policies, one after another; NULL: it has written nothing yet */
+	struct deadlines deadlines;
+	uint64_t skipped; /* in the trace itself */
+	uint64_t comm; /* left out because of who wrote */
+	struct task *tasks; /* by the trace's index; only with by_task */
+	size_t ntasks;
+};
+
 struct run {
 	struct replay *r;
-	char *states[TRACE_MAX_VCPUS]; /* NULL: this vCPU has written nothing yet */
+	struct running *vcpus; /* TRACE_MAX_VCPUS */
 	size_t *offsets; /* of each policy's state */
 	size_t size; /* of all of them */
+	unsigned int nvcpus; /* above the last that is in use */
+	uint64_t first_ts, last_ts; /* of what was selected */
+	uint64_t from_ts, to_ts; /* what is selected, in the trace's clock */
+	bool begun;
 };
 
 static int layout(struct run *run)
@@ -22,7 +36,8 @@ static int layout(struct run *run)
 	const struct replay *r = run->r;
 
 	run->offsets = calloc(r->npolicies, sizeof(*run->offsets));
-	if (!run->offsets)
+	run->vcpus = calloc(TRACE_MAX_VCPUS, sizeof(*run->vcpus));
+	if (!run->offsets || !run->vcpus)
 		return -1;
 	for (size_t i = 0; i < r->npolicies; i++) {
 		run->offsets[i] = run->size;
@@ -31,18 +46,43 @@ static int layout(struct run *run)
 	return 0;
 }
 
-static char *begin_vcpu(struct run *run, unsigned int vcpu)
+static bool begin_vcpu(struct run *run, struct running *v)
 {
 	const struct replay *r = run->r;
-	char *s = aligned_alloc(ALIGN, run->size);
 
-	if (!s)
-		return NULL;
-	memset(s, 0, run->size);
+	v->states = aligned_alloc(ALIGN, run->size);
+	if (!v->states)
+		return false;
+	memset(v->states, 0, run->size);
 	for (size_t i = 0; i < r->npolicies; i++)
-		r->policies[i].init(&r->policies[i], s + run->offsets[i]);
-	run->states[vcpu] = s;
-	return s;
+		r->policies[i].init(&r->policies[i], &r->clock, v->states + run->offsets[i]);
+	return true;
+}
+
+/* The first event: what the trace's clock is, and which part of it is selected. */
+static int begin(struct run *run, const struct trace *t, const struct trace_event *ev)
+{
+	const struct trace_stats *st = trace_stats(t);
+	struct replay *r = run->r;
+	const struct selection *s = &r->selection;
+	double rate = st->cycles && st->fitted ? st->cycles_per_unit : 1;
+
+	run->begun = true;
+	r->clock.ns = st->source == TRACE_REARM;
+	r->clock.khz = st->tsc_khz;
+	r->khz_assumed = st->tsc_khz <= 0;
+	if (r->khz_assumed)
+		r->clock.khz = ASSUMED_KHZ;
+	r->unit_ns = st->cycles ? 1e6 * rate / r->clock.khz : 1;
+	if ((s->from_ns || s->to_ns) && st->cycles && r->khz_assumed) {
+		snprintf(r->error, sizeof(r->error),
+			 "--from and --to need the TSC's rate, which this trace does not tell: "
+			 "give --tsc-khz");
+		return -1;
+	}
+	run->from_ts = ev->ts + (uint64_t)((double)s->from_ns / r->unit_ns);
+	run->to_ts = s->to_ns ? ev->ts + (uint64_t)((double)s->to_ns / r->unit_ns) : UINT64_MAX;
+	return 0;
 }
 
 static unsigned int bucket(uint64_t v)
@@ -50,12 +90,15 @@ static unsigned int bucket(uint64_t v)
 	return v ? 64 - (unsigned int)__builtin_clzll(v) : 0;
 }
 
-/* What does this write do to the deadline that stands? */
-static void classify(struct deadlines *d, struct lazytsc_replay *stock, uint64_t now, uint64_t v)
+/* What does this write do to the deadline that stands? @task: who writes, or NULL. */
+static void classify(struct deadlines *d, struct task *task, struct lazytsc_replay *stock,
+		     uint64_t now, uint64_t v)
 {
 	uint64_t old;
 
 	d->writes++;
+	if (task)
+		task->writes++;
 	lazytsc_replay_run_until(stock, now);
 	old = stock->host.timer;
 	if (!old)
@@ -72,34 +115,119 @@ static void classify(struct deadlines *d, struct lazytsc_replay *stock, uint64_t
 		d->same++;
 	}
 	d->before_expiry[bucket(old - now)]++;
+	if (!task)
+		return;
+	task->disarmed += !v;
+	task->later += v > old;
+	task->earlier += v && v < old;
+	task->same += v == old;
+}
+
+/* The counts of a task on a vCPU; NULL: they are not wanted, or there is no memory. */
+static struct task *find_task(const struct replay *r, struct running *v, unsigned int i)
+{
+	struct task *t;
+
+	if (i >= v->ntasks) {
+		size_t n = i + 1 > 2 * v->ntasks ? i + 1 : 2 * v->ntasks;
+
+		t = reallocarray(v->tasks, n, sizeof(*t));
+		if (!t)
+			return NULL;
+		memset(t + v->ntasks, 0, (n - v->ntasks) * sizeof(*t));
+		v->tasks = t;
+		v->ntasks = n;
+	}
+	t = &v->tasks[i];
+	if (!t->skips)
+		t->skips = calloc(r->npolicies, sizeof(*t->skips));
+	return t->skips ? t : NULL;
+}
+
+static void write_all(struct run *run, struct running *v, struct task *task,
+		      const struct trace_event *ev)
+{
+	const struct replay *r = run->r;
+
+	for (size_t i = 0; i < r->npolicies; i++) {
+		const struct policy *p = &r->policies[i];
+		char *state = v->states + run->offsets[i];
+		uint64_t before = task && p->skips ? p->skips(state) : 0;
+
+		p->write(state, ev->now, ev->value);
+		if (task && p->skips)
+			task->skips[i] += p->skips(state) - before;
+	}
+}
+
+static void restart(struct run *run, struct running *v)
+{
+	const struct replay *r = run->r;
+
+	for (size_t i = 0; v->states && i < r->npolicies; i++)
+		r->policies[i].restart(v->states + run->offsets[i]);
+}
+
+/* Is this write among those that are wanted? Who writes, and when; not where. */
+static bool selected(struct run *run, const struct trace *t, struct running *v,
+		     const struct trace_event *ev)
+{
+	const char *comm = run->r->selection.comm;
+
+	if (ev->ts < run->from_ts || ev->ts >= run->to_ts) {
+		run->r->left_out.time++;
+		return false;
+	}
+	if (comm && strcmp(comm, trace_task(t, ev->task))) {
+		v->comm++;
+		return false;
+	}
+	return true;
+}
+
+static int take(struct run *run, const struct trace *t, const struct trace_event *ev)
+{
+	struct running *v = &run->vcpus[ev->vcpu];
+	struct replay *r = run->r;
+	struct task *task = NULL;
+
+	if (ev->vcpu >= run->nvcpus)
+		run->nvcpus = ev->vcpu + 1;
+	if (ev->kind == TRACE_EVENT_GAP) {
+		restart(run, v);
+		return 0;
+	}
+	if (!run->begun && begin(run, t, ev))
+		return -1;
+	if (!selected(run, t, v, ev))
+		return 0;
+	if (!v->states && !begin_vcpu(run, v))
+		return -1;
+	if (r->by_task) {
+		task = find_task(r, v, ev->task);
+		if (!task)
+			return -1;
+	}
+	if (!run->first_ts || ev->ts < run->first_ts)
+		run->first_ts = ev->ts;
+	if (ev->ts > run->last_ts)
+		run->last_ts = ev->ts;
+	classify(&v->deadlines, task, (void *)(v->states + run->offsets[r->stock]), ev->now,
+		 ev->value);
+	write_all(run, v, task, ev);
+	v->skipped += ev->skipped;
+	return 0;
 }
 
 static int feed(struct run *run, struct trace *t)
 {
 	struct replay *r = run->r;
 	struct trace_event ev;
-	bool gap;
 	int got;
 
 	while ((got = trace_next(t, &ev)) > 0) {
-		char *s = run->states[ev.vcpu];
-
-		if (!s)
-			s = begin_vcpu(run, ev.vcpu);
-		if (!s) {
-			snprintf(r->error, sizeof(r->error), "out of memory");
+		if (take(run, t, &ev))
 			return -1;
-		}
-		gap = ev.kind == TRACE_EVENT_GAP;
-		if (!gap)
-			classify(&r->deadlines, (void *)(s + run->offsets[r->stock]), ev.now,
-				 ev.value);
-		for (size_t i = 0; i < r->npolicies; i++) {
-			if (gap)
-				r->policies[i].restart(s + run->offsets[i]);
-			else
-				r->policies[i].write(s + run->offsets[i], ev.now, ev.value);
-		}
 	}
 	r->stats = *trace_stats(t);
 	if (got < 0)
@@ -117,6 +245,21 @@ static void add(struct counts *sum, const struct counts *c)
 		sum->excess = c->excess;
 }
 
+static void add_deadlines(struct deadlines *sum, const struct deadlines *d)
+{
+	sum->writes += d->writes;
+	sum->delivered += d->delivered;
+	sum->later += d->later;
+	sum->earlier += d->earlier;
+	sum->same += d->same;
+	sum->disarmed += d->disarmed;
+	for (int i = 0; i < HIST_BUCKETS; i++) {
+		sum->moved_later[i] += d->moved_later[i];
+		sum->moved_earlier[i] += d->moved_earlier[i];
+		sum->before_expiry[i] += d->before_expiry[i];
+	}
+}
+
 static int by_vm(const void *a, const void *b)
 {
 	const struct replay_vcpu *x = a, *y = b;
@@ -126,76 +269,193 @@ static int by_vm(const void *a, const void *b)
 	return x->at.id < y->at.id ? -1 : x->at.id > y->at.id;
 }
 
-/* "0"; in a trace of several VMs "4090:0", by the VM's process or first thread. */
-static void name_vcpu(const struct trace *t, struct replay_vcpu *v)
+/* By the VM's process or first thread, else its place. */
+static void name_vm(const struct trace *t, unsigned int i, char *name, size_t size)
 {
-	const struct trace_vm *vm = trace_vm(t, v->at.vm);
-	long long vm_id = vm->pid >= 0 ? vm->pid : vm->first_tid >= 0 ? vm->first_tid : v->at.vm;
+	const struct trace_vm *vm = trace_vm(t, i);
+	long long id = vm->pid >= 0 ? vm->pid : vm->first_tid >= 0 ? vm->first_tid : i;
 
-	snprintf(v->vm, sizeof(v->vm), "%lld", vm_id);
-	if (trace_stats(t)->nvms < 2)
+	snprintf(name, size, "%lld", id);
+}
+
+/* Is this vCPU among those that are wanted? What it wrote is counted where it is not. */
+static bool wanted(struct replay *r, const struct running *v, const struct trace_vcpu *at,
+		   const char *vm)
+{
+	const struct selection *s = &r->selection;
+	uint64_t writes = v->deadlines.writes + v->comm;
+
+	if (s->vm && strcmp(s->vm, vm)) {
+		r->left_out.vm += writes;
+		return false;
+	}
+	if (s->vcpus && !(at->id >= 0 && at->id < TRACE_MAX_CPUS && s->vcpus[at->id])) {
+		r->left_out.vcpu += writes;
+		return false;
+	}
+	r->left_out.comm += v->comm;
+	return true;
+}
+
+/* Where two vCPUs ran one task, its counts are added up. */
+static int collect_tasks(struct replay *r, const struct trace *t, const struct running *v)
+{
+	for (size_t i = 0; i < v->ntasks; i++) {
+		const struct task *from = &v->tasks[i];
+		const char *name = trace_task(t, (unsigned int)i);
+		struct task *to;
+		size_t k = 0;
+
+		if (!from->skips)
+			continue;
+		while (k < r->ntasks && strcmp(r->tasks[k].name, name))
+			k++;
+		if (k == r->ntasks) {
+			r->tasks[k].name = strdup(name);
+			r->tasks[k].skips = calloc(r->npolicies, sizeof(*from->skips));
+			if (!r->tasks[r->ntasks++].skips || !r->tasks[k].name)
+				return -1;
+		}
+		to = &r->tasks[k];
+		to->writes += from->writes;
+		to->later += from->later;
+		to->earlier += from->earlier;
+		to->same += from->same;
+		to->disarmed += from->disarmed;
+		for (size_t p = 0; p < r->npolicies; p++)
+			to->skips[p] += from->skips[p];
+	}
+	return 0;
+}
+
+static int by_writes(const void *a, const void *b)
+{
+	const struct task *x = a, *y = b;
+
+	if (x->writes != y->writes)
+		return x->writes > y->writes ? -1 : 1;
+	return strcmp(x->name, y->name);
+}
+
+static int collect_vcpu(struct run *run, const struct trace *t, unsigned int i, bool bounds)
+{
+	struct replay *r = run->r;
+	struct running *run_vcpu = &run->vcpus[i];
+	struct replay_vcpu *v = &r->vcpus[r->nvcpus];
+	char vm[sizeof(r->vms->name)];
+	struct counts *measured;
+
+	v->at = *trace_vcpu(t, i);
+	name_vm(t, v->at.vm, vm, sizeof(vm));
+	if (!wanted(r, run_vcpu, &v->at, vm) || (!bounds && !run_vcpu->deadlines.writes))
+		return 0;
+	if (r->stats.nvms < 2)
 		snprintf(v->name, sizeof(v->name), "%d", v->at.id);
 	else
-		snprintf(v->name, sizeof(v->name), "%s:%d", v->vm, v->at.id);
+		snprintf(v->name, sizeof(v->name), "%s:%d", vm, v->at.id);
+	v->counts = calloc(r->npolicies + 1, sizeof(*v->counts));
+	r->nvcpus++;
+	if (!v->counts || (r->by_task && collect_tasks(r, t, run_vcpu)))
+		return -1;
+	if (run_vcpu->states) {
+		for (size_t p = 0; p < r->npolicies; p++)
+			r->policies[p].finish(run_vcpu->states + run->offsets[p], &v->counts[p]);
+	}
+	v->deadlines = run_vcpu->deadlines;
+	v->deadlines.delivered = v->counts[r->stock].value[COL_INJECTIONS];
+	measured = &v->counts[r->npolicies];
+	measured->value[COL_MSR_WRITE_EXITS] = v->deadlines.writes - run_vcpu->skipped;
+	measured->value[COL_SKIPS] = run_vcpu->skipped;
+	measured->known[COL_MSR_WRITE_EXITS] = measured->known[COL_SKIPS] = true;
+	return 0;
+}
+
+/* The VMs' totals, and that of all. */
+static int add_up(struct replay *r, const struct trace *t)
+{
+	for (size_t i = 0; i < r->nvcpus; i++) {
+		struct replay_vcpu *v = &r->vcpus[i];
+		struct replay_vm *vm = &r->vms[r->nvms];
+
+		if (i && v->at.vm == r->vcpus[i - 1].at.vm) {
+			vm--;
+		} else {
+			name_vm(t, v->at.vm, vm->name, sizeof(vm->name));
+			vm->first = i;
+			vm->total = calloc(r->npolicies + 1, sizeof(*vm->total));
+			if (!vm->total)
+				return -1;
+			r->nvms++;
+		}
+		v->vm = r->nvms - 1;
+		vm->n++;
+		vm->writes += v->deadlines.writes;
+		for (size_t p = 0; p <= r->npolicies; p++) {
+			add(&vm->total[p], &v->counts[p]);
+			add(&r->total[p], &v->counts[p]);
+		}
+		add_deadlines(&r->deadlines, &v->deadlines);
+	}
+	return 0;
 }
 
 static int collect(struct run *run, const struct trace *t)
 {
 	struct replay *r = run->r;
-	size_t n = 0;
+	bool bounds = r->stats.evidence == TRACE_BOUNDS;
+	unsigned int n = r->stats.nvcpus;
 
-	if (r->stats.evidence == TRACE_BOUNDS) {
-		for (unsigned int i = 0; i < r->stats.nvcpus; i++) {
-			if (!begin_vcpu(run, i))
-				return -1;
-		}
-	}
-	for (unsigned int i = 0; i < TRACE_MAX_VCPUS; i++)
-		n += run->states[i] != NULL;
-	r->vcpus = calloc(n ? n : 1, sizeof(*r->vcpus));
-	r->total = calloc(r->npolicies, sizeof(*r->total));
-	if (!r->vcpus || !r->total)
+	r->vcpus = calloc(n + 1, sizeof(*r->vcpus));
+	r->vms = calloc(n + 1, sizeof(*r->vms));
+	r->total = calloc(r->npolicies + 1, sizeof(*r->total));
+	r->tasks = calloc(r->by_task ? TRACE_MAX_TASKS : 1, sizeof(*r->tasks));
+	if (!r->vcpus || !r->vms || !r->total || !r->tasks)
 		return -1;
-	for (unsigned int i = 0; i < TRACE_MAX_VCPUS; i++) {
-		struct replay_vcpu *v = &r->vcpus[r->nvcpus];
-
-		if (!run->states[i])
-			continue;
-		v->at = *trace_vcpu(t, i);
-		name_vcpu(t, v);
-		v->counts = calloc(r->npolicies, sizeof(*v->counts));
-		if (!v->counts)
+	for (unsigned int i = 0; i < n; i++) {
+		if (collect_vcpu(run, t, i, bounds))
 			return -1;
-		r->nvcpus++;
-		for (size_t p = 0; p < r->npolicies; p++) {
-			r->policies[p].finish(run->states[i] + run->offsets[p], &v->counts[p]);
-			add(&r->total[p], &v->counts[p]);
-		}
 	}
 	qsort(r->vcpus, r->nvcpus, sizeof(*r->vcpus), by_vm);
-	r->deadlines.delivered = r->total[r->stock].value[COL_INJECTIONS];
-	return 0;
+	qsort(r->tasks, r->ntasks, sizeof(*r->tasks), by_writes);
+	r->seconds = bounds ? r->stats.span / 1e9
+			    : (double)(run->last_ts - run->first_ts) * r->unit_ns / 1e9;
+	if (add_up(r, t))
+		return -1;
+	if (r->nvcpus)
+		return 0;
+	snprintf(r->error, sizeof(r->error),
+		 "none of the deadline writes is selected: left out by --from and --to %" PRIu64
+		 ", --comm %" PRIu64 ", --vcpu %" PRIu64 ", --vm %" PRIu64,
+		 r->left_out.time, r->left_out.comm, r->left_out.vcpu, r->left_out.vm);
+	return -1;
 }
 
 int replay_run(struct replay *r, const char *path, const struct trace_options *options)
 {
-	struct run *run = calloc(1, sizeof(*run));
+	struct run run = { .r = r };
 	struct trace *t = NULL;
+	char error[sizeof(r->error)];
 	int ret = -1;
 
-	snprintf(r->error, sizeof(r->error), "%s: out of memory", path);
-	if (!run)
-		return -1;
-	run->r = r;
+	snprintf(r->error, sizeof(r->error), "out of memory");
 	if (trace_open(path, options, &t))
 		snprintf(r->error, sizeof(r->error), "%s", trace_error(t));
-	else if (!layout(run) && !feed(run, t) && !collect(run, t))
+	else if (!layout(&run) && !feed(&run, t) && !collect(&run, t))
 		ret = 0;
+	/* The trace's own messages begin with its name. */
+	if (ret && strncmp(r->error, path, strlen(path))) {
+		memcpy(error, r->error, sizeof(error));
+		snprintf(r->error, sizeof(r->error), "%s: %.400s", path, error);
+	}
 	trace_close(t);
-	for (unsigned int i = 0; i < TRACE_MAX_VCPUS; i++)
-		free(run->states[i]);
-	free(run->offsets);
-	free(run);
+	for (unsigned int i = 0; i < run.nvcpus; i++) {
+		for (size_t k = 0; k < run.vcpus[i].ntasks; k++)
+			free(run.vcpus[i].tasks[k].skips);
+		free(run.vcpus[i].tasks);
+		free(run.vcpus[i].states);
+	}
+	free(run.vcpus);
+	free(run.offsets);
 	return ret;
 }
 
@@ -203,9 +463,19 @@ void replay_free(struct replay *r)
 {
 	for (size_t i = 0; i < r->nvcpus; i++)
 		free(r->vcpus[i].counts);
+	for (size_t i = 0; i < r->nvms; i++)
+		free(r->vms[i].total);
+	for (size_t i = 0; i < r->ntasks; i++) {
+		free((char *)r->tasks[i].name);
+		free(r->tasks[i].skips);
+	}
 	free(r->vcpus);
+	free(r->vms);
+	free(r->tasks);
 	free(r->total);
 	r->vcpus = NULL;
+	r->vms = NULL;
+	r->tasks = NULL;
 	r->total = NULL;
-	r->nvcpus = 0;
+	r->nvcpus = r->nvms = r->ntasks = 0;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A whole trace under several policies side by side. */
+/*
+ * A whole trace under several policies side by side. A replay shares nothing with another one, so
+ * that each may run in a thread of its own.
+ */
 #ifndef LAZYTSC_HARNESS_REPLAY_H
 #define LAZYTSC_HARNESS_REPLAY_H
 
@@ -11,7 +14,10 @@
 /* A histogram: bucket 0 holds 0, bucket b > 0 holds 2^(b-1) up to 2^b - 1 TSC cycles. */
 #define HIST_BUCKETS 65
 
-/* What became of the trace's deadlines under the stock timer. */
+/* The rate that a TSC is taken to have where nothing tells it: that of the cost model's sources. */
+#define ASSUMED_KHZ 2.6e6
+
+/* What became of a vCPU's deadlines under the stock timer. */
 struct deadlines {
 	uint64_t writes; /* disarms included */
 	uint64_t delivered;
@@ -21,30 +27,70 @@ struct deadlines {
 	uint64_t before_expiry[HIST_BUCKETS]; /* how long before it the overwriting came */
 };
 
+/* A task's writes on one vCPU, or on all. */
+struct task {
+	const char *name;
+	uint64_t writes, later, earlier, same, disarmed; /* as struct deadlines has them */
+	uint64_t *skips; /* by policy */
+};
+
 struct replay_vcpu {
 	struct trace_vcpu at; /* which vCPU it is */
-	char vm[24]; /* the VM's process, or its first thread, or its place in the trace */
+	size_t vm; /* its VM in replay.vms */
 	char name[48]; /* its number; where the trace has several VMs, "VM:number" */
-	struct counts *counts; /* by policy */
+	struct counts *counts; /* by policy, and what was measured behind them */
+	struct deadlines deadlines;
+};
+
+struct replay_vm {
+	char name[24]; /* its process, or its first thread, or its place in the trace */
+	size_t first, n; /* its vCPUs in replay.vcpus */
+	struct counts *total; /* as in struct replay_vcpu */
+	uint64_t writes;
+};
+
+/* Which part of a trace is replayed. Zeroed: all of it. */
+struct selection {
+	const char *vm; /* name of the one VM; NULL: all */
+	const bool *vcpus; /* by number, TRACE_MAX_CPUS; NULL: all */
+	uint64_t from_ns, to_ns; /* from the trace's first write; to_ns 0: to its end */
+	const char *comm; /* writes of tasks (on a host: of threads) of this name; NULL: of all */
+};
+
+/* Deadline writes that were not selected, by the first reason that applies. */
+struct left_out {
+	uint64_t time, comm, vcpu, vm;
 };
 
 struct replay {
 	const struct policy *policies;
 	size_t npolicies;
 	size_t stock; /* which of them is the stock timer */
+	size_t lazy, early; /* and these; SIZE_MAX: none */
+	struct selection selection;
+	bool by_task;
 
 	/* Set by replay_run(). */
 	struct trace_stats stats;
+	struct policy_clock clock;
+	bool khz_assumed; /* clock.khz is ASSUMED_KHZ */
+	double seconds; /* of what was selected, from the first event to the last; 0: none */
+	double unit_ns; /* a time stamp's unit, for the exits' times; 0: not known */
+	struct left_out left_out;
 	struct deadlines deadlines;
 	size_t nvcpus;
 	struct replay_vcpu *vcpus; /* in order of VM and id */
-	struct counts *total; /* by policy */
-	char error[256];
+	size_t nvms;
+	struct replay_vm *vms;
+	struct counts *total; /* as in struct replay_vcpu */
+	size_t ntasks;
+	struct task *tasks; /* the busiest first */
+	char error[512];
 };
 
 /**
  * replay_run() - replay a trace
- * @r:    zeroed but for the policies; the result
+ * @r:    zeroed but for what stands above "Set by replay_run()"; the result
  * @path: the trace
  * @options: for reading it
  *
@@ -52,5 +98,11 @@ struct replay {
  */
 int replay_run(struct replay *r, const char *path, const struct trace_options *options);
 void replay_free(struct replay *r);
+
+/** replay_measured() - the trace shows skips, so what was measured stands behind the policies */
+static inline bool replay_measured(const struct replay *r)
+{
+	return r->stats.skipped != 0;
+}
 
 #endif

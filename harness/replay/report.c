@@ -4,11 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "answer.h"
+#include "cli.h"
 #include "report.h"
 #include "table.h"
 
 /* A change of host entries smaller than this is called small. */
 #define SMALL_PERCENT 10.0
+/* Columns of a terminal. */
+#define WIDTH 80
 
 /* The change of host entries against stock in %, two decimals; false: there is none. */
 static bool change(const struct counts *c, const struct counts *stock, double *pct)
@@ -29,91 +33,277 @@ static double percent(uint64_t part, uint64_t of)
 	return of ? 100.0 * (double)part / (double)of : 0;
 }
 
+/* What stands behind the policies: what the trace itself shows. */
+#define MEASURED "measured"
+
+/* How many rows each vCPU has: the policies that are shown, and what was measured. */
+static size_t nvariants(const struct replay *r, const struct report_options *o)
+{
+	return o->shown + replay_measured(r);
+}
+
+/* The @i-th of them: an index into counts. */
+static size_t variant_at(const struct replay *r, const struct report_options *o, size_t i)
+{
+	return i < o->shown ? i : r->npolicies;
+}
+
+static const char *variant_name(const struct replay *r, size_t v)
+{
+	return v < r->npolicies ? r->policies[v].name : MEASURED;
+}
+
 /* The @i-th row's counts: the vCPUs in order, then the total. */
-static const struct counts *row(const struct replay *r, size_t i, size_t policy)
+static const struct counts *row(const struct replay *r, size_t i, size_t variant)
 {
-	return i < r->nvcpus ? &r->vcpus[i].counts[policy] : &r->total[policy];
+	return i < r->nvcpus ? &r->vcpus[i].counts[variant] : &r->total[variant];
 }
 
-/* The table leaves out what waits cost, in time and gain in lateness, where nothing waits. */
-static bool has_column(const struct replay *r, const struct report_options *o, size_t c)
+/* --- Tables --- */
+
+/* A line of a table: whose, under which variant. */
+struct line {
+	const char *name;
+	size_t variant;
+	const struct counts *counts, *stock;
+};
+
+/* Columns that only wide tables have, with their names in JSON. */
+static void wide_names(const char **names)
 {
-	if (c != COL_WAITED && c != COL_HOST_CYCLES && c != COL_LATE_CYCLES)
-		return true;
-	for (size_t p = 0; p < o->shown; p++) {
-		if (r->total[p].value[COL_WAITED])
-			return true;
-	}
-	return false;
+	names[0] = "vcpu";
+	names[1] = "variant";
+	for (size_t c = 0; c < COLUMNS; c++)
+		names[2 + c] = column_names[c];
+	names[2 + COLUMNS] = "entries/s";
+	names[3 + COLUMNS] = "CPU %";
+	names[4 + COLUMNS] = "change %";
 }
 
-static void print_row(struct libscols_line *line, const struct replay *r, size_t i, size_t p,
-		      const size_t *columns, size_t n)
+static void wide_line(struct libscols_table *tb, const struct replay *r, const struct line *l)
 {
-	const struct counts *k = row(r, i, p);
+	struct libscols_line *line = table_line(tb);
+	const struct counts *k = l->counts;
+	char rate[32];
 	double pct;
 
-	if (i < r->nvcpus)
-		table_cell(line, 0, "%s", r->vcpus[i].name);
-	else
-		table_cell(line, 0, "total");
-	table_cell(line, 1, "%s", r->policies[p].name);
-	for (size_t c = 0; c < n; c++) {
-		if (k->known[columns[c]])
-			table_cell(line, 2 + c, "%" PRIu64, k->value[columns[c]]);
+	table_cell(line, 0, "%s", l->name);
+	table_cell(line, 1, "%s", variant_name(r, l->variant));
+	for (size_t c = 0; c < COLUMNS; c++) {
+		if (k->known[c])
+			table_cell(line, 2 + c, "%" PRIu64, k->value[c]);
 		else
 			table_cell(line, 2 + c, "-");
 	}
-	if (change(k, row(r, i, r->stock), &pct))
-		table_cell(line, 2 + n, "%+.2f", pct);
+	if (k->known[COL_HOST_ENTRIES] && r->seconds > 0)
+		table_cell(line, 2 + COLUMNS, "%s",
+			   rate_text(answer_rate(r, k->value[COL_HOST_ENTRIES]), rate));
 	else
-		table_cell(line, 2 + n, "-");
+		table_cell(line, 2 + COLUMNS, "-");
+	if (k->known[COL_HOST_CYCLES] && r->seconds > 0)
+		table_cell(line, 3 + COLUMNS, "%.3f", answer_cpu(r, k));
+	else
+		table_cell(line, 3 + COLUMNS, "-");
+	if (change(k, l->stock, &pct))
+		table_cell(line, 4 + COLUMNS, "%+.2f", pct);
+	else
+		table_cell(line, 4 + COLUMNS, "-");
+}
+
+/* The table of 80 columns. */
+static const char *const narrow_names[] = { "vcpu", "variant", "exits", "skips", "silent",
+					    "irqs", "entries", "/s",	"CPU %", "change %" };
+static const enum column narrow_columns[] = { COL_MSR_WRITE_EXITS, COL_SKIPS, COL_SILENT_EXPIRIES,
+					      COL_INJECTIONS, COL_HOST_ENTRIES };
+
+#define NARROW	       (sizeof(narrow_names) / sizeof(narrow_names[0]))
+#define NARROW_COLUMNS (sizeof(narrow_columns) / sizeof(narrow_columns[0]))
+
+/* At most seven characters: in full, else in thousands or millions. */
+static void short_cell(struct libscols_line *line, size_t column, uint64_t n)
+{
+	if (n < 10000000)
+		table_cell(line, column, "%" PRIu64, n);
+	else if (n < 1000000000)
+		table_cell(line, column, "%" PRIu64 "k", n / 1000);
+	else
+		table_cell(line, column, "%" PRIu64 "M", n / 1000000);
+}
+
+static void narrow_line(struct libscols_table *tb, const struct replay *r, const struct line *l)
+{
+	struct libscols_line *line = table_line(tb);
+	const struct counts *k = l->counts;
+	size_t at = 0;
+	char rate[32];
+	double pct;
+
+	table_cell(line, at++, "%s", l->name);
+	table_cell(line, at++, "%s", variant_name(r, l->variant));
+	for (size_t c = 0; c < NARROW_COLUMNS; c++, at++) {
+		if (k->known[narrow_columns[c]])
+			short_cell(line, at, k->value[narrow_columns[c]]);
+		else
+			table_cell(line, at, "-");
+	}
+	if (k->known[COL_HOST_ENTRIES] && r->seconds > 0)
+		table_cell(line, at++, "%s",
+			   rate_text(answer_rate(r, k->value[COL_HOST_ENTRIES]), rate));
+	else
+		table_cell(line, at++, "-");
+	if (k->known[COL_HOST_CYCLES] && r->seconds > 0)
+		table_cell(line, at++, "%s", cpu_text(answer_cpu(r, k), rate));
+	else
+		table_cell(line, at++, "-");
+	if (change(k, l->stock, &pct))
+		table_cell(line, at++, "%+.2f", pct);
+	else
+		table_cell(line, at++, "-");
+}
+
+static struct libscols_table *counts_table(const struct report_options *o)
+{
+	const char *names[COLUMNS + 5];
+	struct libscols_table *tb;
+
+	if (o->wide) {
+		wide_names(names);
+		return table_new(names, COLUMNS + 5, 3);
+	}
+	tb = table_new(narrow_names, NARROW, 3);
+	if (scols_table_set_column_separator(tb, " "))
+		cli_no_memory();
+	return tb;
+}
+
+static void add_lines(struct libscols_table *tb, const struct replay *r,
+		      const struct report_options *o, const char *name, const struct counts *counts)
+{
+	for (size_t k = 0; k < nvariants(r, o); k++) {
+		size_t v = variant_at(r, o, k);
+		struct line l = { name, v, &counts[v], &counts[r->stock] };
+
+		if (o->wide)
+			wide_line(tb, r, &l);
+		else
+			narrow_line(tb, r, &l);
+	}
+}
+
+/* One VM's vCPUs and their total. */
+static void print_vm(FILE *to, const struct replay *r, const struct report_options *o,
+		     const struct replay_vm *vm)
+{
+	struct libscols_table *tb = counts_table(o);
+	char id[16];
+
+	for (size_t i = vm->first; i < vm->first + vm->n; i++) {
+		snprintf(id, sizeof(id), "%d", r->vcpus[i].at.id);
+		add_lines(tb, r, o, id, r->vcpus[i].counts);
+	}
+	add_lines(tb, r, o, "total", vm->total);
+	table_print(to, tb);
 }
 
 static void print_counts(FILE *to, const struct replay *r, const struct report_options *o)
 {
-	const char *names[COLUMNS + 3] = { "vcpu", "variant" };
-	size_t columns[COLUMNS], n = 0;
 	struct libscols_table *tb;
 
-	for (size_t c = 0; c < COLUMNS; c++) {
-		if (has_column(r, o, c)) {
-			names[2 + n] = column_names[c];
-			columns[n++] = c;
+	for (size_t i = 0; i < r->nvms; i++) {
+		if (r->nvms > 1)
+			fprintf(to, "%sVM %s:\n", i ? "\n" : "", r->vms[i].name);
+		print_vm(to, r, o, &r->vms[i]);
+	}
+	if (r->nvms < 2)
+		return;
+	fprintf(to, "\nAll %zu VMs:\n", r->nvms);
+	tb = counts_table(o);
+	add_lines(tb, r, o, "total", r->total);
+	table_print(to, tb);
+}
+
+/* Who writes: the busiest tasks, the others as one. */
+static void print_tasks(FILE *to, const struct replay *r, const struct report_options *o)
+{
+	static const char *const names[] = { "task",	"writes",     "/s",	    "later",
+					     "earlier", "lazy skips", "early skips" };
+	size_t shown = r->ntasks < o->tasks_shown ? r->ntasks : o->tasks_shown;
+	struct libscols_table *tb = table_new(names, 7, 1);
+	uint64_t rest = 0;
+
+	fprintf(to, "\nBy task (%s): writes, those that move a deadline, those that are skipped:\n",
+		r->stats.host ? "the host's thread" : "which the guest ran when it wrote");
+	for (size_t i = 0; i < r->ntasks; i++) {
+		const struct task *t = &r->tasks[i];
+		struct libscols_line *line;
+		char rate[32];
+
+		if (i >= shown) {
+			rest += t->writes;
+			continue;
 		}
+		line = table_line(tb);
+		table_cell(line, 0, "%s", t->name);
+		table_cell(line, 1, "%" PRIu64, t->writes);
+		table_cell(line, 2, "%s", rate_text(answer_rate(r, t->writes), rate));
+		table_cell(line, 3, "%" PRIu64, t->later);
+		table_cell(line, 4, "%" PRIu64, t->earlier);
+		table_cell(line, 5, "%" PRIu64, t->skips[r->lazy]);
+		table_cell(line, 6, "%" PRIu64, t->skips[r->early]);
 	}
-	names[2 + n] = "change %";
-	tb = table_new(names, n + 3, 3);
-	for (size_t i = 0; tb && i <= r->nvcpus; i++) {
-		for (size_t p = 0; p < o->shown; p++)
-			print_row(table_line(tb), r, i, p, columns, n);
+	table_print(to, tb);
+	if (rest)
+		fprintf(to, "%zu tasks more: %" PRIu64 " writes; --wide shows them.\n",
+			r->ntasks - shown, rest);
+}
+
+/* Prints @text and a newline, broken at blanks so that no line is longer than WIDTH; frees it. */
+static void print_wrapped(FILE *to, char *text)
+{
+	const char *p = text;
+
+	while (strlen(p) > WIDTH) {
+		size_t n = WIDTH;
+
+		while (n > 0 && p[n] != ' ')
+			n--;
+		/* A word that is longer than a line stays whole. */
+		if (n == 0)
+			n = strcspn(p, " ");
+		fprintf(to, "%.*s\n", (int)n, p);
+		p += n;
+		p += *p == ' ';
 	}
-	if (tb)
-		table_print(to, tb);
+	if (*p)
+		fprintf(to, "%s\n", p);
+	free(text);
 }
 
 static void print_clock(FILE *to, const struct trace_stats *st)
 {
+	char *rate, *by;
+
 	if (st->evidence == TRACE_EXACT) {
-		fprintf(to, "Figures are exact: %s.\n", st->why);
+		print_wrapped(to, cli_text("Figures are exact: %s.", st->why));
 		return;
 	}
-	fprintf(to, "Figures are APPROXIMATE: %s.\n", st->why);
+	print_wrapped(to, cli_text("Figures are APPROXIMATE: %s.", st->why));
 	if (!st->fitted)
 		return;
-	fputs("The guest's clock is fitted to them, ", to);
 	if (st->cycles)
-		fprintf(to, "%.6f +- %.6f cycles for each unit", st->cycles_per_unit,
-			st->cycles_per_unit_error);
+		rate = cli_text("%.6f +- %.6f cycles for each unit", st->cycles_per_unit,
+				st->cycles_per_unit_error);
 	else if (st->tsc_khz_error > 0)
-		fprintf(to, "%.3f +- %.3f kHz", st->tsc_khz, st->tsc_khz_error);
+		rate = cli_text("%.3f +- %.3f kHz", st->tsc_khz, st->tsc_khz_error);
 	else
-		fprintf(to, "%.3f kHz", st->tsc_khz);
+		rate = cli_text("%.3f kHz", st->tsc_khz);
 	if (st->irqs_seen)
-		fprintf(to, ", by timer interrupts that scatter by %.0f cycles.\n",
-			st->offset_error);
+		by = cli_text("timer interrupts that scatter by %.0f cycles", st->offset_error);
 	else
-		fputs(", by the closest deadlines: the trace has too few timer interrupts.\n", to);
+		by = cli_text("the closest deadlines: the trace has too few timer interrupts");
+	print_wrapped(to, cli_text("The guest's clock is fitted to them, %s, by %s.", rate, by));
+	free(rate);
+	free(by);
 }
 
 static void plural(FILE *to, uint64_t n, const char *what, const char *tail)
@@ -135,22 +325,35 @@ static void print_ignored(FILE *to, const struct trace_stats *st)
 		{ TRACE_LINE_COMMENT, "comment or empty line" },
 		{ TRACE_LINE_UNKNOWN, "line that is no trace event" },
 	};
-	const char *sep = "";
+	char *text = cli_text("Other lines: ");
+	bool any = false;
 
-	fputs("Other lines: ", to);
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		char *before = text;
+
 		if (!st->kinds[kinds[i].kind])
 			continue;
-		fprintf(to, "%s%" PRIu64 " x %s", sep, st->kinds[kinds[i].kind], kinds[i].what);
-		sep = ", ";
+		text = cli_text("%s%s%" PRIu64 " x %s", before, any ? ", " : "",
+				st->kinds[kinds[i].kind], kinds[i].what);
+		free(before);
+		any = true;
 	}
-	fprintf(to, "%s.\n", *sep ? "" : "none");
+	print_wrapped(to, cli_text("%s%s.", text, any ? "" : "none"));
+	free(text);
 }
 
 void report_warnings(FILE *to, const char *name, const struct replay *r)
 {
 	const struct trace_stats *st = &r->stats;
+	const struct left_out *l = &r->left_out;
 
+	if (l->time || l->comm || l->vcpu || l->vm)
+		fprintf(to,
+			"%s: deadline writes not selected: by --from and --to %" PRIu64
+			", --comm %" PRIu64 ", --vcpu %" PRIu64 ", --vm %" PRIu64 "; replayed as "
+			"if they had not "
+			"been made\n",
+			name, l->time, l->comm, l->vcpu, l->vm);
 	if (st->kinds[TRACE_LINE_DAMAGED])
 		fprintf(to, "%s:%" PRIu64 ": damaged deadline write, %" PRIu64 " such dropped\n",
 			name, st->first_damaged, st->kinds[TRACE_LINE_DAMAGED]);
@@ -220,7 +423,7 @@ bool report_broken_promises(FILE *to, const char *name, const struct replay *r)
 	return broken;
 }
 
-/* Say how large the benefit of lazy is, and why. */
+/* What became of the deadlines, and why the benefit is small where it is. */
 static void print_verdict(FILE *to, const struct replay *r, size_t lazy)
 {
 	const struct deadlines *d = &r->deadlines;
@@ -229,11 +432,10 @@ static void print_verdict(FILE *to, const struct replay *r, size_t lazy)
 
 	if (!change(k, &r->total[r->stock], &pct))
 		return;
-	fprintf(to,
-		"Of %" PRIu64 " deadlines %.1f %% were delivered; overwritten before were %.1f %% "
-		"by a later and %.1f %% by an earlier one.\n",
-		d->writes, percent(d->delivered, d->writes), percent(d->later, d->writes),
-		percent(d->earlier, d->writes));
+	print_wrapped(to, cli_text("Of %" PRIu64 " deadlines %.1f %% were delivered; overwritten "
+				   "before were %.1f %% by a later and %.1f %% by an earlier one.",
+				   d->writes, percent(d->delivered, d->writes),
+				   percent(d->later, d->writes), percent(d->earlier, d->writes)));
 	if (pct <= -SMALL_PERCENT) {
 		fprintf(to, "lazy: %.1f %% fewer host entries besides deliveries.\n", -pct);
 		return;
@@ -291,13 +493,13 @@ static const char *const exit_names[TRACE_EXIT_REASONS] = {
 static void print_bounds(FILE *to, const char *name, const struct replay *r)
 {
 	const char *names[TRACE_EXIT_REASONS + 1] = { "vcpu" };
-	double seconds = r->stats.span / 1e9;
-	uint64_t writes = 0, late = 0;
+	uint64_t late = 0;
 	struct libscols_table *tb;
 
-	fprintf(to, "%s: no deadline writes, but the exits of %zu vCPUs in %.3f s: BOUNDS only\n",
-		name, r->nvcpus, seconds);
-	fprintf(to, "For figures: %s.\n\nExits:\n", r->stats.why);
+	print_wrapped(to, answer_text(name, r));
+	fputc('\n', to);
+	print_wrapped(to, cli_text("For figures: %s.", r->stats.why));
+	fputs("\nExits:\n", to);
 	for (size_t i = 0; i < TRACE_EXIT_REASONS; i++)
 		names[i + 1] = exit_names[i];
 	tb = table_new(names, TRACE_EXIT_REASONS + 1, TRACE_EXIT_REASONS + 1);
@@ -308,23 +510,14 @@ static void print_bounds(FILE *to, const char *name, const struct replay *r)
 		table_cell(line, 0, "%s", r->vcpus[i].name);
 		for (size_t k = 0; k < TRACE_EXIT_REASONS; k++)
 			table_cell(line, k + 1, "%" PRIu64, x->count[k]);
-		writes += x->count[TRACE_EXIT_MSR_WRITE];
 		late += x->count[TRACE_EXIT_PREEMPTION_TIMER];
 	}
 	if (tb)
 		table_print(to, tb);
-	fprintf(to,
-		"\nDeadline writes are among the %" PRIu64 " MSR_WRITE exits: lazy takes away "
-		"between "
-		"none and all of them",
-		writes);
-	if (seconds > 0)
-		fprintf(to, ", at most %.0f a second", (double)writes / seconds);
-	fprintf(to,
-		".\nDeadlines delivered while the guest ran are at most %" PRIu64 " (PREEMPTION_"
-		"TIMER, which "
-		"AMD lacks).\n",
-		late);
+	fputc('\n', to);
+	print_wrapped(to, cli_text("Deadlines delivered while the guest ran are at most %" PRIu64
+				   " (PREEMPTION_TIMER, which AMD lacks).",
+				   late));
 }
 
 void report_table(FILE *to, const char *name, const struct replay *r,
@@ -336,12 +529,16 @@ void report_table(FILE *to, const char *name, const struct replay *r,
 		report_warnings(to, name, r);
 		return;
 	}
-	fprintf(to, "%s: ", name);
+	print_wrapped(to, answer_text(name, r));
+	fputc('\n', to);
 	plural(to, r->deadlines.writes, "deadline write", " on ");
-	plural(to, r->nvcpus, "vCPU", r->stats.host ? ", seen by the host\n" : "\n");
+	plural(to, r->nvcpus, "vCPU", r->stats.host ? ", seen by the host" : "");
+	fprintf(to, " in %.3f s.\n", r->seconds);
 	print_clock(to, &r->stats);
 	fputc('\n', to);
 	print_counts(to, r, o);
+	if (r->by_task)
+		print_tasks(to, r, o);
 	fputc('\n', to);
 	for (size_t p = 0; p < o->shown; p++) {
 		if (!strcmp(r->policies[p].name, "lazy"))
@@ -377,29 +574,29 @@ static void csv_text(FILE *to, const char *s)
 	fputc('"', to);
 }
 
+static void csv_row(FILE *to, const char *name, const struct replay *r, size_t i, size_t variant)
+{
+	const struct counts *k = row(r, i, variant);
+	double pct;
+
+	csv_text(to, name);
+	fprintf(to, ",%s,%s", variant_name(r, variant), i < r->nvcpus ? r->vcpus[i].name : "total");
+	for (size_t c = 0; c < COLUMNS; c++) {
+		fputc(',', to);
+		if (k->known[c])
+			fprintf(to, "%" PRIu64, k->value[c]);
+	}
+	fputc(',', to);
+	if (change(k, row(r, i, r->stock), &pct))
+		fprintf(to, "%.2f", pct);
+	fprintf(to, ",%s\n", r->stats.approximate ? "true" : "false");
+}
+
 void report_csv(FILE *to, const char *name, const struct replay *r, const struct report_options *o)
 {
-	for (size_t p = 0; p < o->shown; p++) {
-		for (size_t i = 0; i <= r->nvcpus; i++) {
-			const struct counts *k = row(r, i, p);
-			double pct;
-
-			csv_text(to, name);
-			fprintf(to, ",%s,", r->policies[p].name);
-			if (i < r->nvcpus)
-				fputs(r->vcpus[i].name, to);
-			else
-				fputs("total", to);
-			for (size_t c = 0; c < COLUMNS; c++) {
-				fputc(',', to);
-				if (k->known[c])
-					fprintf(to, "%" PRIu64, k->value[c]);
-			}
-			fputc(',', to);
-			if (change(k, row(r, i, r->stock), &pct))
-				fprintf(to, "%.2f", pct);
-			fprintf(to, ",%s\n", r->stats.approximate ? "true" : "false");
-		}
+	for (size_t k = 0; k < nvariants(r, o); k++) {
+		for (size_t i = 0; i <= r->nvcpus; i++)
+			csv_row(to, name, r, i, variant_at(r, o, k));
 	}
 }
 
@@ -426,44 +623,147 @@ static void set_int(json_t *o, const char *key, uint64_t v)
 	json_object_set_new(o, key, json_integer((json_int_t)v));
 }
 
-json_t *report_json_new(const struct report_options *o)
+json_t *report_json_new(const struct report_options *o, int argc, char **argv)
 {
-	json_t *root = json_object();
+	json_t *root = cli_json(REPORT_VERSION, argc, argv);
 
-	set_int(root, "version", REPORT_VERSION);
 	json_object_set_new(root, "timer", json_string(o->sw_timer ? "sw" : "hv"));
 	json_object_set_new(root, "rows", json_array());
 	json_object_set_new(root, "traces", json_array());
 	return root;
 }
 
-static json_t *json_row(const char *name, const struct replay *r, size_t i, size_t p)
+/* A rate or a share, to six digits; null where there is none. */
+static void set_real(json_t *o, const char *key, bool known, double v)
 {
-	const struct counts *k = row(r, i, p);
-	json_t *o = json_object();
+	char text[32];
+
+	snprintf(text, sizeof(text), "%.6g", v);
+	v = strtod(text, NULL);
+	json_object_set_new(o, key, known ? json_real(v == 0 ? 0 : v) : json_null());
+}
+
+/* A row's figures. */
+static void set_counts(json_t *o, const struct replay *r, const struct counts *k,
+		       const struct counts *stock)
+{
 	double pct;
 
-	json_object_set_new(o, "trace", json_name(name));
-	json_object_set_new(o, "variant", json_string(r->policies[p].name));
-	if (i < r->nvcpus)
-		set_int(o, "vcpu", (uint64_t)r->vcpus[i].at.id);
-	else
-		json_object_set_new(o, "vcpu", json_string("total"));
-	if (i < r->nvcpus && r->stats.nvms > 1)
-		json_object_set_new(o, "vm", json_string(r->vcpus[i].vm));
 	for (size_t c = 0; c < COLUMNS; c++) {
 		if (k->known[c])
 			set_int(o, column_names[c], k->value[c]);
 		else
 			json_object_set_new(o, column_names[c], json_null());
 	}
-	if (change(k, row(r, i, r->stock), &pct))
+	if (change(k, stock, &pct))
 		json_object_set_new(o, "host_entries_change_pct", json_real(pct));
 	else
 		json_object_set_new(o, "host_entries_change_pct", json_null());
+	set_real(o, "host_entries_per_second", k->known[COL_HOST_ENTRIES] && r->seconds > 0,
+		 answer_rate(r, k->value[COL_HOST_ENTRIES]));
+	set_real(o, "host_cpu_pct", k->known[COL_HOST_CYCLES] && r->seconds > 0, answer_cpu(r, k));
 	if (r->stats.approximate)
 		json_object_set_new(o, "approximate", json_true());
+}
+
+static json_t *json_row(const char *name, const struct replay *r, size_t i, size_t variant)
+{
+	json_t *o = json_object();
+
+	json_object_set_new(o, "trace", json_name(name));
+	json_object_set_new(o, "variant", json_string(variant_name(r, variant)));
+	if (i < r->nvcpus)
+		set_int(o, "vcpu", (uint64_t)r->vcpus[i].at.id);
+	else
+		json_object_set_new(o, "vcpu", json_string("total"));
+	if (i < r->nvcpus && r->stats.nvms > 1)
+		json_object_set_new(o, "vm", json_string(r->vms[r->vcpus[i].vm].name));
+	set_counts(o, r, row(r, i, variant), row(r, i, r->stock));
 	return o;
+}
+
+static json_t *json_gain(const struct gain *g)
+{
+	json_t *o = json_object();
+
+	set_real(o, "host_entries_per_second", true, g->entries);
+	set_real(o, "host_entries_pct", true, g->percent);
+	set_real(o, "host_cpu_pct", true, g->cpu);
+	set_real(o, "busiest_vcpu_host_cpu_pct", true, g->busiest_cpu);
+	set_real(o, "host_cpu_pct_by_exit_times", g->measured, g->own_cpu);
+	set_real(o, "waited_us_per_second", true, g->waited_us);
+	set_real(o, "early_injections_per_second", true, g->early);
+	json_object_set_new(o, "worth_it", json_string(worth_names[g->worth]));
+	return o;
+}
+
+static json_t *json_answer(const char *name, const struct replay *r)
+{
+	struct answer a = answer(r);
+	char *text = answer_text(name, r);
+	json_t *o = json_object();
+
+	json_object_set_new(o, "text", json_name(text));
+	free(text);
+	if (!a.rates)
+		return o;
+	set_real(o, "writes_per_second_per_vcpu", true, a.writes);
+	set_real(o, "writes_per_second_busiest_vcpu", true, a.busiest_writes);
+	set_real(o, "stock_host_entries_per_second", true, a.stock_entries);
+	set_real(o, "stock_host_cpu_pct", true, a.stock_cpu);
+	set_real(o, "write_exit_ns", a.write_ns > 0, a.write_ns);
+	set_real(o, "timer_exit_ns", a.timer_ns > 0, a.timer_ns);
+	json_object_set_new(o, "lazy", json_gain(&a.lazy));
+	json_object_set_new(o, "early", json_gain(&a.early));
+	json_object_set_new(o, "worth_it", json_string(worth_names[a.worth]));
+	return o;
+}
+
+static json_t *json_vms(const struct replay *r, const struct report_options *o)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < r->nvms; i++) {
+		const struct replay_vm *vm = &r->vms[i];
+		json_t *entry = json_object(), *rows = json_array();
+
+		json_object_set_new(entry, "vm", json_string(vm->name));
+		set_int(entry, "vcpus", vm->n);
+		set_int(entry, "writes", vm->writes);
+		for (size_t k = 0; k < nvariants(r, o); k++) {
+			size_t v = variant_at(r, o, k);
+			json_t *one = json_object();
+
+			json_object_set_new(one, "variant", json_string(variant_name(r, v)));
+			set_counts(one, r, &vm->total[v], &vm->total[r->stock]);
+			json_array_append_new(rows, one);
+		}
+		json_object_set_new(entry, "totals", rows);
+		json_array_append_new(list, entry);
+	}
+	return list;
+}
+
+static json_t *json_tasks(const struct replay *r)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < r->ntasks; i++) {
+		const struct task *t = &r->tasks[i];
+		json_t *o = json_object();
+
+		json_object_set_new(o, "task", json_name(t->name));
+		set_int(o, "writes", t->writes);
+		set_real(o, "writes_per_second", r->seconds > 0, answer_rate(r, t->writes));
+		set_int(o, "overwritten_later", t->later);
+		set_int(o, "overwritten_earlier", t->earlier);
+		set_int(o, "overwritten_same", t->same);
+		set_int(o, "disarmed", t->disarmed);
+		set_int(o, "lazy_skips", t->skips[r->lazy]);
+		set_int(o, "early_skips", t->skips[r->early]);
+		json_array_append_new(list, o);
+	}
+	return list;
 }
 
 static json_t *json_hist(const uint64_t *hist)
@@ -498,9 +798,23 @@ static json_t *json_exits(const struct replay *r)
 		json_object_set_new(o, "vcpu", json_string(r->vcpus[i].name));
 		for (size_t k = 0; k < TRACE_EXIT_REASONS; k++)
 			set_int(o, exit_names[k], x->count[k]);
+		set_real(o, "write_ns", x->timed[TRACE_EXIT_MSR_WRITE] > 0,
+			 r->unit_ns * (double)x->time[TRACE_EXIT_MSR_WRITE] /
+				 (double)x->timed[TRACE_EXIT_MSR_WRITE]);
 		json_array_append_new(list, o);
 	}
 	return list;
+}
+
+static json_t *json_left_out(const struct left_out *l)
+{
+	json_t *o = json_object();
+
+	set_int(o, "time", l->time);
+	set_int(o, "comm", l->comm);
+	set_int(o, "vcpu", l->vcpu);
+	set_int(o, "vm", l->vm);
+	return o;
 }
 
 static json_t *json_trace(const char *name, const struct replay *r, const struct report_options *o)
@@ -518,11 +832,6 @@ static json_t *json_trace(const char *name, const struct replay *r, const struct
 		{ TRACE_LINE_DAMAGED, "damaged" },
 		{ TRACE_LINE_FAILED, "failed" },
 	};
-	static const char *const evidence[] = {
-		[TRACE_EXACT] = "exact",
-		[TRACE_APPROXIMATE] = "approximate",
-		[TRACE_BOUNDS] = "bounds",
-	};
 	const struct trace_stats *st = &r->stats;
 	const struct deadlines *d = &r->deadlines;
 	json_t *t = json_object();
@@ -530,10 +839,16 @@ static json_t *json_trace(const char *name, const struct replay *r, const struct
 	json_object_set_new(t, "trace", json_name(name));
 	json_object_set_new(t, "source", json_string(st->host ? "host" : "guest"));
 	json_object_set_new(t, "approximate", json_boolean(st->approximate));
-	json_object_set_new(t, "evidence", json_string(evidence[st->evidence]));
+	json_object_set_new(t, "evidence", json_string(evidence_names[st->evidence]));
 	json_object_set_new(t, "why", json_string(st->why));
+	json_object_set_new(t, "answer", json_answer(name, r));
+	set_real(t, "seconds", r->seconds > 0, r->seconds);
 	json_object_set_new(t, "exits", json_exits(r));
-	if (st->approximate && !st->cycles) {
+	json_object_set_new(t, "vms", json_vms(r, o));
+	if (r->by_task)
+		json_object_set_new(t, "tasks", json_tasks(r));
+	json_object_set_new(t, "left_out", json_left_out(&r->left_out));
+	if (st->tsc_khz > 0) {
 		json_object_set_new(t, "tsc_khz", json_real(st->tsc_khz));
 		json_object_set_new(t, "tsc_khz_error", json_real(st->tsc_khz_error));
 	}
@@ -566,16 +881,9 @@ void report_json_add(json_t *root, const char *name, const struct replay *r,
 {
 	json_t *rows = json_object_get(root, "rows");
 
-	for (size_t p = 0; p < o->shown; p++) {
+	for (size_t k = 0; k < nvariants(r, o); k++) {
 		for (size_t i = 0; i <= r->nvcpus; i++)
-			json_array_append_new(rows, json_row(name, r, i, p));
+			json_array_append_new(rows, json_row(name, r, i, variant_at(r, o, k)));
 	}
 	json_array_append_new(json_object_get(root, "traces"), json_trace(name, r, o));
-}
-
-void report_json_print(FILE *to, json_t *root)
-{
-	json_dumpf(root, to, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
-	fputc('\n', to);
-	json_decref(root);
 }

@@ -11,12 +11,14 @@
 #include "replay.h"
 
 /* Goes up when a key or a column changes its meaning or goes away. */
-#define REPORT_VERSION 1
+#define REPORT_VERSION 2
 
 struct report_options {
 	size_t shown; /* how many of the policies have rows: the first ones */
 	bool hist;
+	bool wide; /* all columns, else what fits 80 characters */
 	bool sw_timer;
+	size_t tasks_shown; /* in the table */
 	double tsc_khz; /* to show cycles as microseconds; 0: show cycles */
 };
 
@@ -34,10 +36,9 @@ void report_warnings(FILE *to, const char *name, const struct replay *r);
 /** report_broken_promises() - B12: says which policy's silent expiries led skips too far, if any */
 bool report_broken_promises(FILE *to, const char *name, const struct replay *r);
 
-/** report_json_new(), report_json_add(), report_json_print() - all traces in one object */
-json_t *report_json_new(const struct report_options *o);
+/** report_json_new(), report_json_add() - all traces in one object */
+json_t *report_json_new(const struct report_options *o, int argc, char **argv);
 void report_json_add(json_t *root, const char *name, const struct replay *r,
 		     const struct report_options *o);
-void report_json_print(FILE *to, json_t *root);
 
 #endif

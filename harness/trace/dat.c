@@ -173,6 +173,8 @@ static void read_thread(struct buffer *b, struct tep_record *r, struct trace_lin
 	l->pid = -1;
 	comm = tep_data_comm_from_pid(b->tep, pid);
 	l->vcpu = comm ? trace_line_vcpu(comm, strlen(comm)) : -1;
+	l->task = comm;
+	l->task_len = comm ? strlen(comm) : 0;
 }
 
 /* What the record is; the rest of @l is set where it is of use. */
@@ -307,10 +309,21 @@ static void send(FILE *to, const struct trace_line *l)
 /* In the child. Does not return. */
 _Noreturn static void serve(int fd, int out)
 {
+	unsigned int low = (unsigned int)(fd < out ? fd : out);
+	unsigned int high = (unsigned int)(fd < out ? out : fd);
 	FILE *to = fdopen(out, "w");
 	struct reader d = { 0 };
 	struct trace_line l;
 
+	/*
+	 * Pipes of traces that other threads read are theirs alone: a second writer would hide the
+	 * end of the first.
+	 */
+	if (low > STDERR_FILENO + 1)
+		close_range(STDERR_FILENO + 1, low - 1, 0);
+	if (high > low + 1)
+		close_range(low + 1, high - 1, 0);
+	close_range(high + 1, ~0U, 0);
 	/* What the library has to complain of is said in one line by the parent. */
 	if (!to || dup2(open("/dev/null", O_WRONLY), STDERR_FILENO) < 0 || !open_file(&d, fd))
 		_exit(1);

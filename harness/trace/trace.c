@@ -132,6 +132,8 @@ int trace_open(const char *path, const struct trace_options *options, struct tra
 	strcpy(t->tasks[0], "?");
 	if (trace_input_open(path, &t->in))
 		return fail(t, "%s", t->in ? t->in->error : "out of memory");
+	if (options->no_progress)
+		t->in->progress_due_ns = 0;
 	if (t->in->dat) {
 		t->dat = trace_dat_open(t->in->fd);
 		if (!t->dat)
@@ -298,13 +300,29 @@ static void note_vcpu(struct trace *t, const struct trace_line *l)
 		x->last = l->ts;
 		v->exit = l->exit;
 		v->exit_ts = l->ts;
+		v->exit_deadline = false;
 	} else if (v->exit_ts && l->ts >= v->exit_ts) {
 		x->time[v->exit] += l->ts - v->exit_ts;
 		x->timed[v->exit]++;
+		if (v->exit_deadline) {
+			x->deadline_time += l->ts - v->exit_ts;
+			x->deadline_timed++;
+		}
 		v->exit_ts = 0;
 	} else {
 		v->exit_ts = 0;
 	}
+}
+
+/* The exit that goes on is that of a deadline write. */
+static void note_deadline(struct trace *t, const struct trace_line *l)
+{
+	struct vcpu *v = find_thread(host_threads(t), l->tid, l->pid, l->vcpu);
+
+	if (!v)
+		return;
+	v->pub.exits.deadlines++;
+	v->exit_deadline = v->exit_ts != 0;
 }
 
 /* A last line without its newline may have lost the end of its value. */
@@ -417,6 +435,8 @@ static int read_item(struct trace *t, struct item *it)
 		count_kind(t, l.kind);
 		if (l.kind == TRACE_LINE_VCPU)
 			note_vcpu(t, &l);
+		else if (l.kind == TRACE_LINE_HOST_WRITE)
+			note_deadline(t, &l);
 		else if (l.kind == TRACE_LINE_DAMAGED || l.kind == TRACE_LINE_UNKNOWN)
 			note_spoiled(t, l.spoiled);
 		if (l.kind == TRACE_LINE_DAMAGED && !t->st.first_damaged)
@@ -442,8 +462,8 @@ static int read_item(struct trace *t, struct item *it)
 		it->vcpu = (int16_t)l.vcpu;
 		it->exit = (uint8_t)l.exit;
 	}
-	if (t->options.tasks &&
-	    (l.kind == TRACE_LINE_WRITE || l.kind == TRACE_LINE_SKIP || l.kind == TRACE_LINE_REARM))
+	if (t->options.tasks && (l.kind == TRACE_LINE_WRITE || l.kind == TRACE_LINE_SKIP ||
+				 l.kind == TRACE_LINE_REARM || l.kind == TRACE_LINE_HOST_WRITE))
 		it->task = (uint16_t)find_task(t, &l);
 	return 1;
 }
@@ -947,6 +967,7 @@ static int take_write(struct trace *t, const struct item *it, struct trace_event
 				    .skipped = it->kind == TRACE_LINE_SKIP,
 				    .vcpu = (unsigned int)(v - t->vcpus.v),
 				    .task = it->task,
+				    .ts = it->ts,
 				    .now = it->ts,
 				    .value = it->value };
 	return 1;
@@ -957,7 +978,7 @@ static int take_other(struct trace *t, const struct item *it, struct trace_event
 {
 	struct vcpu *v = NULL;
 
-	*ev = (struct trace_event){ .now = it->ts, .value = it->value };
+	*ev = (struct trace_event){ .ts = it->ts, .now = it->ts, .value = it->value };
 	if (it->cycles != t->st.cycles)
 		return 0;
 	switch (it->kind) {

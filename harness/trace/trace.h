@@ -44,6 +44,7 @@ struct trace_options {
 	double tsc_khz; /* 0: not given; estimate where it is needed */
 	/* Kinds of events that are handed out besides writes and gaps: a bit for each. */
 	unsigned int events;
+	bool no_progress; /* do not show on a terminal how far it is */
 	bool tasks; /* fill trace_event.task, which costs time on a guest's text */
 };
 
@@ -51,7 +52,8 @@ struct trace_event {
 	enum trace_event_kind kind;
 	bool skipped; /* WRITE: lazytsc:lazytsc_skip, the guest did not write the MSR */
 	unsigned int vcpu; /* an index for trace_vcpu() */
-	unsigned int task; /* WRITE: an index for trace_task() */
+	unsigned int task; /* WRITE: an index for trace_task(); a host's thread */
+	uint64_t ts; /* as the trace has it, in ns where stats->cycles is false */
 	uint64_t now; /* guest TSC; never below that of the same vCPU's event before */
 	uint64_t value; /* WRITE: the deadline; 0 disarms */
 };
@@ -75,6 +77,8 @@ struct trace_exits {
 	uint64_t count[TRACE_EXIT_REASONS];
 	uint64_t time[TRACE_EXIT_REASONS]; /* from exit to entry */
 	uint64_t timed[TRACE_EXIT_REASONS]; /* so many of count have their entry */
+	uint64_t deadline_time, deadline_timed; /* of MSR_WRITE: those that wrote a deadline */
+	uint64_t deadlines; /* kvm:kvm_msr of the deadline, timed or not */
 	uint64_t first, last; /* time stamps of this vCPU's first and last exit */
 };
 

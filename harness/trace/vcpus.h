@@ -36,6 +36,7 @@ struct vcpu {
 	unsigned int nrecent;
 	uint64_t exit_ts; /* of the exit that has no entry yet; 0: none */
 	enum trace_exit exit; /* its reason */
+	bool exit_deadline; /* and it wrote a deadline */
 	bool fitted;
 	struct clock_fit fit;
 };

@@ -5,6 +5,9 @@
 /* Any page will do: nothing here looks an address up. */
 #define REPLAY_GPA 0x1000
 
+/* The rate at which the costs were measured. */
+#define COST_KHZ 2.6e6
+
 /* Of a host that is always in time no promise is overdue, even for a guest without any patience. */
 #define GRACE 0
 
@@ -24,7 +27,16 @@ void lazytsc_replay_init(struct lazytsc_replay *r, const struct lazytsc_variant 
 		.source = source,
 		.source_state = state,
 	};
+	lazytsc_replay_rate(r, COST_KHZ);
 	enable(r);
+}
+
+void lazytsc_replay_rate(struct lazytsc_replay *r, double khz)
+{
+	struct lazytsc_costs costs = lazytsc_costs_default();
+
+	r->write_cost = (u64)((double)costs.exit_write * khz / 1e6);
+	r->timer_cost = (u64)((double)costs.exit_timer * khz / 1e6);
 }
 
 void lazytsc_replay_restart(struct lazytsc_replay *r)
@@ -55,16 +67,9 @@ static void act(struct lazytsc_replay *r, u64 now, const struct lazytsc_decision
 	r->variant->host_delivered(&r->host);
 }
 
-/* A cost in ns, as cycles of the 2.6 GHz at which the sources measured it. */
-static u64 cost_cycles(u64 ns)
-{
-	return ns * 26 / 10;
-}
-
 static void charge_expiry(struct lazytsc_replay *r, u64 fired, u64 inject)
 {
-	u64 cost = cost_cycles(lazytsc_costs_default().exit_timer);
-	u64 decided = fired + cost / 2;
+	u64 cost = r->timer_cost, decided = fired + cost / 2;
 
 	r->host_cycles += cost;
 	if (inject > decided)
@@ -75,11 +80,9 @@ static void charge_expiry(struct lazytsc_replay *r, u64 fired, u64 inject)
 
 static void charge_write(struct lazytsc_replay *r, u64 inject)
 {
-	u64 cost = cost_cycles(lazytsc_costs_default().exit_write);
-
-	r->host_cycles += cost;
+	r->host_cycles += r->write_cost;
 	if (inject)
-		r->late_cycles += cost;
+		r->late_cycles += r->write_cost;
 }
 
 static void expire(struct lazytsc_replay *r)

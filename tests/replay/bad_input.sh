@@ -38,7 +38,7 @@ says() {
 # total VARIANT EXITS SKIPS SILENT INJECTIONS FILE: what the total row of a run says
 total() {
 	local got
-	got=$("$lazytsc" replay --csv "$6" 2>/dev/null |
+	got=$("$lazytsc" replay --csv --variants "$1" "$6" 2>/dev/null |
 		awk -F, -v v="$1" '$2 == v && $3 == "total" { print $4, $5, $6, $7 }')
 	[ "$got" = "$2 $3 $4 $5" ] || fail "$6: $1 is '$got', expected '$2 $3 $4 $5'"
 }

@@ -9,9 +9,16 @@ Usage: output.py LAZYTSC SOURCE-DIRECTORY
 import csv
 import io
 import json
+import os
 import re
 import subprocess
 import sys
+
+try:
+    import jsonschema
+except ImportError:
+    print("skipped: python3-jsonschema is missing (harness/deps.sh test)")
+    sys.exit(77)
 
 lazytsc, source = sys.argv[1:3]
 traces = [f"{source}/harness/examples/{t}.txt.xz" for t in ("compile", "idle", "tcp-rr")]
@@ -20,8 +27,8 @@ COUNTS = [
 ]
 
 
-def run(*args):
-    return subprocess.run([lazytsc, "replay", *args], check=True, capture_output=True).stdout.decode()
+def run(*args, cwd=None):
+    return subprocess.run([lazytsc, "replay", *args], check=True, capture_output=True, cwd=cwd).stdout.decode()
 
 
 def read(path):
@@ -29,9 +36,13 @@ def read(path):
         return f.read()
 
 
+schema = json.loads(read("docs/replay.schema.json"))
+
+
 def rows_of(*args):
     out = json.loads(run("--json", *args))
-    assert out["version"] == 1, out["version"]
+    assert out["version"] == 2, out["version"]
+    jsonschema.validate(out, schema)
     return out
 
 
@@ -97,12 +108,12 @@ for line in out:
     assert float(line["host_entries_change_pct"]) == r["host_entries_change_pct"]
     assert line["approximate"] == "false"
 
-# The table: the same figures in the same order, then the verdict.
+# The wide table: the same figures in the same order, then the verdict.
 for trace in traces:
-    text = run("--variants", "stock,lazy,rfc-v1,rfc-v3", trace)
+    text = run("--wide", "--variants", "stock,lazy,rfc-v1,rfc-v3", trace)
     heading = next(l for l in text.splitlines() if l.startswith("vcpu"))
     names = re.split(r"  +", heading.strip())
-    table = [re.split(r"  +", l.strip()) for l in text.splitlines() if re.match(r"(\d+|total) +\w", l)]
+    table = [re.split(r"  +", l.strip()) for l in text.splitlines() if re.match(r"(\d+|total) +(stock|lazy|rfc-v\d) ", l)]
     assert len(table) == 12, text
     for line in table:
         cells = dict(zip(names, line))
@@ -112,9 +123,8 @@ for trace in traces:
             assert int(cells[key]) == r[key], (key, line)
         assert float(cells["change %"]) == r["host_entries_change_pct"]
     assert ("benefit is small" in text) == ("compile" in trace), text
-assert "waited_cycles" not in text
-text = run("--variants", "early,bound", traces[0])
-assert "waited_cycles" in text and re.search(r"^total +bound( +-){5} +\d+( +-){3} +-\d", text, re.M), text
+text = run("--wide", "--variants", "early,bound", traces[0])
+assert re.search(r"^total +bound( +-){5} +\d+( +-){3} +[\d.]+ +- +-\d", text, re.M), text
 assert "leaves nothing armed" in run(traces[0])
 
 # What became of the deadlines adds up; so do the histograms.
@@ -132,9 +142,31 @@ assert "moved later" in run("--hist", "--tsc-khz", "2596146", traces[1])
 for args in ([], ["--json", "--hist"], ["--csv"]):
     assert run(*args, *traces) == run(*args, *traces)
 
+# Many traces at once: the same bytes as with one CPU, in the traces' order, however long each
+# takes, and whichever cannot be read.
+many = [traces[0], traces[2], "/nonexistent", traces[1]] * 4
+for args in ([], ["--json"], ["--csv"]):
+    outs = []
+    for cpus in (1, os.cpu_count()):
+        outs.append(subprocess.run([lazytsc, "replay", *args, *many], capture_output=True, check=False,
+                                   preexec_fn=lambda n=cpus: os.sched_setaffinity(
+                                       0, sorted(os.sched_getaffinity(0))[:n])))
+    outs.append(subprocess.run([lazytsc, "replay", *args, "-j", "5", *many], capture_output=True, check=False))
+    for o in outs:
+        assert o.returncode == 2 and o.stderr.count(b"/nonexistent: No such file") == 4, o.stderr
+    assert outs[0].stdout == outs[1].stdout
+    # The arguments are told, so there one line more is told.
+    assert outs[0].stdout == outs[2].stdout.replace(b'    "-j",\n    "5",\n', b"")
+
 # Documented: each key, each option.
 doc, man = read("docs/replay.md"), read("docs/man/lazytsc-replay.1")
-keys = set(rows[0]) | {k for t in rows_of("--hist", traces[0])["traces"] for k in t} | set(plain)
+def keys_of(value):
+    if isinstance(value, dict):
+        return set(value) | {k for v in value.values() for k in keys_of(v)}
+    return {k for v in value for k in keys_of(v)} if isinstance(value, list) else set()
+
+
+keys = keys_of(rows_of("--hist", "--by", "task", traces[0]))
 for key in keys:
     assert re.search(rf"\b{key}\b", doc), f"{key} is not in docs/replay.md"
 for column in set(rows[0]) - {"trace", "variant", "vcpu"}:
@@ -152,4 +184,15 @@ for trace in traces:
     assert f" {writes:,} " in line, (line, writes)
 pct = at[traces[2], "lazy", "total"]["host_entries_change_pct"]
 assert f"{-pct:.0f} % fewer host entries" in readme, pct
+
+# README.md and docs/replay.md show what is printed.
+shown = run("--variants=stock,lazy,early,bound", "harness/examples/tcp-rr.txt.xz", cwd=source)
+for line in shown.splitlines():
+    assert "    " + line in read("README.md").splitlines() or not line, f"not in README.md: {line}"
+for line in shown.split("\n\n")[0].splitlines():
+    assert "    " + line in doc.splitlines(), f"not in docs/replay.md: {line}"
+for name, t in zip(("compile", "idle", "tcp-rr"), rows_of(*traces)["traces"]):
+    totals = {r["variant"]: r for r in rows_of(t["trace"])["rows"] if r["vcpu"] == "total"}
+    cells = [f"{totals[v]['host_entries_per_second']:.0f} ({totals[v]['host_cpu_pct']:.3f})" for v in ("stock", "lazy", "early")]
+    assert f"({name}) | " in read("README.md") and " | ".join(cells) in read("README.md"), cells
 print("all as documented")

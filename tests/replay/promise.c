@@ -20,9 +20,10 @@ struct state {
 	uint64_t writes, gaps, last;
 };
 
-static void init(const struct policy *p, void *state)
+static void init(const struct policy *p, const struct policy_clock *clock, void *state)
 {
 	(void)p;
+	(void)clock;
 	(void)state;
 }
 

@@ -47,12 +47,13 @@ struct lazytsc_replay {
 	u64 held; /* the guest was held until here */
 	u64 waited; /* for how long in all; a restart keeps it */
 	/*
-	 * By the default costs of <lazytsc/sim/machine.h>, as cycles at 2.6 GHz: what exits, timers
-	 * and waits take of the host's time, and what passes from a deadline (or the write of a
-	 * past one) until its interrupt is in the guest. Half of an exit's cost lies before the
-	 * decision, so a wait begins only after it. A restart keeps both.
+	 * By the default costs of <lazytsc/sim/machine.h>, in units of the trace's clock: what
+	 * exits, timers and waits take of the host's time, and what passes from a deadline (or the
+	 * write of a past one) until its interrupt is in the guest. Half of an exit's cost lies
+	 * before the decision, so a wait begins only after it. A restart keeps both.
 	 */
 	u64 host_cycles, late_cycles;
+	u64 write_cost, timer_cost; /* of one exit; lazytsc_replay_rate() */
 	struct lazytsc_replay_counts counts;
 	/* the most by which silent_expiries ever led skips (B12: 0 for the plain rule) */
 	u64 excess;
@@ -70,6 +71,13 @@ struct lazytsc_replay {
  */
 void lazytsc_replay_init(struct lazytsc_replay *r, const struct lazytsc_variant *variant,
 			 const struct lazytsc_guess_source *source, void *state);
+
+/**
+ * lazytsc_replay_rate() - how many units of the trace's clock make a ms, for the costs
+ * @r:   the vCPU, before its first write
+ * @khz: the rate; 2.6 GHz, that of the costs' sources, until this is called
+ */
+void lazytsc_replay_rate(struct lazytsc_replay *r, double khz);
 
 /**
  * lazytsc_replay_restart() - events were lost: start afresh, with no timer and no deadline
