@@ -285,10 +285,27 @@ json_t *cli_json(unsigned int version, int argc, char **argv)
 	json_object_set_new(o, "lazytsc", json_string(LAZYTSC_VERSION));
 	json_object_set_new(o, "command", json_string(argv[0]));
 	for (int i = 1; i < argc; i++)
-		json_array_append_new(arguments, json_string(argv[i]));
+		json_array_append_new(arguments, cli_json_text(argv[i]));
 	if (!o || json_object_set_new(o, "arguments", arguments))
 		cli_no_memory();
 	return o;
+}
+
+json_t *cli_json_text(const char *text)
+{
+	json_t *s = json_string(text);
+	char *copy;
+
+	if (s)
+		return s;
+	copy = cli_text("%s", text);
+	for (char *c = copy; *c; c++) {
+		if (*c & 0x80)
+			*c = '?';
+	}
+	s = json_string(copy);
+	free(copy);
+	return s;
 }
 
 void cli_json_print(FILE *to, json_t *json)

@@ -17,7 +17,10 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Exit statuses, the same for every sub-command; each --help names those that it uses. */
+/*
+ * Exit statuses, the same for every sub-command; each --help names those that it uses. 4 is
+ * REPLAY_BOUNDS, of replay and compare.
+ */
 enum cli_status {
 	CLI_OK = 0, /* done, nothing found */
 	CLI_MISMATCH = 1, /* wrong usage, or what was compared differs */
@@ -90,6 +93,8 @@ void cli_discard(struct cli_file *file);
  * "command" and "arguments".
  */
 json_t *cli_json(unsigned int version, int argc, char **argv);
+/** cli_json_text() - a text, as a file's name, that need not be UTF-8: then '?' is for non-ASCII */
+json_t *cli_json_text(const char *text);
 /** cli_json_print() - and frees it */
 void cli_json_print(FILE *to, json_t *json);
 

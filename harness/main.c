@@ -16,6 +16,8 @@ static const struct command {
 	{ "record", cmd_record,
 	  "record the deadline writes of this guest, or of this host's guests" },
 	{ "replay", cmd_replay, "replay a trace under the stock timer and the lazy protocol" },
+	{ "compare", cmd_compare, "two traces side by side: before and after" },
+	{ "validate", cmd_validate, "does the replay predict what a trace shows?" },
 	{ "sim", cmd_sim, "simulate a machine, and check every requirement at every step" },
 	{ NULL, NULL, NULL },
 };

@@ -600,24 +600,6 @@ void report_csv(FILE *to, const char *name, const struct replay *r, const struct
 	}
 }
 
-/* A file's name need not be UTF-8; JSON must. */
-static json_t *json_name(const char *name)
-{
-	json_t *s = json_string(name);
-	char *copy;
-
-	if (s)
-		return s;
-	copy = strdup(name);
-	for (char *c = copy; c && *c; c++) {
-		if (*c & 0x80)
-			*c = '?';
-	}
-	s = json_string(copy ? copy : "");
-	free(copy);
-	return s;
-}
-
 static void set_int(json_t *o, const char *key, uint64_t v)
 {
 	json_object_set_new(o, key, json_integer((json_int_t)v));
@@ -670,7 +652,7 @@ static json_t *json_row(const char *name, const struct replay *r, size_t i, size
 {
 	json_t *o = json_object();
 
-	json_object_set_new(o, "trace", json_name(name));
+	json_object_set_new(o, "trace", cli_json_text(name));
 	json_object_set_new(o, "variant", json_string(variant_name(r, variant)));
 	if (i < r->nvcpus)
 		set_int(o, "vcpu", (uint64_t)r->vcpus[i].at.id);
@@ -703,7 +685,7 @@ static json_t *json_answer(const char *name, const struct replay *r)
 	char *text = answer_text(name, r);
 	json_t *o = json_object();
 
-	json_object_set_new(o, "text", json_name(text));
+	json_object_set_new(o, "text", cli_json_text(text));
 	free(text);
 	if (!a.rates)
 		return o;
@@ -752,7 +734,7 @@ static json_t *json_tasks(const struct replay *r)
 		const struct task *t = &r->tasks[i];
 		json_t *o = json_object();
 
-		json_object_set_new(o, "task", json_name(t->name));
+		json_object_set_new(o, "task", cli_json_text(t->name));
 		set_int(o, "writes", t->writes);
 		set_real(o, "writes_per_second", r->seconds > 0, answer_rate(r, t->writes));
 		set_int(o, "overwritten_later", t->later);
@@ -836,7 +818,7 @@ static json_t *json_trace(const char *name, const struct replay *r, const struct
 	const struct deadlines *d = &r->deadlines;
 	json_t *t = json_object();
 
-	json_object_set_new(t, "trace", json_name(name));
+	json_object_set_new(t, "trace", cli_json_text(name));
 	json_object_set_new(t, "source", json_string(st->host ? "host" : "guest"));
 	json_object_set_new(t, "approximate", json_boolean(st->approximate));
 	json_object_set_new(t, "evidence", json_string(evidence_names[st->evidence]));
