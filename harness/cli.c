@@ -255,6 +255,9 @@ bool cli_commit(struct cli_file *file)
 	bool good = !ferror(file->to);
 
 	errno = 0;
+	/* What went wrong then goes wrong again, and this time it is known what. */
+	if (!good)
+		fputc('\n', file->to);
 	good &= fflush(file->to) == 0;
 	/* What takes the old one's place has reached the disk. */
 	good &= !file->temporary || !good || fsync(fileno(file->to)) == 0;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <lazytsc/sim/machine.h>
+
 #include "answer.h"
 #include "cli.h"
 
@@ -124,6 +126,35 @@ static struct gain gain(const struct replay *r, const struct answer *a, size_t p
 	return g;
 }
 
+/* Shares of the trace, and by how much busier its busiest tenth has to be to be told. */
+#define TENTH	    10
+#define PEAK_FACTOR 2
+
+/* The busiest tenth. Slices are at least SLICES / 2 for the whole trace, or it is short. */
+static void find_peak(const struct replay *r, struct answer *a)
+{
+	const uint64_t *stock = r->slices.entries[r->stock], *lazy = r->slices.entries[r->lazy];
+	size_t used = (size_t)ceil(r->seconds * 1e9 / r->slices.slice_ns), n = used / TENTH;
+	uint64_t sum = 0, most = 0, lazy_sum = 0, lazy_there = 0;
+	double ns = (double)lazytsc_costs_default().exit_write;
+
+	if (n == 0)
+		return;
+	for (size_t i = 0; i < used && i < SLICES; i++) {
+		sum += stock[i] - (i >= n ? stock[i - n] : 0);
+		lazy_sum += lazy[i] - (i >= n ? lazy[i - n] : 0);
+		if (sum > most) {
+			most = sum;
+			lazy_there = lazy_sum;
+		}
+	}
+	a->peak_seconds = (double)n * r->slices.slice_ns / 1e9;
+	a->peak_stock = (double)most / a->peak_seconds;
+	a->peak_lazy = (double)lazy_there / a->peak_seconds;
+	a->peak_cpu = 100 * (a->peak_stock - a->peak_lazy) * ns / 1e9;
+	a->has_peak = a->peak_stock >= PEAK_FACTOR * a->stock_entries;
+}
+
 struct answer answer(const struct replay *r)
 {
 	const struct counts *stock = &r->total[r->stock];
@@ -149,6 +180,7 @@ struct answer answer(const struct replay *r)
 	a.timer_ns = mean_timer_ns(r);
 	a.lazy = gain(r, &a, r->lazy);
 	a.early = gain(r, &a, r->early);
+	find_peak(r, &a);
 	a.worth = a.early.worth < a.lazy.worth ? a.early.worth : a.lazy.worth;
 	return a;
 }
@@ -233,6 +265,19 @@ static void say_reasons(FILE *to, const struct replay *r, const struct answer *a
 				(double)lazy->value[COL_SKIPS]);
 }
 
+static void say_peak(FILE *to, const struct answer *a)
+{
+	char stock[32], lazy[32], cpu[32];
+
+	if (!a->has_peak)
+		return;
+	fprintf(to,
+		" In the busiest %.3g s lazy would leave %s of %s host entries a second and give "
+		"%s %% of a CPU back (--from and --to select).",
+		a->peak_seconds, rate_text(a->peak_lazy, lazy), rate_text(a->peak_stock, stock),
+		cpu_text(a->peak_cpu, cpu));
+}
+
 static void say_worth(FILE *to, const struct replay *r, const struct answer *a)
 {
 	const char *who = a->early.worth < a->lazy.worth ? "with early, not with lazy alone" : NULL;
@@ -306,6 +351,7 @@ char *answer_text(const char *name, const struct replay *r)
 		say_early(to, &a.early);
 		fputs(". ", to);
 		say_worth(to, r, &a);
+		say_peak(to, &a);
 	}
 	if (fclose(to))
 		cli_no_memory();

@@ -45,6 +45,14 @@ struct answer {
 	double write_ns, timer_ns; /* one exit in the trace; 0: not measured */
 	struct gain lazy, early;
 	enum worth worth; /* the better of both */
+	/*
+	 * Where the guest is not equally busy all the time: the tenth of the trace in which stock
+	 * has most host entries.
+	 */
+	bool has_peak;
+	double peak_seconds; /* its length */
+	double peak_stock, peak_lazy; /* host entries a second there */
+	double peak_cpu; /* what lazy takes away there, at the cost of a write's exit each */
 };
 
 /** answer() - the figures; @r needs lazy and early among its policies */

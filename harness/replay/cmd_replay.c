@@ -5,8 +5,11 @@
 #include "cli.h"
 #include "commands.h"
 #include "many.h"
+#include "page.h"
+#include "prometheus.h"
 #include "replay.h"
 #include "report.h"
+#include "timeline.h"
 
 /* A microsecond at 2 GHz: less than that on most machines. */
 #define DEFAULT_SLACK 2000
@@ -29,9 +32,12 @@ enum {
 	OPT_FROM,
 	OPT_TO,
 	OPT_COMM,
+	OPT_PROMETHEUS,
+	OPT_PERFETTO,
+	OPT_HTML,
 };
 
-enum format { FORMAT_TABLE, FORMAT_JSON, FORMAT_CSV };
+enum format { FORMAT_TABLE, FORMAT_JSON, FORMAT_CSV, FORMAT_PROMETHEUS };
 
 struct arguments {
 	const char *variants;
@@ -40,6 +46,7 @@ struct arguments {
 	struct policy_options policy;
 	struct many many;
 	bool vcpus[TRACE_MAX_CPUS];
+	const char *perfetto, *html;
 	char **traces;
 	int ntraces;
 };
@@ -79,6 +86,11 @@ static const struct argp_option options[] = {
 	  "Histograms: how far a re-write moves the deadline, how long before expiry it comes", 3 },
 	{ "json", OPT_JSON, NULL, 0, "Print JSON", 3 },
 	{ "csv", OPT_CSV, NULL, 0, "Print comma-separated values", 3 },
+	{ "prometheus", OPT_PROMETHEUS, NULL, 0,
+	  "Print Prometheus' text format, for each VM and vCPU", 3 },
+	{ "perfetto", OPT_PERFETTO, "FILE", 0,
+	  "Write what the last variant does, for ui.perfetto.dev or chrome://tracing", 3 },
+	{ "html", OPT_HTML, "FILE", 0, "Write a page with the answer, tables and pictures", 3 },
 	{ "jobs", 'j', "N", 0, "Replay so many traces at once (as many as there are CPUs)", 3 },
 	{ 0 },
 };
@@ -172,6 +184,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		s->comm = arg;
 		a->many.trace.tasks = true;
 		break;
+	case OPT_PROMETHEUS:
+		a->format = FORMAT_PROMETHEUS;
+		break;
+	case OPT_PERFETTO:
+		a->perfetto = arg;
+		break;
+	case OPT_HTML:
+		a->html = arg;
+		break;
 	case 'j':
 		a->many.jobs = (unsigned int)cli_number(state, "--jobs", arg, 1, 1024);
 		break;
@@ -185,6 +206,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (s->to_ns && s->to_ns <= s->from_ns)
 			argp_error(state, "--to: expected a time behind --from");
+		if ((a->perfetto || a->html) && a->ntraces > 1)
+			argp_error(state, "--perfetto and --html take one trace, found %d",
+				   a->ntraces);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -195,14 +219,90 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 struct output {
 	const struct arguments *a;
 	json_t *root; /* NULL: no JSON */
+	struct prometheus *prometheus; /* NULL: another format */
+	struct timeline *timeline; /* NULL: none is written */
+	struct page *page; /* NULL: none is written */
 	bool any;
 };
+
+static void observe(void *to, const struct replay_step *step)
+{
+	struct output *out = to;
+
+	if (out->timeline)
+		timeline_step(out->timeline, step);
+	if (out->page)
+		page_step(out->page, step);
+}
+
+/* The variant that is observed: the last that is shown and is one. */
+static int find_observed(struct many *m)
+{
+	size_t i = m->shown;
+
+	while (i > 0 && !m->policies[i - 1].is_replay)
+		i--;
+	if (i == 0) {
+		warnx("--perfetto and --html need a variant, or early, among --variants");
+		return -1;
+	}
+	m->observed = i - 1;
+	return 0;
+}
+
+static int open_files(struct arguments *a, struct output *out)
+{
+	if (!a->perfetto && !a->html)
+		return CLI_OK;
+	if (find_observed(&a->many))
+		return CLI_MISMATCH;
+	a->many.observe = observe;
+	a->many.observe_ctx = out;
+	if (a->html) {
+		a->many.trace.events = 1U << TRACE_EVENT_IRQ;
+		out->page = page_open(a->html);
+		if (!out->page)
+			return CLI_BAD_INPUT;
+	}
+	if (a->perfetto) {
+		out->timeline = timeline_open(a->perfetto);
+		if (!out->timeline)
+			return CLI_BAD_INPUT;
+	}
+	return CLI_OK;
+}
+
+/* The files of a trace that was replayed. */
+static int write_files(struct output *out, const char *name, const struct replay *r,
+		       const struct report_options *o)
+{
+	const char *variant = r->policies[r->observed].name;
+	bool good = true;
+
+	if (out->timeline)
+		good &= timeline_close(out->timeline, r, variant);
+	if (out->page)
+		good &= page_close(out->page, name, r, o);
+	out->timeline = NULL;
+	out->page = NULL;
+	return good ? CLI_OK : CLI_BAD_INPUT;
+}
+
+/* Those of one that was not. */
+static void discard_files(struct output *out)
+{
+	if (out->timeline)
+		timeline_discard(out->timeline);
+	if (out->page)
+		page_discard(out->page);
+}
 
 /* One trace has been replayed: its report. */
 static int print_one(void *to, const char *name, struct replay *r)
 {
 	struct output *out = to;
 	struct report_options o = out->a->report;
+	int ret = CLI_OK;
 
 	o.tsc_khz = r->stats.tsc_khz;
 	switch (out->a->format) {
@@ -218,11 +318,18 @@ static int print_one(void *to, const char *name, struct replay *r)
 		report_csv(stdout, name, r, &o);
 		report_warnings(stderr, name, r);
 		break;
+	case FORMAT_PROMETHEUS:
+		prometheus_add(out->prometheus, name, r, o.shown);
+		report_warnings(stderr, name, r);
+		break;
 	}
 	out->any = true;
+	ret = write_files(out, name, r, &o);
+	if (r->stats.evidence == TRACE_BOUNDS)
+		ret = REPLAY_BOUNDS;
 	if (report_broken_promises(stderr, name, r))
-		return CLI_VIOLATION;
-	return r->stats.evidence == TRACE_BOUNDS ? REPLAY_BOUNDS : CLI_OK;
+		ret = CLI_VIOLATION;
+	return ret;
 }
 
 int cmd_replay(int argc, char **argv)
@@ -241,13 +348,23 @@ int cmd_replay(int argc, char **argv)
 	a->many.trace.tasks |= a->many.by_task;
 	a->report.shown = a->many.shown;
 	a->report.sw_timer = a->policy.sw_timer;
+	ret = open_files(a, &out);
+	if (ret != CLI_OK) {
+		discard_files(&out);
+		return ret;
+	}
+	if (a->format == FORMAT_PROMETHEUS)
+		out.prometheus = prometheus_new();
 	if (a->format == FORMAT_JSON)
 		out.root = report_json_new(&a->report, argc, argv);
 	if (a->format == FORMAT_CSV)
 		report_csv_header(stdout);
 	ret = many_run(&a->many, a->traces, a->ntraces, print_one, &out);
+	discard_files(&out);
 	if (out.root)
 		cli_json_print(stdout, out.root);
+	if (out.prometheus)
+		prometheus_print(stdout, out.prometheus);
 	free(a);
 	return ret;
 }

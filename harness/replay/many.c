@@ -80,7 +80,10 @@ static void run_job(struct pool *p, int i)
 					.lazy = m->lazy,
 					.early = m->early,
 					.selection = m->selection,
-					.by_task = m->by_task };
+					.by_task = m->by_task,
+					.observe = m->observe,
+					.observe_ctx = m->observe_ctx,
+					.observed = m->observed };
 	p->jobs[i].failed = replay_run(&p->jobs[i].r, p->traces[i], &p->trace);
 }
 

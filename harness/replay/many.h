@@ -13,6 +13,10 @@ struct many {
 	struct trace_options trace;
 	struct selection selection;
 	bool by_task;
+	/* As in struct replay; called in one thread at a time, so for one trace. */
+	void (*observe)(void *ctx, const struct replay_step *step);
+	void *observe_ctx;
+	size_t observed;
 	unsigned int jobs; /* 0: as many as there are CPUs */
 	/* many_policies() */
 	struct policy policies[MAX_POLICIES];

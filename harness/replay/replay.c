@@ -16,6 +16,8 @@ struct running {
 	struct deadlines deadlines;
 	uint64_t skipped; /* in the trace itself */
 	uint64_t comm; /* left out because of who wrote */
+	unsigned int step_vcpu; /* in order of the first write */
+	uint64_t due; /* the deadline whose interrupt has not come; 0: none */
 	struct task *tasks; /* by the trace's index; only with by_task */
 	size_t ntasks;
 };
@@ -28,6 +30,10 @@ struct run {
 	unsigned int nvcpus; /* above the last that is in use */
 	uint64_t first_ts, last_ts; /* of what was selected */
 	uint64_t from_ts, to_ts; /* what is selected, in the trace's clock */
+	unsigned int begun_vcpus;
+	uint64_t *entries; /* by policy: host entries of all vCPUs, when the slice began */
+	size_t slice; /* that is being filled */
+	uint64_t slice_end; /* time stamp of its end */
 	bool begun;
 };
 
@@ -46,10 +52,16 @@ static int layout(struct run *run)
 	return 0;
 }
 
+const char *const replay_step_names[REPLAY_STEPS] = {
+	[REPLAY_SKIP] = "skip",	    [REPLAY_EXIT] = "exit", [REPLAY_SILENT] = "silent expiry",
+	[REPLAY_INJECT] = "inject", [REPLAY_GAP] = "gap",
+};
+
 static bool begin_vcpu(struct run *run, struct running *v)
 {
 	const struct replay *r = run->r;
 
+	v->step_vcpu = run->begun_vcpus++;
 	v->states = aligned_alloc(ALIGN, run->size);
 	if (!v->states)
 		return false;
@@ -68,6 +80,12 @@ static int begin(struct run *run, const struct trace *t, const struct trace_even
 	double rate = st->cycles && st->fitted ? st->cycles_per_unit : 1;
 
 	run->begun = true;
+	/* As short as that: a slice is at least what one write takes. */
+	r->slices.slice_ns = 1000;
+	r->slices.entries = calloc(r->npolicies, sizeof(*r->slices.entries));
+	run->entries = calloc(r->npolicies, sizeof(*run->entries));
+	if (!r->slices.entries || !run->entries)
+		return -1;
 	r->clock.ns = st->source == TRACE_REARM;
 	r->clock.khz = st->tsc_khz;
 	r->khz_assumed = st->tsc_khz <= 0;
@@ -144,6 +162,130 @@ static struct task *find_task(const struct replay *r, struct running *v, unsigne
 	return t->skips ? t : NULL;
 }
 
+/* --- Over time --- */
+
+/* The time of something that happens at @now, not behind @ev, on ev's vCPU. */
+static double step_ns(const struct run *run, const struct trace_event *ev, uint64_t now)
+{
+	return (double)(ev->ts - run->first_ts) * run->r->unit_ns -
+	       (double)(ev->now - now) / run->r->clock.khz * 1e6;
+}
+
+static struct lazytsc_replay *observed(const struct run *run, const struct running *v)
+{
+	return (void *)(v->states + run->offsets[run->r->observed]);
+}
+
+static void step(const struct run *run, const struct running *v, const struct trace_event *ev,
+		 enum replay_step_kind kind, uint64_t now)
+{
+	const struct replay *r = run->r;
+	struct lazytsc_replay *s = observed(run, v);
+	uint64_t armed = s->host.timer,
+		 pending = s->guest.area ? lazytsc_load(&s->area.pending) : armed;
+	struct replay_step one = { .kind = kind,
+				   .vcpu = v->step_vcpu,
+				   .ns = step_ns(run, ev, now) };
+
+	one.armed_ns = armed > now ? (double)(armed - now) / r->clock.khz * 1e6 : -1;
+	one.pending_ns = pending > now ? (double)(pending - now) / r->clock.khz * 1e6 : -1;
+	r->observe(r->observe_ctx, &one);
+}
+
+/* What a write did under the observed policy. */
+static void observe_write(const struct run *run, const struct running *v,
+			  const struct trace_event *ev, const struct lazytsc_replay_counts *before)
+{
+	const struct lazytsc_replay_counts *after = &observed(run, v)->counts;
+
+	step(run, v, ev, after->skips > before->skips ? REPLAY_SKIP : REPLAY_EXIT, ev->now);
+	if (after->injections > before->injections)
+		step(run, v, ev, REPLAY_INJECT, ev->now);
+}
+
+/* Timers of the observed policy that fire before this event, one by one. */
+static void observe_expiries(const struct run *run, struct running *v, const struct trace_event *ev)
+{
+	struct lazytsc_replay *s = observed(run, v);
+
+	/* Ends: a timer that is armed again lies beyond the one that fired. */
+	while (s->host.timer && s->host.timer <= ev->now) {
+		uint64_t fired = s->host.timer, injections = s->counts.injections;
+
+		lazytsc_replay_fire(s, fired);
+		step(run, v, ev, s->counts.injections > injections ? REPLAY_INJECT : REPLAY_SILENT,
+		     fired);
+	}
+}
+
+static uint64_t host_entries(const struct policy *p, const void *state)
+{
+	const struct lazytsc_replay *s = state;
+
+	return p->is_replay ? lazytsc_replay_host_entries(&s->counts) : 0;
+}
+
+/* The slice that was filled is over: what was counted since the one before belongs to it. */
+static void end_slice(struct run *run)
+{
+	struct replay *r = run->r;
+
+	for (size_t p = 0; p < r->npolicies; p++) {
+		uint64_t sum = 0;
+
+		for (unsigned int i = 0; i < run->nvcpus; i++) {
+			if (run->vcpus[i].states)
+				sum += host_entries(&r->policies[p],
+						    run->vcpus[i].states + run->offsets[p]);
+		}
+		r->slices.entries[p][run->slice] += sum - run->entries[p];
+		run->entries[p] = sum;
+	}
+}
+
+/* Go on to the slice of this event. Where that lies behind the last, slices are joined in twos. */
+static void next_slice(struct run *run, const struct trace_event *ev)
+{
+	struct replay *r = run->r;
+	struct slices *s = &r->slices;
+	double ns = step_ns(run, ev, ev->now);
+
+	end_slice(run);
+	while (ns >= SLICES * s->slice_ns) {
+		for (size_t p = 0; p < r->npolicies; p++) {
+			for (size_t i = 0; i < SLICES / 2; i++)
+				s->entries[p][i] = s->entries[p][2 * i] + s->entries[p][2 * i + 1];
+			memset(&s->entries[p][SLICES / 2], 0,
+			       SLICES / 2 * sizeof(s->entries[p][0]));
+		}
+		s->slice_ns *= 2;
+	}
+	run->slice = ns > 0 ? (size_t)(ns / s->slice_ns) : 0;
+	run->slice_end =
+		run->first_ts + (uint64_t)((double)(run->slice + 1) * s->slice_ns / r->unit_ns);
+}
+
+/* The deadline that the stock timer delivers before @now, and whose interrupt is to come. */
+static void take_due(struct running *v, const struct lazytsc_replay *stock, uint64_t now)
+{
+	if (stock->host.timer && stock->host.timer <= now)
+		v->due = stock->host.timer;
+}
+
+static void take_interrupt(struct run *run, struct running *v, const struct trace_event *ev)
+{
+	struct lazytsc_replay *stock;
+
+	if (!v->states || ev->ts < run->from_ts || ev->ts >= run->to_ts)
+		return;
+	stock = (void *)(v->states + run->offsets[run->r->stock]);
+	take_due(v, stock, ev->now);
+	lazytsc_replay_run_until(stock, ev->now);
+	if (v->due)
+		run->r->late[bucket(ev->now - v->due)]++;
+	v->due = 0;
+}
+
 static void write_all(struct run *run, struct running *v, struct task *task,
 		      const struct trace_event *ev)
 {
@@ -164,6 +306,7 @@ static void restart(struct run *run, struct running *v)
 {
 	const struct replay *r = run->r;
 
+	v->due = 0;
 	for (size_t i = 0; v->states && i < r->npolicies; i++)
 		r->policies[i].restart(v->states + run->offsets[i]);
 }
@@ -189,12 +332,18 @@ static int take(struct run *run, const struct trace *t, const struct trace_event
 {
 	struct running *v = &run->vcpus[ev->vcpu];
 	struct replay *r = run->r;
+	struct lazytsc_replay_counts before = { 0 };
+	struct lazytsc_replay *stock;
 	struct task *task = NULL;
 
 	if (ev->vcpu >= run->nvcpus)
 		run->nvcpus = ev->vcpu + 1;
 	if (ev->kind == TRACE_EVENT_GAP) {
 		restart(run, v);
+		return 0;
+	}
+	if (ev->kind == TRACE_EVENT_IRQ) {
+		take_interrupt(run, v, ev);
 		return 0;
 	}
 	if (!run->begun && begin(run, t, ev))
@@ -212,9 +361,20 @@ static int take(struct run *run, const struct trace *t, const struct trace_event
 		run->first_ts = ev->ts;
 	if (ev->ts > run->last_ts)
 		run->last_ts = ev->ts;
-	classify(&v->deadlines, task, (void *)(v->states + run->offsets[r->stock]), ev->now,
-		 ev->value);
+	if (ev->ts >= run->slice_end)
+		next_slice(run, ev);
+	stock = (void *)(v->states + run->offsets[r->stock]);
+	if (r->observe)
+		observe_expiries(run, v, ev);
+	take_due(v, stock, ev->now);
+	classify(&v->deadlines, task, stock, ev->now, ev->value);
+	if (ev->value && ev->value <= ev->now)
+		v->due = ev->value;
+	if (r->observe)
+		before = observed(run, v)->counts;
 	write_all(run, v, task, ev);
+	if (r->observe)
+		observe_write(run, v, ev, &before);
 	v->skipped += ev->skipped;
 	return 0;
 }
@@ -361,6 +521,7 @@ static int collect_vcpu(struct run *run, const struct trace *t, unsigned int i, 
 		for (size_t p = 0; p < r->npolicies; p++)
 			r->policies[p].finish(run_vcpu->states + run->offsets[p], &v->counts[p]);
 	}
+	v->step_vcpu = run_vcpu->step_vcpu;
 	v->deadlines = run_vcpu->deadlines;
 	v->deadlines.delivered = v->counts[r->stock].value[COL_INJECTIONS];
 	measured = &v->counts[r->npolicies];
@@ -419,6 +580,8 @@ static int collect(struct run *run, const struct trace *t)
 	qsort(r->tasks, r->ntasks, sizeof(*r->tasks), by_writes);
 	r->seconds = bounds ? r->stats.span / 1e9
 			    : (double)(run->last_ts - run->first_ts) * r->unit_ns / 1e9;
+	if (run->begun)
+		end_slice(run);
 	if (add_up(r, t))
 		return -1;
 	if (r->nvcpus)
@@ -456,6 +619,7 @@ int replay_run(struct replay *r, const char *path, const struct trace_options *o
 	}
 	free(run.vcpus);
 	free(run.offsets);
+	free(run.entries);
 	return ret;
 }
 
@@ -473,6 +637,8 @@ void replay_free(struct replay *r)
 	free(r->vms);
 	free(r->tasks);
 	free(r->total);
+	free(r->slices.entries);
+	r->slices.entries = NULL;
 	r->vcpus = NULL;
 	r->vms = NULL;
 	r->tasks = NULL;

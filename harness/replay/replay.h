@@ -40,6 +40,7 @@ struct replay_vcpu {
 	char name[48]; /* its number; where the trace has several VMs, "VM:number" */
 	struct counts *counts; /* by policy, and what was measured behind them */
 	struct deadlines deadlines;
+	unsigned int step_vcpu; /* as struct replay_step has it */
 };
 
 struct replay_vm {
@@ -47,6 +48,34 @@ struct replay_vm {
 	size_t first, n; /* its vCPUs in replay.vcpus */
 	struct counts *total; /* as in struct replay_vcpu */
 	uint64_t writes;
+};
+
+/* What happens on a vCPU under the policy that is observed. */
+enum replay_step_kind {
+	REPLAY_SKIP, /* a write that does not exit */
+	REPLAY_EXIT, /* one that does */
+	REPLAY_SILENT, /* a host timer that fires and injects nothing */
+	REPLAY_INJECT, /* an interrupt */
+	REPLAY_GAP, /* events were lost, or the vCPU begins */
+	REPLAY_STEPS
+};
+
+struct replay_step {
+	enum replay_step_kind kind;
+	unsigned int vcpu; /* in the order in which they first write */
+	double ns; /* since the trace's first write that is replayed */
+	double armed_ns, pending_ns; /* until the host timer, and the deadline; negative: none */
+};
+
+/* "skip", "exit", "silent expiry", "inject", "gap" */
+extern const char *const replay_step_names[REPLAY_STEPS];
+
+/* Each policy's host entries over time, in so many slices of equal length. */
+#define SLICES 400
+
+struct slices {
+	double slice_ns; /* doubled whenever the trace turns out to be longer */
+	uint64_t (*entries)[SLICES]; /* by policy */
 };
 
 /* Which part of a trace is replayed. Zeroed: all of it. */
@@ -69,6 +98,10 @@ struct replay {
 	size_t lazy, early; /* and these; SIZE_MAX: none */
 	struct selection selection;
 	bool by_task;
+	/* NULL, or called at each step of the policy `observed`, which is a variant or early. */
+	void (*observe)(void *ctx, const struct replay_step *step);
+	void *observe_ctx;
+	size_t observed;
 
 	/* Set by replay_run(). */
 	struct trace_stats stats;
@@ -78,6 +111,12 @@ struct replay {
 	double unit_ns; /* a time stamp's unit, for the exits' times; 0: not known */
 	struct left_out left_out;
 	struct deadlines deadlines;
+	struct slices slices;
+	/*
+	 * The guest's timer interrupts behind the deadlines that stock fires; where
+	 * trace_options.events asks for them.
+	 */
+	uint64_t late[HIST_BUCKETS];
 	size_t nvcpus;
 	struct replay_vcpu *vcpus; /* in order of VM and id */
 	size_t nvms;

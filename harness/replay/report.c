@@ -695,6 +695,15 @@ static json_t *json_answer(const char *name, const struct replay *r)
 	set_real(o, "stock_host_cpu_pct", true, a.stock_cpu);
 	set_real(o, "write_exit_ns", a.write_ns > 0, a.write_ns);
 	set_real(o, "timer_exit_ns", a.timer_ns > 0, a.timer_ns);
+	if (a.has_peak) {
+		json_t *peak = json_object();
+
+		set_real(peak, "seconds", true, a.peak_seconds);
+		set_real(peak, "stock_host_entries_per_second", true, a.peak_stock);
+		set_real(peak, "lazy_host_entries_per_second", true, a.peak_lazy);
+		set_real(peak, "lazy_host_cpu_pct", true, a.peak_cpu);
+		json_object_set_new(o, "busiest_tenth", peak);
+	}
 	json_object_set_new(o, "lazy", json_gain(&a.lazy));
 	json_object_set_new(o, "early", json_gain(&a.early));
 	json_object_set_new(o, "worth_it", json_string(worth_names[a.worth]));

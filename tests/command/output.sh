@@ -53,6 +53,13 @@ full replay "$example"
 full replay --json "$example"
 full replay --csv "$example"
 full replay --hist "$example"
+full replay --prometheus "$example"
+name=" compare"
+full compare "$example" "$example"
+full compare --json "$example" "$example"
+name=" validate"
+full validate "$example"
+full validate --json "$example"
 name=" sim"
 full sim --duration=1ms
 full sim --duration=1ms --json
@@ -101,4 +108,7 @@ files()
 }
 files "a chart" 42 check -s remote --variant rfc-v1 --chart
 files "a trace for Perfetto" 0 sim --duration=1ms --perfetto
+# The table itself would be too long for what is left of the disk.
+files "a replay for Perfetto" 0 replay --csv --variants=stock "$example" --perfetto
+files "a page" 0 replay --csv --variants=stock "$example" --html
 echo "output.sh: all is written, or it is told"

@@ -98,6 +98,18 @@ one = trace("one", guest(10**9, 0, 10**9 + 5))
 assert read(one)[0]["answer"] == {"text": f"{one}: exact. 1 deadline write: too few for rates."}
 
 
+# A guest that is idle for most of the time: what the busiest tenth would save is told.
+burst = trace("burst", "".join(guest(10**9 + i * 500_000 * US, 0, 10**9 + i * 500_000 * US + 9 * US) for i in range(20)) +
+              "".join(guest(10**9 + 9_600_000 * US + i * 10 * US, 0, 10**9 + 9_600_000 * US + i * 10 * US + 1000 * US)
+                      for i in range(40000)))
+t, rows = read("--tsc-khz=2600000", burst)
+peak = t["answer"]["busiest_tenth"]
+assert 0.9 < peak["seconds"] < 1.1 and t["seconds"] == 10 - 0.000010, (peak, t["seconds"])
+assert abs(peak["stock_host_entries_per_second"] * peak["seconds"] - 40000) < 10
+near(peak["lazy_host_cpu_pct"], 0.096 * (peak["stock_host_entries_per_second"] - peak["lazy_host_entries_per_second"]) / 1000)
+assert " In the busiest " in t["answer"]["text"] and "busiest_tenth" not in a
+
+
 # --- A host's, of two VMs; its exits take 2 us. ---
 def host(vms, n=300, step=100_000, reason="MSR_WRITE"):
     out = []

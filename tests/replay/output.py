@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
 """What `lazytsc replay` prints: JSON, CSV and table say the same; totals are sums; each key and
 option is documented; the same input gives the same bytes; the verdict and the examples' README are
