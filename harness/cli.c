@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <lazytsc/sim/version.h>
+
 #include "cli.h"
 
 /* Only here is it known that all was printed: argp's --help exits by itself. */
@@ -54,7 +56,7 @@ void cli_say(FILE *to, const char *format, ...)
 
 void cli_version(void)
 {
-	puts("lazytsc " LAZYTSC_VERSION);
+	printf("lazytsc %s\n", lazytsc_version());
 }
 
 _Noreturn void cli_no_memory(void)
@@ -285,7 +287,7 @@ json_t *cli_json(unsigned int version, int argc, char **argv)
 	json_t *o = json_object(), *arguments = json_array();
 
 	json_object_set_new(o, "version", json_integer(version));
-	json_object_set_new(o, "lazytsc", json_string(LAZYTSC_VERSION));
+	json_object_set_new(o, "lazytsc", json_string(lazytsc_version()));
 	json_object_set_new(o, "command", json_string(argv[0]));
 	for (int i = 1; i < argc; i++)
 		json_array_append_new(arguments, cli_json_text(argv[i]));

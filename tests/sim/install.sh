@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # What is installed can be linked by anyone: docs/examples/sim.c against the shared library and the
 # static one by pkg-config, and both by CMake, all with the same result; the libraries show no
-# symbol but lazytsc_*; every installed header compiles on its own.
-# Usage: install.sh BUILD SOURCE CC
+# symbol but lazytsc_*; every installed header compiles on its own. The version is the same wherever
+# it is told: by the project, the command, the library, its name, pkg-config and the changelog.
+# Usage: install.sh BUILD SOURCE CC VERSION
 set -eu
-build=$1 source=$2 cc=$3
+build=$1 source=$2 cc=$3 version=$4
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
@@ -19,8 +20,31 @@ cmake --install "$build" --prefix "$dir/usr" >"$dir/log" || fail "$(cat "$dir/lo
 pc=$(find "$dir/usr" -name lazytsc-sim.pc)
 lib=$(dirname "$(dirname "$pc")")
 export PKG_CONFIG_PATH="${pc%/*}"
-flags=$(pkg-config --define-prefix --cflags lazytsc-sim)
-libs=$(pkg-config --define-prefix --static --libs lazytsc-sim)
+flags=$(pkg-config --cflags lazytsc-sim)
+libs=$(pkg-config --static --libs lazytsc-sim)
+
+# same WHAT FOUND [EXPECTED]
+same()
+{
+	[ "$2" = "${3:-$version}" ] || fail "version: $1 says '$2', the project '${3:-$version}'"
+}
+
+cat >"$dir/version.c" <<END
+#include <stdio.h>
+#include <lazytsc/sim/version.h>
+int main(void)
+{
+	return puts(lazytsc_version()) < 0;
+}
+END
+# shellcheck disable=SC2086
+"$cc" -Wall -Werror $flags "$dir/version.c" -o "$dir/version" $libs
+same "the library" "$(LD_LIBRARY_PATH=$lib "$dir/version")"
+same "the command" "$("$dir/usr/bin/lazytsc" --version)" "lazytsc $version"
+same pkg-config "$(pkg-config --modversion lazytsc-sim)"
+same CHANGELOG.md "$(sed -n 's/^## \([0-9.]*\).*/\1/p' "$source/CHANGELOG.md" | head -n 1)"
+same "the library's SONAME" "$(readelf -d "$lib/liblazytsc-sim.so" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')" \
+	"liblazytsc-sim.so.${version%.*}"
 
 # shellcheck disable=SC2086
 "$cc" -Wall -Werror $flags "$source/docs/examples/sim.c" -o "$dir/shared" $libs
@@ -34,7 +58,7 @@ mkdir "$dir/project"
 cat >"$dir/project/CMakeLists.txt" <<END
 cmake_minimum_required(VERSION 3.25)
 project(example C)
-find_package(lazytsc-sim 0.1 REQUIRED)
+find_package(lazytsc-sim ${version%.*} REQUIRED)
 add_executable(dynamic $source/docs/examples/sim.c)
 target_link_libraries(dynamic lazytsc::sim)
 add_executable(fixed $source/docs/examples/sim.c)
