@@ -21,11 +21,12 @@ plan_guest()
 		"--trace /tmp/trace --append $append"
 }
 
-# plan_torture NAME CPUS on|off EXPIRIES SEED: with the VM saved and restored, the feature switched
-# and, where there are two CPUs, one of them taken offline and back.
+# plan_torture NAME CPUS on|off EXPIRIES SEED: with the VM saved and restored, its TSC moved, the
+# feature switched and, where there are two CPUs, one of them taken offline and back.
 plan_torture()
 {
-	plan_guest "$1" "$2" "$3" torture "n=$4" timers=32 restore=150 toggle=70 hotplug=200 "seed=$5"
+	plan_guest "$1" "$2" "$3" torture "n=$4" timers=32 restore=150 jump=110 toggle=70 hotplug=200 \
+		"seed=$5"
 }
 
 # report_value REPORT RUN NAME: one value from a report of boot.sh; nothing when it is not there.

@@ -55,7 +55,7 @@ out=${out:-$work/soak$suffix}
 mkdir -p "$out"
 log=$out/soak.tsv
 [ -e "$log" ] || printf '%s\n' feature cpus seed expiries violations restores hotplugs toggles \
-	late_max_us attempts hangs crashes status | paste -sd '\t' >"$log"
+	jumps late_max_us attempts hangs crashes status | paste -sd '\t' >"$log"
 
 totals()
 {
@@ -64,15 +64,16 @@ totals()
 		if (!(k in runs)) { order[++n] = k; first[k] = $3 }
 		last[k] = $3
 		runs[k]++; e[k] += $4; v[k] += $5; r[k] += $6; h[k] += $7; t[k] += $8
-		if ($9 > l[k]) l[k] = $9
-		a[k] += $10; g[k] += $11; c[k] += $12; if ($13 != "0") bad[k]++
+		j[k] += $9
+		if ($10 > l[k]) l[k] = $10
+		a[k] += $11; g[k] += $12; c[k] += $13; if ($14 != "0") bad[k]++
 	} END {
 		print "feature\tvCPUs\truns\tseeds\texpiries\tviolations\trestores\thotplugs\ttoggles" \
-			"\tlate max us\tboots\thangs\tcrashes\tnot ended"
+			"\tjumps\tlate max us\tboots\thangs\tcrashes\tnot ended"
 		for (i = 1; i <= n; i++) {
 			k = order[i]
-			printf "%s\t%d\t%d-%d\t%d\t%d\t%d\t%d\t%d\t%s\t%d\t%d\t%d\t%d\n", k, runs[k], first[k],
-				last[k], e[k], v[k], r[k], h[k], t[k], l[k], a[k], g[k], c[k], bad[k]
+			printf "%s\t%d\t%d-%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%d\t%d\t%d\t%d\n", k, runs[k], first[k],
+				last[k], e[k], v[k], r[k], h[k], t[k], j[k], l[k], a[k], g[k], c[k], bad[k]
 		}
 	}' "$log" | column -t -s '	'
 	awk -F'\t' 'NR > 1 && $5 > 0 { bad = 1 } END { exit bad ? 42 : 0 }' "$log"
@@ -106,7 +107,7 @@ one()
 	touch "$r" "$b"
 	{
 		printf '%s\t%s\t%s' "$feature" "$cpus" "$seed"
-		for name in expiries violations restores torture_hotplugs torture_toggles; do
+		for name in expiries violations restores torture_hotplugs torture_toggles torture_jumps; do
 			printf '\t%s' "$(number "$(report_value "$r" torture $name)")"
 		done
 		printf '\t%s' "$(awk -v ns="$(report_value "$r" torture late_max_ns)" \

@@ -99,6 +99,28 @@ bool __kvm_lazy_tscdeadline_skip(u64 deadline)
 	return true;
 }
 
+/*
+ * The write has left nothing armed, again and again: was the guest restored by a VMM that does not
+ * know LAZYTSC_MSR? Then give the area to the host once more (B27).
+ */
+void __kvm_lazy_tscdeadline_wrote(u64 deadline)
+{
+	struct lazytsc_guest *g = this_cpu_ptr(&kvm_lazy_guest);
+	u64 word;
+
+	if (!lazytsc_guest_wrote(g, deadline))
+		return;
+
+	/* A host that does not know the MSR any more is one without the feature. */
+	if (rdmsrq_safe(LAZYTSC_MSR, &word)) {
+		lazytsc_guest_disable(g);
+		return;
+	}
+	word = lazytsc_guest_found(g, word);
+	if (word && wrmsrq_safe(LAZYTSC_MSR, word))
+		lazytsc_guest_disable(g);
+}
+
 #ifdef KVM_LAZY_TRACE_WRITES
 void __kvm_lazy_tscdeadline_trace_write(u64 deadline)
 {

@@ -21,6 +21,7 @@ static inline bool kvm_lazy_tscdeadline_active(void)
 }
 
 bool __kvm_lazy_tscdeadline_skip(u64 deadline);
+void __kvm_lazy_tscdeadline_wrote(u64 deadline);
 
 void kvm_lazy_tscdeadline_init(void);
 void kvm_lazy_tscdeadline_set_decrypted(int cpu);
@@ -39,6 +40,7 @@ static inline bool __kvm_lazy_tscdeadline_skip(u64 deadline)
 	return false;
 }
 
+static inline void __kvm_lazy_tscdeadline_wrote(u64 deadline) { }
 static inline void kvm_lazy_tscdeadline_init(void) { }
 static inline void kvm_lazy_tscdeadline_set_decrypted(int cpu) { }
 static inline void kvm_lazy_tscdeadline_cpu_online(void) { }
@@ -56,6 +58,9 @@ static __always_inline void kvm_lazy_tscdeadline_program(u64 deadline)
 		return;
 
 	kvm_lazy_tscdeadline_write_msr(deadline);
+
+	if (kvm_lazy_tscdeadline_active() && deadline)
+		__kvm_lazy_tscdeadline_wrote(deadline);
 }
 
 #endif

@@ -4,9 +4,14 @@
  * do, and tells lapic.c. docs/kernel.md says why each hook is where it is.
  *
  * The page. A gfn_to_pfn_cache, as in xen.c. Only the vCPU's thread can refresh it, and only where
- * it may sleep. Where the cache is invalid and a lazy timer needs the page, nothing is decided: the
- * fast path is left, and an expiry stays "undecided" until the vCPU's thread settles it in
- * vcpu_run(). A blocked vCPU stays halted meanwhile.
+ * it may sleep.
+ *
+ * Nobody gives the mapping up before the promise in it: a lazy timer has a mapped page, always.
+ * Whoever takes the mapping away, for whichever reason, withdraws first, under @lock: the MMU
+ * notifier (kvm_lazy_invalidate), a memslot update (kvm_lazy_flush_vcpu), the vCPU's thread before
+ * it looks the page up anew (kvm_lazy_enter_thread) or lets it go (disable). So an expiry, in
+ * whichever context, needs @lock and nothing else, and never has to wait for the page. What is new
+ * to be published needs a page that is the guest's by the memslots of now (kvm_lazy_enter).
  *
  * The timer. kvm_timer.tscdeadline is when the hardware timer fires. It may be earlier than the
  * core's timer (after a withdrawal it is left alone): then it expires silently and is armed again.
@@ -36,23 +41,54 @@ MODULE_PARM_DESC(lazy_tscdeadline_early, "Guess the guest's next deadline and ar
 /* How early, ns: what a guess may miss by, and the guest be kept waiting for. */
 #define EARLY_SLACK_NS 1000
 
-/* The page is mapped, if @area is set, and nobody else is in the core. */
+/* Nobody else is in the core, and @area, if there is one, is mapped and the guest's. */
 struct kvm_lazy_section {
 	struct lazytsc_area *area;
 	unsigned long flags;
 	int srcu;
 };
 
+/* Where a promise stands; NULL where none does. */
+static struct lazytsc_area *kvm_lazy_area(const struct kvm_lazy_tscdeadline *lazy)
+{
+	return lazy->host.lazy ? lazy->area : NULL;
+}
+
+static void kvm_lazy_withdraw(struct kvm_lapic *apic, struct lazytsc_area *area,
+			      enum lazytsc_withdraw_reason reason)
+{
+	struct lazytsc_host *host = &apic->lazy.host;
+	bool was_lazy = host->lazy;
+
+	lockdep_assert_held(&apic->lazy.lock);
+
+	lazytsc_host_withdraw(host, area, reason);
+	if (!was_lazy)
+		return;
+
+	++apic->vcpu->stat.lazy_tscdeadline_withdraw;
+	trace_kvm_lazy_tscdeadline_withdraw(apic->vcpu->vcpu_id, host->timer, reason);
+}
+
+/*
+ * Interrupts go off before gpc.lock, and @lock nests in it, as in the notifier. The SRCU section is
+ * what kvm_lazy_tscdeadline_flush_memslot() has waited for.
+ */
 static void kvm_lazy_enter(struct kvm_lapic *apic, struct kvm_lazy_section *s)
 	__acquires(&apic->vcpu->kvm->srcu) __acquires(&apic->lazy.gpc.lock)
 	__acquires(&apic->lazy.lock)
 {
-	struct gfn_to_pfn_cache *gpc = &apic->lazy.gpc;
+	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
+	struct gfn_to_pfn_cache *gpc = &lazy->gpc;
 
 	s->srcu = srcu_read_lock(&apic->vcpu->kvm->srcu);
 	read_lock_irqsave(&gpc->lock, s->flags);
+	raw_spin_lock(&lazy->lock);
 	s->area = kvm_gpc_check(gpc, sizeof(*s->area)) ? gpc->khva : NULL;
-	raw_spin_lock(&apic->lazy.lock);
+	if (s->area) {
+		WARN_ON_ONCE(lazy->host.lazy && lazy->area != s->area);
+		lazy->area = s->area;
+	}
 }
 
 static void kvm_lazy_leave(struct kvm_lapic *apic, struct kvm_lazy_section *s)
@@ -62,21 +98,6 @@ static void kvm_lazy_leave(struct kvm_lapic *apic, struct kvm_lazy_section *s)
 	raw_spin_unlock(&apic->lazy.lock);
 	read_unlock_irqrestore(&apic->lazy.gpc.lock, s->flags);
 	srcu_read_unlock(&apic->vcpu->kvm->srcu, s->srcu);
-}
-
-static void kvm_lazy_withdraw(struct kvm_lapic *apic, struct lazytsc_area *area,
-			      enum lazytsc_withdraw_reason reason)
-{
-	struct lazytsc_host *host = &apic->lazy.host;
-
-	lockdep_assert_held(&apic->lazy.lock);
-
-	if (!host->lazy)
-		return;
-
-	lazytsc_host_withdraw(host, area, reason);
-	++apic->vcpu->stat.lazy_tscdeadline_withdraw;
-	trace_kvm_lazy_tscdeadline_withdraw(apic->vcpu->vcpu_id, host->timer, reason);
 }
 
 static int kvm_lazy_refresh(struct kvm_lapic *apic)
@@ -89,21 +110,27 @@ static int kvm_lazy_refresh(struct kvm_lapic *apic)
 	return r;
 }
 
-/* The same in the vCPU's thread. With no page there is no lazy timer either. May sleep. */
+/* How often something is tried again before it is left to a later time. */
+#define KVM_LAZY_TRIES 4
+
+/*
+ * The same in the vCPU's thread, which looks the page up where it has to. Without one there is no
+ * lazy timer either. May sleep.
+ */
 static void kvm_lazy_enter_thread(struct kvm_lapic *apic, struct kvm_lazy_section *s)
 	__acquires(&apic->vcpu->kvm->srcu) __acquires(&apic->lazy.gpc.lock)
 	__acquires(&apic->lazy.lock)
 {
 	bool gone = false;
 
-	for (;;) {
+	for (int tries = 0;; tries++) {
 		kvm_lazy_enter(apic, s);
 		if (s->area)
 			return;
-		if (gone) {
-			kvm_lazy_withdraw(apic, NULL, LAZYTSC_WITHDRAW_MEMSLOT);
+		/* The memslots have changed, and what is mapped may not be the page any more. */
+		kvm_lazy_withdraw(apic, kvm_lazy_area(&apic->lazy), LAZYTSC_WITHDRAW_MEMSLOT);
+		if (gone || tries == KVM_LAZY_TRIES)
 			return;
-		}
 		kvm_lazy_leave(apic, s);
 		gone = kvm_lazy_refresh(apic);
 	}
@@ -142,15 +169,41 @@ bool kvm_lazy_tscdeadline_offered(void)
 	return lazy_tscdeadline;
 }
 
+/*
+ * The mapping goes away (mprotect(), fork(), compaction, ...), and nothing may bring it back for a
+ * long time: take the promise back while it can be reached (B18). The hardware timer is left
+ * alone: it is early, not late. In the MMU notifier, under gpc->lock for writing.
+ */
+static void kvm_lazy_invalidate(struct gfn_to_pfn_cache *gpc)
+{
+	struct kvm_lapic *apic = container_of(gpc, struct kvm_lapic, lazy.gpc);
+
+	raw_spin_lock(&apic->lazy.lock);
+	kvm_lazy_withdraw(apic, kvm_lazy_area(&apic->lazy), LAZYTSC_WITHDRAW_MEMSLOT);
+	raw_spin_unlock(&apic->lazy.lock);
+}
+
 void kvm_lazy_tscdeadline_create(struct kvm_lapic *apic)
 {
 	raw_spin_lock_init(&apic->lazy.lock);
 	kvm_gpc_init(&apic->lazy.gpc, apic->vcpu->kvm);
+	apic->lazy.gpc.invalidate = kvm_lazy_invalidate;
 }
 
 void kvm_lazy_tscdeadline_destroy(struct kvm_lapic *apic)
 {
 	kvm_gpc_deactivate(&apic->lazy.gpc);
+}
+
+/* The vCPU's thread starts the hardware timer, for this deadline, before it goes on. */
+static void kvm_lazy_set_timer(struct kvm_lapic *apic, u64 deadline)
+{
+	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
+
+	lazy->undecided = false;
+	lazy->again = false;
+	lazy->left = false;
+	apic->lapic_timer.tscdeadline = deadline;
 }
 
 /* Let the core know what the stock code has done so far. */
@@ -187,9 +240,9 @@ static int kvm_lazy_enable(struct kvm_lapic *apic, u64 data, bool host_initiated
 				       nsec_to_cycles(apic->vcpu, EARLY_SLACK_NS));
 	if (s.area)
 		lazytsc_host_enable(&lazy->host, s.area);
-	lazy->undecided = false;
-	lazy->again = false;
+	kvm_lazy_set_timer(apic, apic->lapic_timer.tscdeadline);
 	lazy->punctual = true;
+	lazy->restored = host_initiated;
 	WRITE_ONCE(lazy->msr_val, data);
 	kvm_lazy_leave(apic, &s);
 	if (kvm_lazy_managed(apic))
@@ -258,104 +311,142 @@ void kvm_lazy_tscdeadline_time_changed(struct kvm_lapic *apic)
 }
 
 /*
- * In the vCPU's thread: compute the timer anew after the TSC has changed (B19). What was armed in
- * the former time is no promise in this one: a deadline that is past now, left armed, would
- * swallow the guest's later ones (A7, B9). Returns whether the timer must be started.
+ * Compute the timer anew after the TSC has changed (B19). What was armed in the former time is no
+ * promise in this one: a deadline that is past now, left armed, would swallow the guest's later
+ * ones (A7, B9).
  */
-bool kvm_lazy_tscdeadline_retime(struct kvm_lapic *apic)
+static void kvm_lazy_retime(struct kvm_lapic *apic)
 {
-	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
 	struct kvm_lazy_section s;
 
+	hrtimer_cancel(&apic->lapic_timer.timer);
+	kvm_lazy_enter_thread(apic, &s);
+	kvm_lazy_withdraw(apic, s.area, LAZYTSC_WITHDRAW_TIME);
+	kvm_lazy_set_timer(apic, apic->lazy.host.timer);
+	kvm_lazy_resume(apic, s.area);
+	kvm_lazy_leave(apic, &s);
+}
+
+/*
+ * In the vCPU's thread: does it have to start the timer, because the TSC has changed, or because an
+ * expiry on another CPU has left that to it (B25)?
+ */
+bool kvm_lazy_tscdeadline_start(struct kvm_lapic *apic)
+{
+	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
+	/* Set by an expiry on another CPU, at any moment. */
+	bool left = xchg(&lazy->left, false);
+
 	if (!READ_ONCE(lazy->retime))
-		return false;
+		return left;
 
 	WRITE_ONCE(lazy->retime, false);
 	if (!kvm_lazy_managed(apic))
 		return false;
 
-	hrtimer_cancel(&apic->lapic_timer.timer);
-	kvm_lazy_enter_thread(apic, &s);
-	kvm_lazy_withdraw(apic, s.area, LAZYTSC_WITHDRAW_TIME);
-	apic->lapic_timer.tscdeadline = lazy->host.timer;
-	lazy->undecided = false;
-	lazy->again = false;
-	kvm_lazy_resume(apic, s.area);
-	kvm_lazy_leave(apic, &s);
+	kvm_lazy_retime(apic);
+	return true;
+}
+
+/* User space has restored something, and the vCPU has not run since. */
+bool kvm_lazy_tscdeadline_restored(const struct kvm_lapic *apic)
+{
+	return apic->lazy.restored;
+}
+
+/* Returns whether a deadline that the restore has lost was found in the page (B26). */
+static bool kvm_lazy_recover(struct kvm_lapic *apic, struct lazytsc_area *area)
+{
+	struct lazytsc_host *host = &apic->lazy.host;
+	bool restored = apic->lazy.restored;
+	u64 timer = host->timer;
+
+	apic->lazy.restored = false;
+	if (!restored || !kvm_lazy_managed(apic) || !kvm_apic_present(apic->vcpu))
+		return false;
+
+	lazytsc_host_recover(host, area);
+	if (host->timer == timer)
+		return false;
+
+	kvm_lazy_set_timer(apic, host->timer);
 	return true;
 }
 
 /*
  * In user space the vCPU may be saved, and its page copied: there armed is 0 (B17). Publishing
- * again also repairs a page that comes from an image taken without stopping the vCPU.
+ * again also repairs a page that comes from an image taken without stopping the vCPU. Returns
+ * whether the timer must be started.
  */
-void kvm_lazy_tscdeadline_run(struct kvm_lapic *apic)
+bool kvm_lazy_tscdeadline_run(struct kvm_lapic *apic)
 {
+	bool start = kvm_lazy_tscdeadline_start(apic);
 	struct kvm_lazy_section s;
 
-	if (kvm_lazy_tscdeadline_retime(apic))
-		kvm_lapic_restart_timer(apic);
 	kvm_lazy_enter_thread(apic, &s);
+	start |= kvm_lazy_recover(apic, s.area);
 	kvm_lazy_resume(apic, s.area);
 	kvm_lazy_leave(apic, &s);
+	return start;
 }
 
-/* Returns true when a timer that has fired undecided must be started once more. */
-static bool kvm_lazy_withdraw_thread(struct kvm_lapic *apic, enum lazytsc_withdraw_reason reason,
-				     bool dirty)
+/* Returns true when a timer that has fired must be started once more, for what is wanted. */
+static bool kvm_lazy_withdraw_fired(struct kvm_lapic *apic, struct lazytsc_area *area,
+				    enum lazytsc_withdraw_reason reason)
 {
 	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
-	struct kvm_lazy_section s;
-	bool fired;
+	bool fired = lazy->undecided || lazy->left;
 
-	kvm_lazy_enter_thread(apic, &s);
-	kvm_lazy_withdraw(apic, s.area, reason);
-	if (s.area && dirty)
-		kvm_lazy_mark_dirty(apic);
-	fired = lazy->undecided;
-	if (fired) {
-		lazy->undecided = false;
-		apic->lapic_timer.tscdeadline = lazy->host.timer;
-	}
-	kvm_lazy_leave(apic, &s);
+	kvm_lazy_withdraw(apic, area, reason);
+	if (fired)
+		kvm_lazy_set_timer(apic, lazy->host.timer);
 	return fired;
 }
 
 void kvm_lazy_tscdeadline_put(struct kvm_lapic *apic)
 {
-	if (kvm_lazy_withdraw_thread(apic, LAZYTSC_WITHDRAW_USERSPACE, true))
+	struct kvm_lazy_section s;
+	bool fired;
+
+	kvm_lazy_enter_thread(apic, &s);
+	fired = kvm_lazy_withdraw_fired(apic, s.area, LAZYTSC_WITHDRAW_USERSPACE);
+	if (s.area)
+		kvm_lazy_mark_dirty(apic);
+	kvm_lazy_leave(apic, &s);
+	if (fired)
 		kvm_lapic_restart_timer(apic);
 }
 
 void kvm_lazy_tscdeadline_mask(struct kvm_lapic *apic)
 {
-	if (kvm_lazy_withdraw_thread(apic, LAZYTSC_WITHDRAW_MASK, false))
+	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
+	unsigned long flags;
+	bool fired;
+
+	raw_spin_lock_irqsave(&lazy->lock, flags);
+	fired = kvm_lazy_withdraw_fired(apic, kvm_lazy_area(lazy), LAZYTSC_WITHDRAW_MASK);
+	raw_spin_unlock_irqrestore(&lazy->lock, flags);
+	if (fired)
 		kvm_lapic_restart_timer(apic);
 }
 
 static void kvm_lazy_flush_vcpu(struct kvm_lapic *apic, struct kvm_memory_slot *slot)
 {
-	struct gfn_to_pfn_cache *gpc = &apic->lazy.gpc;
-	struct lazytsc_area *area = NULL;
+	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
 	unsigned long flags;
 	gfn_t gfn;
 
-	gfn = gpa_to_gfn(READ_ONCE(apic->lazy.msr_val));
+	gfn = gpa_to_gfn(READ_ONCE(lazy->msr_val));
 	if (gfn < slot->base_gfn || gfn - slot->base_gfn >= slot->npages)
 		return;
 
-	/* The cache is stale as regards memslots, but what it maps is still the guest's page. */
-	read_lock_irqsave(&gpc->lock, flags);
-	if (gpc->valid && gpa_to_gfn(gpc->gpa) == gfn)
-		area = gpc->khva;
-	raw_spin_lock(&apic->lazy.lock);
-	kvm_lazy_withdraw(apic, area, LAZYTSC_WITHDRAW_MEMSLOT);
-	raw_spin_unlock(&apic->lazy.lock);
-	read_unlock_irqrestore(&gpc->lock, flags);
+	raw_spin_lock_irqsave(&lazy->lock, flags);
+	kvm_lazy_withdraw(apic, kvm_lazy_area(lazy), LAZYTSC_WITHDRAW_MEMSLOT);
+	raw_spin_unlock_irqrestore(&lazy->lock, flags);
 }
 
 /*
- * From here on kvm_lazy_enter() finds no page, so that nothing is published behind our back;
+ * From here on kvm_lazy_enter() finds no page, so that nothing new is published behind our back;
  * whoever was in there before has left its SRCU section. The hardware timer is left alone: it is
  * early, not late.
  */
@@ -401,10 +492,9 @@ bool kvm_lazy_tscdeadline_write(struct kvm_lapic *apic, u64 data, bool host_init
 		d = lazytsc_host_write(&lazy->host, s.area, data, now, guess);
 	}
 	kvm_lazy_published(apic);
-	lazy->undecided = false;
-	lazy->again = false;
+	kvm_lazy_set_timer(apic, d.timer);
 	lazy->punctual = true;
-	apic->lapic_timer.tscdeadline = d.timer;
+	lazy->restored = host_initiated;
 	kvm_lazy_leave(apic, &s);
 
 	*inject = d.inject;
@@ -413,12 +503,13 @@ bool kvm_lazy_tscdeadline_write(struct kvm_lapic *apic, u64 data, bool host_init
 
 u64 kvm_lazy_tscdeadline_read(struct kvm_lapic *apic)
 {
-	struct kvm_lazy_section s;
+	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
+	unsigned long flags;
 	u64 deadline;
 
-	kvm_lazy_enter_thread(apic, &s);
-	deadline = lazytsc_host_deadline(&apic->lazy.host, s.area);
-	kvm_lazy_leave(apic, &s);
+	raw_spin_lock_irqsave(&lazy->lock, flags);
+	deadline = lazytsc_host_deadline(&lazy->host, kvm_lazy_area(lazy));
+	raw_spin_unlock_irqrestore(&lazy->lock, flags);
 	return deadline;
 }
 
@@ -433,17 +524,18 @@ static void kvm_lazy_count_silent(struct kvm_lapic *apic, u64 fired, bool blocke
 	kvm_lazy_published(apic);
 }
 
-static enum kvm_lazy_action kvm_lazy_decide(struct kvm_lapic *apic, struct kvm_lazy_section *s,
-					    struct lazytsc_expiry *e, bool from_timer_fn)
+static enum kvm_lazy_action kvm_lazy_decide(struct kvm_lapic *apic, struct lazytsc_expiry *e,
+					    bool from_timer_fn)
 {
 	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
+	struct lazytsc_area *area = kvm_lazy_area(lazy);
 	struct kvm_timer *ktimer = &apic->lapic_timer;
 	u64 fired = lazy->host.timer;
 	struct lazytsc_decision d;
 
 	if (lazy_tscdeadline_early)
-		e->guess = lazytsc_predictor_expire(&lazy->predictor, &lazy->host, s->area, e);
-	d = lazytsc_host_expire(&lazy->host, s->area, e);
+		e->guess = lazytsc_predictor_expire(&lazy->predictor, &lazy->host, area, e);
+	d = lazytsc_host_expire(&lazy->host, area, e);
 	lazy->punctual = d.inject == fired && !lazy->undecided;
 	lazy->undecided = false;
 	WRITE_ONCE(ktimer->tscdeadline, d.timer);
@@ -455,11 +547,12 @@ static enum kvm_lazy_action kvm_lazy_decide(struct kvm_lapic *apic, struct kvm_l
 	}
 
 	kvm_lazy_count_silent(apic, fired, e->blocked);
-	if (!d.timer)
-		return KVM_LAZY_NOTHING;
-	if (from_timer_fn)
+	if (d.timer && !d.thread && from_timer_fn)
 		return KVM_LAZY_REARM;
-	lazy->again = true;
+	if (d.thread)
+		lazy->left = true;
+	else if (d.timer)
+		lazy->again = true;
 	return KVM_LAZY_NOTHING;
 }
 
@@ -479,30 +572,29 @@ enum kvm_lazy_action kvm_lazy_tscdeadline_expire(struct kvm_lapic *apic, bool fr
 		.context = LAZYTSC_VCPU,
 		.wait = nsec_to_cycles(vcpu, apic->lapic_timer.timer_advance_ns),
 		.blocked = READ_ONCE(vcpu->arch.mp_state) == KVM_MP_STATE_HALTED,
+		.nearest = nsec_to_cycles(vcpu, min_timer_period_us * NSEC_PER_USEC),
 	};
 	enum kvm_lazy_action action = KVM_LAZY_NOTHING;
-	bool undecided = false;
-	struct kvm_lazy_section s;
+	bool undecided = false, thread;
+	unsigned long flags;
 
-	kvm_lazy_enter(apic, &s);
+	raw_spin_lock_irqsave(&lazy->lock, flags);
 	e.now = kvm_l1_tsc_at_entry(vcpu);
-	if (lazy->host.lazy && !s.area) {
-		undecided = true;
-	} else if (lazy->host.lazy && remote) {
-		u64 wanted = lazytsc_host_deadline(&lazy->host, s.area);
+	if (lazy->host.lazy && remote) {
+		u64 wanted = lazytsc_host_deadline(&lazy->host, lazy->area);
 
 		e.context = LAZYTSC_REMOTE;
 		undecided = wanted > e.now && wanted - e.now <= e.wait;
 	}
-	if (undecided) {
+	if (undecided)
 		lazy->undecided = true;
-		++vcpu->stat.lazy_tscdeadline_undecided;
-	} else {
-		action = kvm_lazy_decide(apic, &s, &e, from_timer_fn);
-	}
-	kvm_lazy_leave(apic, &s);
+	else
+		action = kvm_lazy_decide(apic, &e, from_timer_fn);
+	thread = undecided || lazy->left;
+	raw_spin_unlock_irqrestore(&lazy->lock, flags);
 
-	if (undecided) {
+	if (thread) {
+		++vcpu->stat.lazy_tscdeadline_left;
 		kvm_make_request(KVM_REQ_UNBLOCK, vcpu);
 		if (from_timer_fn)
 			kvm_vcpu_kick(vcpu);
@@ -532,8 +624,6 @@ void kvm_lazy_tscdeadline_set_again(struct kvm_lapic *apic)
  * In the vCPU's thread or its preempt notifier: does the timer have to be started once more? When
  * the time has caught up with KVM_LAZY_TRIES deadlines in a row, vcpu_run() goes on.
  */
-#define KVM_LAZY_TRIES 4
-
 bool kvm_lazy_tscdeadline_again(struct kvm_lapic *apic, int *tries)
 {
 	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
@@ -550,17 +640,10 @@ bool kvm_lazy_tscdeadline_again(struct kvm_lapic *apic, int *tries)
 	return false;
 }
 
-/* In the vCPU's thread: bring the page back, if it is for that. True: decide now. May sleep. */
-bool kvm_lazy_tscdeadline_settle(struct kvm_lapic *apic)
+/* In the vCPU's thread: has the timer fired where nothing could be decided? Then decide now. */
+bool kvm_lazy_tscdeadline_settle(const struct kvm_lapic *apic)
 {
-	struct kvm_lazy_section s;
-
-	if (!READ_ONCE(apic->lazy.undecided))
-		return false;
-
-	kvm_lazy_enter_thread(apic, &s);
-	kvm_lazy_leave(apic, &s);
-	return true;
+	return READ_ONCE(apic->lazy.undecided);
 }
 
 u64 kvm_lazy_tscdeadline_delivered(struct kvm_lapic *apic)
@@ -577,26 +660,27 @@ u64 kvm_lazy_tscdeadline_delivered(struct kvm_lapic *apic)
 
 void kvm_lazy_tscdeadline_cancel(struct kvm_lapic *apic)
 {
-	struct kvm_lazy_section s;
+	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
+	unsigned long flags;
 
-	kvm_lazy_enter_thread(apic, &s);
-	lazytsc_host_cancel(&apic->lazy.host, s.area);
-	apic->lazy.undecided = false;
-	apic->lazy.again = false;
-	kvm_lazy_leave(apic, &s);
+	raw_spin_lock_irqsave(&lazy->lock, flags);
+	lazytsc_host_cancel(&lazy->host, kvm_lazy_area(lazy));
+	kvm_lazy_set_timer(apic, 0);
+	raw_spin_unlock_irqrestore(&lazy->lock, flags);
 }
 
 /* KVM_SET_LAPIC drops what is pending: an interrupt that was decided becomes a timer again. */
 void kvm_lazy_tscdeadline_requeue(struct kvm_lapic *apic)
 {
-	struct lazytsc_host *host = &apic->lazy.host;
-	struct kvm_lazy_section s;
+	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
+	unsigned long flags;
+	u64 deadline;
 
-	if (!kvm_lazy_managed(apic))
-		return;
-
-	kvm_lazy_enter(apic, &s);
-	apic->lapic_timer.tscdeadline =
-		lazytsc_host_restore(host, lazytsc_host_deadline(host, s.area)).timer;
-	kvm_lazy_leave(apic, &s);
+	raw_spin_lock_irqsave(&lazy->lock, flags);
+	lazy->restored = true;
+	if (kvm_lazy_managed(apic)) {
+		deadline = lazytsc_host_deadline(&lazy->host, kvm_lazy_area(lazy));
+		kvm_lazy_set_timer(apic, lazytsc_host_restore(&lazy->host, deadline).timer);
+	}
+	raw_spin_unlock_irqrestore(&lazy->lock, flags);
 }

@@ -21,20 +21,27 @@ struct kvm_lapic;
 struct kvm_lazy_tscdeadline {
 	/*
 	 * Serialises the calls into the core: vCPU thread, preempt notifier (which can interrupt
-	 * the thread anywhere), hrtimer callback. Nests inside gpc.lock.
+	 * the thread anywhere), hrtimer callback, MMU notifier, memslot update. Nests inside
+	 * gpc.lock.
 	 */
 	raw_spinlock_t lock;
 	struct lazytsc_host host;
 	struct lazytsc_predictor predictor;
 	struct gfn_to_pfn_cache gpc;
+	/* Where armed stands published, while host.lazy. Mapped as long as that. */
+	struct lazytsc_area *area;
 	/* What the guest, or user space, wrote to LAZYTSC_MSR; 0: not enabled. */
 	u64 msr_val;
 	/* The timer fired where nothing could be decided: kvm_lapic_settle_timer() will. */
 	bool undecided;
+	/* An expiry on another CPU was silent: kvm_lapic_settle_timer() starts the timer. */
+	bool left;
 	/* An expiry in the vCPU's thread was silent: the timer must be started again. */
 	bool again;
 	/* The TSC was changed since the timer was computed. */
 	bool retime;
+	/* User space has written timer state since the vCPU last ran. */
+	bool restored;
 	/* The deadline injected last is the one that the hardware timer was armed for. */
 	bool punctual;
 };
@@ -94,14 +101,18 @@ enum kvm_lazy_action {
 int kvm_lazy_tscdeadline_set_msr(struct kvm_vcpu *vcpu, u64 data, bool host_initiated);
 void kvm_lazy_tscdeadline_disable(struct kvm_lapic *apic);
 
-/* The vCPU thread enters KVM_RUN, and returns to user space. */
-void kvm_lazy_tscdeadline_run(struct kvm_lapic *apic);
+/*
+ * The vCPU thread enters KVM_RUN, and returns to user space. The first returns whether the timer
+ * must be started.
+ */
+bool kvm_lazy_tscdeadline_restored(const struct kvm_lapic *apic);
+bool kvm_lazy_tscdeadline_run(struct kvm_lapic *apic);
 void kvm_lazy_tscdeadline_put(struct kvm_lapic *apic);
 
 /* The guest's TSC is another one from now on: any context, the vCPU is not in the guest. */
 void kvm_lazy_tscdeadline_time_changed(struct kvm_lapic *apic);
 u64 kvm_l1_tsc_at_entry(struct kvm_vcpu *vcpu); /* x86.c */
-bool kvm_lazy_tscdeadline_retime(struct kvm_lapic *apic);
+bool kvm_lazy_tscdeadline_start(struct kvm_lapic *apic);
 
 /* A memslot goes away: any thread, no vCPU can look its gfns up any more. */
 void kvm_lazy_tscdeadline_flush_memslot(struct kvm *kvm, struct kvm_memory_slot *slot);
@@ -119,7 +130,7 @@ enum kvm_lazy_action kvm_lazy_tscdeadline_expire(struct kvm_lapic *apic, bool fr
 ktime_t kvm_lazy_tscdeadline_expires(struct kvm_lapic *apic);
 void kvm_lazy_tscdeadline_set_again(struct kvm_lapic *apic);
 bool kvm_lazy_tscdeadline_again(struct kvm_lapic *apic, int *tries);
-bool kvm_lazy_tscdeadline_settle(struct kvm_lapic *apic);
+bool kvm_lazy_tscdeadline_settle(const struct kvm_lapic *apic);
 
 /* The interrupt is in the LAPIC. Returns what kvm_timer.tscdeadline is from now on. */
 u64 kvm_lazy_tscdeadline_delivered(struct kvm_lapic *apic);

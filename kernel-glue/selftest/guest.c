@@ -118,12 +118,27 @@ static void start(void)
 	asm volatile("sti");
 }
 
+/* As a kernel does it (B27). Reads 0 where the host does not know the MSR. */
+static void enable_again(void)
+{
+	u64 faults = shared->faults, word = rdmsr(LAZYTSC_MSR);
+
+	word = shared->faults == faults ? lazytsc_guest_found(&lazy, word) : 0;
+	if (word)
+		wrmsr(LAZYTSC_MSR, word);
+	if (shared->faults != faults)
+		lazytsc_guest_disable(&lazy);
+}
+
 /* Interrupts off from the store to the MSR write, as the core wants it. */
 static void set_deadline(u64 t)
 {
 	asm volatile("cli");
-	if (lazytsc_guest_set(&lazy, t))
+	if (lazytsc_guest_set(&lazy, t)) {
 		wrmsr(MSR_TSC_DEADLINE, t);
+		if (lazytsc_guest_wrote(&lazy, t))
+			enable_again();
+	}
 	asm volatile("sti");
 }
 
@@ -216,6 +231,7 @@ static void wait_halted(void)
 {
 	u64 before = shared->interrupts, woken = 0;
 
+	set_all();
 	shared->ready = 1;
 	for (;;) {
 		asm volatile("cli" : : : "memory");
@@ -228,6 +244,15 @@ static void wait_halted(void)
 	shared->result[0] = woken;
 	shared->result[1] = shared->interrupts;
 	shared->result[2] = shared->irq_tsc;
+}
+
+/* Another vCPU's area. */
+static void scribble(struct lazytsc_area *area, u64 distance, u64 until)
+{
+	u64 now;
+
+	while ((now = rdtsc()) < until)
+		lazytsc_store(&area->pending, now + distance);
 }
 
 static void hostile(u64 until)
@@ -371,8 +396,6 @@ static void execute(void)
 		break;
 	case CMD_WAIT:
 		spin_until(rdtsc() + shared->arg[0]);
-		shared->result[0] = shared->interrupts;
-		shared->result[1] = shared->irq_tsc;
 		break;
 	case CMD_HLT:
 		wait_halted();
@@ -382,6 +405,10 @@ static void execute(void)
 		break;
 	case CMD_NESTED:
 		nested();
+		break;
+	case CMD_SCRIBBLE:
+		scribble((struct lazytsc_area *)shared->arg[0], shared->arg[1],
+			 rdtsc() + shared->arg[2]);
 		break;
 	case CMD_HOSTILE:
 		hostile(rdtsc() + shared->arg[0]);

@@ -16,6 +16,7 @@
 #define CPU_ADDR  0x8000 /* a block for each vCPU: struct shared, the guest's own, the stack */
 #define CPU_SIZE  0x4000
 #define CODE_ADDR 0x10000
+#define RAM_USED  0x20000 /* so much of it the guest needs */
 #define RAM_SIZE  0x200000
 #define AREA_ADDR 0x10000000 /* a memslot of its own */
 #define AREA_SIZE 0x1000
@@ -48,9 +49,9 @@ enum command {
 		       * more is over, then writes 0 to the MSR */
 	CMD_SET_WAIT, /* arg: delays, 0, delay. As CMD_SET, says so in `ready`, spins.
 		       * result: MSR writes, deadline set last */
-	CMD_WAIT, /* arg: delay. Spins. result: interrupts, TSC of the last one */
-	CMD_HLT, /* Says so in `ready`, waits for one interrupt with HLT. result: times woken,
-		  * interrupts, its TSC */
+	CMD_WAIT, /* arg: delay. Spins. The results stay those of the command before */
+	CMD_HLT, /* arg: delays, or 0. As CMD_SET, says so in `ready`, waits for one interrupt with
+		  * HLT. result: times woken, interrupts, its TSC */
 	CMD_PENDING, /* arg: value. Stores it in pending, with no MSR write */
 	/*
 	 * arg: delays, 0; [7]: delay. As CMD_SET, then runs a nested guest, which spins and, with a
@@ -58,6 +59,8 @@ enum command {
 	 * set last, TSC then
 	 */
 	CMD_NESTED,
+	/* arg: gpa, distance, delay. Keeps pending of that area so far ahead, until then */
+	CMD_SCRIBBLE,
 	CMD_HOSTILE, /* arg: delay. Stores nonsense in both fields until then, from a fixed seed */
 };
 

@@ -55,6 +55,19 @@ static struct lazytsc_area *host_area(const struct actor *a)
 }
 
 /*
+ * Where armed stands published. The kernel does not look the page up for an expiry: whoever takes
+ * the mapping, or changes the memslot, has withdrawn before.
+ */
+static struct lazytsc_area *published_area(const struct actor *a)
+{
+	const struct lazytsc_world *w = a->w;
+
+	if (!a->s->glue)
+		return host_area(a);
+	return w->host.lazy && w->mapped ? a->area : NULL;
+}
+
+/*
  * What only counts does not tell two states apart: blank it. How far silent expiries lie below
  * skips stays, and so does all that a decision or a rule looks at.
  */
@@ -260,13 +273,9 @@ static struct lazytsc_decision expire(struct actor *a, enum lazytsc_context cont
 	};
 
 	lazytsc_mon_host_begin(&w->mon, now, now, context == LAZYTSC_VCPU ? wait : 0);
-	/* The page cannot be looked up here; with its promise taken back, it need not be. */
-	if (a->s->glue && w->host.lazy && !host_area(a))
-		a->cell->variant->host_withdraw(&w->host, w->mapped ? a->area : NULL,
-						LAZYTSC_WITHDRAW_MEMSLOT);
 	if (w->host.lazy)
 		e.guess = guess(a);
-	return a->cell->variant->host_expire(&w->host, host_area(a), &e);
+	return a->cell->variant->host_expire(&w->host, published_area(a), &e);
 }
 
 static bool vcpu_timer_due(const struct lazytsc_self *self)
@@ -286,7 +295,8 @@ static void vcpu_timer(const struct lazytsc_self *self)
 	a.w->in_host = 1;
 	if (a.s->glue)
 		a.w->timer = 0;
-	look_up(&a);
+	if (a.cell->glue == LAZYTSC_GLUE_INVALIDATES)
+		look_up(&a);
 	d = expire(&a, LAZYTSC_VCPU, a.s->wait);
 	decided(&a, &d, true);
 	start_timer(&a);

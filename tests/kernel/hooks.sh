@@ -11,9 +11,10 @@ glue=$1
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
-# 6.12 checks for a dynamic timer advance in adjust_lapic_timer_advance(), 6.1 before the call; and
-# its kernel-parameters.txt has EARLY. 7.3 has another fast path, and the clock event device that is
-# coupled with the clock source.
+# 6.12 looks whether a cache has to be invalidated before it takes the lock for it, which nests the
+# line more deeply than in 6.1; checks for a dynamic timer advance in adjust_lapic_timer_advance(),
+# 6.1 before the call; and its kernel-parameters.txt has EARLY. 7.3 has another fast path, and the
+# clock event device that is coupled with the clock source.
 sort >"$tmp/expected" <<'END'
 6.12:+		adjust_lapic_timer_advance(vcpu, guest_tsc - tsc_deadline);
 6.12:+	if (kvm_lazy_tscdeadline_punctual(&apic->lazy))
@@ -25,6 +26,8 @@ sort >"$tmp/expected" <<'END'
 6.12:+	return !kvm_set_lapic_tscdeadline_msr(vcpu, data, false, true);
 7.3:+		if (!kvm_set_lapic_tscdeadline_msr(vcpu, data, false, true))
 7.3:+			return EXIT_FASTPATH_NONE;
+6.12:+				gpc_invalidate(gpc);
+6.1:+			gpc_invalidate(gpc);
 7.3:+#include <asm/kvm_lazy_tscdeadline.h>
 7.3:+	kvm_lazy_tscdeadline_program(cycles);
 END

@@ -282,7 +282,7 @@ static void read_params(struct params *p, int argc, char **argv)
 		{ "timers", &p->timers }, { "seed", &p->seed },	      { "trace", &p->trace },
 		{ "bound", &p->bound },	  { "restore", &p->restore }, { "hotplug", &p->hotplug },
 		{ "toggle", &p->toggle }, { "pairs", &p->pairs },     { "hogs", &p->hogs },
-		{ "hrtick", &p->hrtick },
+		{ "hrtick", &p->hrtick }, { "jump", &p->jump },
 	};
 	const size_t count = sizeof(known) / sizeof(known[0]);
 

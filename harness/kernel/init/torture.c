@@ -2,7 +2,8 @@
 /*
  * Torture: on each CPU a thread with many timers, half of them timerfds and half POSIX timers. At
  * random it sets, moves, cancels and waits; meanwhile the main thread takes CPUs offline and back,
- * switches the feature off and on, and has the VM saved and restored.
+ * switches the feature off and on, and has the VM saved and restored, in any order and with parts
+ * left out, and its TSC moved forward and back.
  *
  * Every expiry is checked: it was asked for, it is not early, and it is not later than `bound`
  * (plus the longest stop of the whole VM). A timer that is still set `bound` after its deadline,
@@ -274,6 +275,26 @@ static void save_and_restore(uint64_t *rng)
 		atomic_store(&longest_stop, gap);
 }
 
+/* By little of what an expiry may be late: back by so much, what is set is as late. */
+static void jump(const struct params *p, uint64_t *rng)
+{
+	int64_t reach = p->bound * 1000000 / 200 / VMM_JUMP_UNIT;
+
+	guest_ring(VMM_JUMP, VMM_JUMP_ZERO - reach + below(rng, 2 * reach));
+}
+
+/* The guest's clock must be another than the TSC. */
+static bool may_jump(void)
+{
+	char name[32] = "";
+	FILE *f = fopen("/sys/devices/system/clocksource/clocksource0/current_clocksource", "r");
+
+	if (!f || !fgets(name, sizeof(name), f))
+		guest_die("the clock source cannot be read");
+	fclose(f);
+	return strcmp(name, "tsc\n");
+}
+
 static void hotplug(int cpus, uint64_t *rng, bool online)
 {
 	static int cpu;
@@ -299,7 +320,8 @@ static void disturb(const struct params *p, const struct thread *threads, int n)
 {
 	uint64_t rng = p->seed;
 	struct event restore = { .period = p->restore }, plug = { .period = p->hotplug },
-		     toggle = { .period = p->toggle };
+		     toggle = { .period = p->toggle },
+		     jumps = { .period = may_jump() ? p->jump : 0 };
 	bool online = true, enabled = true;
 
 	if (toggle.period && access(TOGGLE, W_OK)) {
@@ -311,6 +333,8 @@ static void disturb(const struct params *p, const struct thread *threads, int n)
 
 		if (due(&restore))
 			save_and_restore(&rng);
+		if (due(&jumps))
+			jump(p, &rng);
 		if (n > 1 && due(&plug)) {
 			online = !online;
 			hotplug(n, &rng, online);
@@ -324,9 +348,10 @@ static void disturb(const struct params *p, const struct thread *threads, int n)
 	}
 	if (!online)
 		hotplug(n, &rng, true);
-	guest_report("torture_restores %llu\ntorture_hotplugs %llu\ntorture_toggles %llu\n",
+	guest_report("torture_restores %llu\ntorture_hotplugs %llu\ntorture_toggles %llu\n"
+		     "torture_jumps %llu\n",
 		     (unsigned long long)restore.count, (unsigned long long)plug.count,
-		     (unsigned long long)toggle.count);
+		     (unsigned long long)toggle.count, (unsigned long long)jumps.count);
 }
 
 struct outcome workload_torture(const struct params *p)

@@ -12,18 +12,31 @@
 enum vmm_command {
 	VMM_START = 1, /* the measured part begins */
 	VMM_STOP, /* it ends */
-	VMM_RESTORE, /* save this VM and go on in a new one; argument: enum vmm_restore */
+	VMM_RESTORE, /* save this VM and go on in a new one; argument: see VMM_RESTORES */
+	/* move every vCPU's TSC by so many ns; argument: VMM_JUMP_ZERO + ns / VMM_JUMP_UNIT */
+	VMM_JUMP,
 	VMM_REPORT, /* argument: number of a page of text for the report, up to its first NUL */
 	VMM_TRACE, /* the same for the trace file */
 	VMM_EXIT /* argument: exit status, 0 is good */
 };
 
-/* In which order the two timer MSRs are restored. */
-enum vmm_restore {
-	VMM_RESTORE_DEADLINE_FIRST,
-	VMM_RESTORE_DEADLINE_LAST,
-	VMM_RESTORE_UNAWARE, /* a VMM that has never heard of the PV MSR */
-	VMM_RESTORES
+/*
+ * Which restore: the order of LAPIC, TSC, TSC_DEADLINE and LAZYTSC_MSR, and what is left out. A
+ * vCPU whose guest has not given its area loses its deadline in most of them, as it does without
+ * the feature (docs/kernel.md): it is restored in the order that KVM wants.
+ */
+enum vmm_left_out {
+	VMM_ALL,
+	VMM_NO_DEADLINE,
+	VMM_ZERO_DEADLINE, /* saved as 0 */
+	VMM_UNAWARE, /* no LAZYTSC_MSR; in the order that KVM wants */
+	VMM_LEFT_OUTS
 };
+
+#define VMM_ORDERS   24
+#define VMM_RESTORES (VMM_ORDERS * VMM_LEFT_OUTS) /* the argument: order + VMM_ORDERS * left out */
+
+#define VMM_JUMP_UNIT 1000
+#define VMM_JUMP_ZERO (1 << 23)
 
 #endif

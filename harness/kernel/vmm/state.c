@@ -198,23 +198,52 @@ static void restore_msrs(int fd, struct vcpu_state *s)
 	}
 }
 
-static void restore_vcpu(int fd, struct vcpu_state *s, enum vmm_restore order)
-{
-	bool pv = s->has_pv && order != VMM_RESTORE_UNAWARE;
+enum part { PART_LAPIC, PART_TSC, PART_DEADLINE, PART_AREA, PARTS };
 
+static void restore_part(int fd, struct vcpu_state *s, enum part part, enum vmm_left_out out)
+{
+	switch (part) {
+	case PART_LAPIC:
+		IOCTL(fd, KVM_SET_LAPIC, &s->lapic);
+		break;
+	case PART_TSC:
+		tsc_offset(fd, KVM_SET_DEVICE_ATTR, &s->tsc_offset);
+		break;
+	case PART_DEADLINE:
+		if (out != VMM_NO_DEADLINE)
+			set_msr(fd, MSR_TSC_DEADLINE, out == VMM_ZERO_DEADLINE ? 0 : s->deadline);
+		break;
+	case PART_AREA:
+		if (s->has_pv && out != VMM_UNAWARE)
+			set_msr(fd, LAZYTSC_MSR, s->pv);
+		break;
+	case PARTS:
+		break;
+	}
+}
+
+static void restore_vcpu(int fd, struct vcpu_state *s, unsigned int how)
+{
+	enum part left[PARTS] = { PART_LAPIC, PART_TSC, PART_DEADLINE, PART_AREA };
+	enum vmm_left_out out = how / VMM_ORDERS;
+	unsigned int order = how % VMM_ORDERS;
+	bool safe = !s->has_pv || !s->pv || out == VMM_UNAWARE;
+
+	if (safe && out != VMM_UNAWARE)
+		out = VMM_ALL;
 	IOCTL(fd, KVM_SET_SREGS, &s->sregs);
 	IOCTL(fd, KVM_SET_REGS, &s->regs);
 	IOCTL(fd, KVM_SET_XSAVE, &s->xsave);
 	IOCTL(fd, KVM_SET_XCRS, &s->xcrs);
 	IOCTL(fd, KVM_SET_DEBUGREGS, &s->debugregs);
-	tsc_offset(fd, KVM_SET_DEVICE_ATTR, &s->tsc_offset);
 	restore_msrs(fd, s);
-	IOCTL(fd, KVM_SET_LAPIC, &s->lapic);
-	if (pv && order == VMM_RESTORE_DEADLINE_LAST)
-		set_msr(fd, LAZYTSC_MSR, s->pv);
-	set_msr(fd, MSR_TSC_DEADLINE, s->deadline);
-	if (pv && order == VMM_RESTORE_DEADLINE_FIRST)
-		set_msr(fd, LAZYTSC_MSR, s->pv);
+	for (unsigned int i = 0; i < PARTS; i++) {
+		unsigned int rest = PARTS - i, pick = safe ? 0 : order % rest;
+
+		order /= rest;
+		restore_part(fd, s, left[pick], out);
+		memmove(left + pick, left + pick + 1, (rest - pick - 1) * sizeof(left[0]));
+	}
 	IOCTL(fd, KVM_SET_VCPU_EVENTS, &s->events);
 	IOCTL(fd, KVM_SET_MP_STATE, &s->mp_state);
 }
@@ -231,7 +260,7 @@ static void save(struct vmm *m, struct vm_state *s)
 	IOCTL(m->fd, KVM_GET_CLOCK, &s->clock);
 }
 
-static void restore(struct vmm *m, struct vm_state *s, enum vmm_restore order)
+static void restore(struct vmm *m, struct vm_state *s, unsigned int how)
 {
 	s->clock.flags &= KVM_CLOCK_REALTIME;
 	IOCTL(m->fd, KVM_SET_CLOCK, &s->clock);
@@ -239,10 +268,10 @@ static void restore(struct vmm *m, struct vm_state *s, enum vmm_restore order)
 		IOCTL(m->fd, KVM_SET_IRQCHIP, &s->irqchip[i]);
 	IOCTL(m->fd, KVM_SET_PIT2, &s->pit);
 	for (int i = 0; i < m->opt.cpus; i++)
-		restore_vcpu(m->vcpu[i].fd, &s->vcpu[i], order);
+		restore_vcpu(m->vcpu[i].fd, &s->vcpu[i], how);
 }
 
-void vm_save_restore(struct vmm *m, enum vmm_restore order)
+void vm_save_restore(struct vmm *m, unsigned int how)
 {
 	struct vm_state *s = calloc(1, sizeof(*s));
 
@@ -253,9 +282,31 @@ void vm_save_restore(struct vmm *m, enum vmm_restore order)
 	destroy(m);
 	vm_create(m);
 	counts_attach(m->counts, m);
-	restore(m, s, order);
+	restore(m, s, how);
 	free(s);
 	m->restores++;
+}
+
+/* The guest's clock goes on: only its TSC is another one. */
+void vm_jump(struct vmm *m, long long ns)
+{
+	struct kvm_clock_data clock;
+
+	IOCTL(m->fd, KVM_GET_CLOCK, &clock);
+	for (int i = 0; i < m->opt.cpus; i++) {
+		int fd = m->vcpu[i].fd;
+		int khz = ioctl(fd, KVM_GET_TSC_KHZ, 0);
+		uint64_t offset;
+
+		if (khz < 0)
+			vmm_die("KVM_GET_TSC_KHZ: %m");
+		tsc_offset(fd, KVM_GET_DEVICE_ATTR, &offset);
+		offset += ns * khz / 1000000;
+		tsc_offset(fd, KVM_SET_DEVICE_ATTR, &offset);
+	}
+	clock.flags &= KVM_CLOCK_REALTIME;
+	IOCTL(m->fd, KVM_SET_CLOCK, &clock);
+	m->jumps++;
 }
 
 void vm_show(struct vmm *m)

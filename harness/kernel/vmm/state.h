@@ -7,8 +7,11 @@
 
 void vm_create(struct vmm *m);
 
-/* All vCPU threads are parked. */
-void vm_save_restore(struct vmm *m, enum vmm_restore order);
+/* All vCPU threads are parked. @how: see VMM_RESTORES. */
+void vm_save_restore(struct vmm *m, unsigned int how);
+
+/* All vCPU threads are parked. Move the guest's TSC. */
+void vm_jump(struct vmm *m, long long ns);
 
 /* All vCPU threads are parked. Where each stands, to standard error: the trace of a hang. */
 void vm_show(struct vmm *m);

@@ -59,8 +59,11 @@ static void doorbell(struct vmm *m, uint32_t word)
 		break;
 	case VMM_RESTORE:
 		if (arg >= VMM_RESTORES)
-			vmm_die("the guest asks for restore order %u", arg);
-		m->request = arg;
+			vmm_die("the guest asks for restore %u", arg);
+		/* fall through */
+	case VMM_JUMP:
+		m->request = word & 0xff;
+		m->argument = arg;
 		pthread_cond_broadcast(&m->cond);
 		break;
 	case VMM_REPORT:
@@ -254,11 +257,17 @@ static int control(struct vmm *m)
 	deadline.tv_sec += m->opt.timeout;
 	pthread_mutex_lock(&m->lock);
 	while (!m->done) {
-		if (m->request >= 0) {
+		if (m->request) {
 			pause_all(m);
-			vm_save_restore(m, m->request);
-			m->request = -1;
+			if (m->request == VMM_RESTORE)
+				vm_save_restore(m, m->argument);
+			else
+				vm_jump(m,
+					VMM_JUMP_UNIT * ((long long)m->argument - VMM_JUMP_ZERO));
+			m->request = 0;
 			m->pause = false;
+			for (int i = 0; i < m->opt.cpus; i++)
+				m->vcpu[i].run->immediate_exit = 0;
 			pthread_cond_broadcast(&m->cond);
 		}
 		if (pthread_cond_timedwait(&m->cond, &m->lock, &deadline) == ETIMEDOUT &&
@@ -390,7 +399,6 @@ int main(int argc, char **argv)
 			 .timeout = 60,
 			 .append = "",
 			 .trace = "/dev/null" },
-		.request = -1,
 	};
 	unsigned long long false_vectorings = 0;
 	int status;
@@ -416,7 +424,7 @@ int main(int argc, char **argv)
 	printf("tsc_khz %d\n", ioctl(m.vcpu[0].fd, KVM_GET_TSC_KHZ, 0));
 	start(&m);
 	status = control(&m);
-	printf("restores %d\n", m.restores);
+	printf("restores %d\njumps %d\n", m.restores, m.jumps);
 	for (int i = 0; i < m.opt.cpus; i++)
 		false_vectorings += m.vcpu[i].false_vectorings;
 	printf("false_vectorings %llu\n", false_vectorings);

@@ -74,10 +74,11 @@ struct vmm {
 	pthread_mutex_t lock; /* the devices and all that follows */
 	pthread_cond_t cond;
 	bool pause; /* vCPU threads: park */
-	int request; /* a save-and-restore order asked for, or -1 */
+	int request; /* a command that needs the vCPUs stopped; 0: none */
+	uint32_t argument; /* its argument */
 	bool done;
 	int status; /* what the guest exited with */
-	int restores;
+	int restores, jumps;
 	struct counts *counts;
 	FILE *trace;
 };

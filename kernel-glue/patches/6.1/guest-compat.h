@@ -9,6 +9,7 @@
 
 #define wrmsrq		wrmsrl
 #define wrmsrq_safe	wrmsrl_safe
+#define rdmsrq_safe	rdmsrl_safe
 
 static __always_inline void kvm_lazy_tscdeadline_write_msr(u64 deadline)
 {
