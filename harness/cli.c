@@ -20,6 +20,9 @@ static void close_output(void)
 
 	errno = 0;
 	lost |= fflush(stdout) != 0;
+	/* Lost long before, with nothing left to write: only another byte tells why. */
+	if (lost && !errno && putchar('\n') == '\n')
+		fflush(stdout);
 	/* Where nothing was printed, it does not matter that there is no standard output. */
 	lost |= fclose(stdout) != 0 && errno != EBADF;
 	if (!lost)
