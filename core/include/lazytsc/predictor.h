@@ -41,7 +41,7 @@ struct lazytsc_stream {
 	u32 error; /* mean distance of a deadline from its beat, TSC cycles, 8 fraction bits */
 	u32 age; /* beats since it was found, up to a limit */
 	u8 worth; /* what it has seen of late; the least worthy gives way to a new stream */
-	u8 halves; /* how much speaks for half the period */
+	u8 halves; /* deadlines seen between two beats, less those on one: halve the period? */
 	u8 context; /* where `next` stood when it was last weighed, an index of chance[] */
 	bool seen; /* a deadline on `next` has been seen already */
 	u8 chance[4]; /* of 256: that a beat is wanted, by context */
@@ -54,11 +54,11 @@ struct lazytsc_predictor {
 	u64 silent; /* of the host's silent expiries, those accounted for */
 	u64 again; /* how far below a known deadline to look: it is set again, with jitter */
 	u32 credit; /* proven skips - silent expiries + LAZYTSC_PREDICTOR_CREDIT, at most that */
-	u32 stray;
+	u32 stray; /* strays so far: the next goes to strays[stray % LAZYTSC_STRAYS] */
 	int chosen; /* the stream of the guess that stands; -1: none */
 	bool proven; /* `known` was counted as a skip */
 	bool certain; /* the host looks for a deadline that it knows */
-	u64 strays[LAZYTSC_STRAYS];
+	u64 strays[LAZYTSC_STRAYS]; /* the last deliveries that fit no stream; 0: none yet */
 	struct lazytsc_stream streams[LAZYTSC_STREAMS];
 };
 
