@@ -6,7 +6,7 @@ set -eu
 
 build="gcc cmake ninja-build pkg-config libjansson-dev libsmartcols-dev libarchive-dev zlib1g-dev libxxhash-dev
 	libtracecmd-dev libtraceevent-dev libtracefs-dev"
-test="$build clang clang-format git shellcheck libclang-rt-14-dev libcmocka-dev lcov xz-utils zstd gzip bzip2 binutils python3 trace-cmd
+test="$build g++ clang clang-format git shellcheck libclang-rt-14-dev libcmocka-dev lcov xz-utils zstd gzip bzip2 binutils python3 trace-cmd
 	python3-jsonschema python3-prometheus-client chromium"
 bench="$build spin"
 kernel="$build linux-source-6.12 linux-source-6.1 ccache bc flex bison libelf-dev libssl-dev cpio kmod xz-utils lz4

@@ -1,12 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # What is installed can be linked by anyone: docs/examples/sim.c against the shared library and the
-# static one by pkg-config, and both by CMake, all with the same result; the libraries show no
-# symbol but lazytsc_*; every installed header compiles on its own. The version is the same wherever
-# it is told: by the project, the command, the library, its name, pkg-config and the changelog.
-# Usage: install.sh BUILD SOURCE CC VERSION
+# static one by pkg-config, and both by CMake, all with the same result. Both show the symbols of
+# sim/install/lazytsc-sim.symbols, which are what the installed headers declare, and no others.
+# The headers compile alone, in pairs, all together, and as C++, from where the library links; so do
+# the examples in them. The version is the same wherever it is told: by the project, the
+# command, the library, its name, pkg-config and the changelog.
+# Usage: install.sh BUILD SOURCE CC CXX VERSION
 set -eu
-build=$1 source=$2 cc=$3 version=$4
+build=$1 source=$2 cc=$3 cxx=$4 version=$5
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
@@ -73,17 +75,74 @@ for program in dynamic fixed; do
 	cmp "$dir/shared.out" "$dir/cmake.out"
 done
 
+include=$dir/usr/include/lazytsc-sim
+headers=$(cd "$include" && find . -name '*.h' | sed 's,^\./,,' | LC_ALL=C sort)
+LC_ALL=C
+export LC_ALL
+
+# What the libraries show is what is on the list, and what is on the list is what is declared.
+grep -v '^#' "$source/sim/install/lazytsc-sim.symbols" >"$dir/list"
+sort -cu "$dir/list" || fail "lazytsc-sim.symbols is not in order"
 for file in "$lib/liblazytsc-sim.a" "$lib/liblazytsc-sim.so"; do
 	dynamic=
 	[ "${file%.so}" = "$file" ] || dynamic=-D
 	# shellcheck disable=SC2086
-	foreign=$(nm $dynamic --defined-only -g "$file" | awk 'NF == 3 && $3 !~ /^lazytsc_/')
-	[ -z "$foreign" ] || fail "$file shows: $foreign"
+	nm $dynamic --defined-only -g "$file" | awk 'NF == 3 { print $3 }' | sort >"$dir/shown"
+	differs=$(diff "$dir/list" "$dir/shown") ||
+		fail "lazytsc-sim.symbols (<) and what ${file##*/} shows (>): $differs"
 done
+for header in $headers; do
+	echo "#include <$header>"
+done >"$dir/all.h"
+# shellcheck disable=SC2086
+"$cc" $flags -E -P -x c "$dir/all.h" >"$dir/all.i"
+{
+	sed -n 's/^extern [^(]*[ *]\(lazytsc_[a-z0-9_]*\).*;$/\1/p' "$dir/all.i"
+	grep -oE 'lazytsc_[a-z0-9_]+ ?\(' "$dir/all.i" | tr -d ' ('
+} | sort -u >"$dir/named"
+sed -n 's/^static inline .*[ *]\(lazytsc_[a-z0-9_]*\)(.*/\1/p' "$dir/all.i" | sort -u >"$dir/inline"
+differs=$(comm -23 "$dir/named" "$dir/inline" | diff "$dir/list" -) ||
+	fail "lazytsc-sim.symbols (<) and what the installed headers declare (>): $differs"
 
-for header in $(cd "$dir/usr/include/lazytsc-sim" && find . -name '*.h'); do
-	# shellcheck disable=SC2086
-	echo "#include <${header#./}>" | "$cc" -Wall -Werror $flags -fsyntax-only -x c - ||
-		fail "$header does not compile on its own"
+# Headers: alone (the pair of one with itself), in pairs, and all of them from C++.
+mkdir "$dir/pairs"
+rest=$headers
+for one in $headers; do
+	for other in $rest; do
+		pair=$dir/pairs/$(echo "$one+$other" | tr / -)
+		printf '#include <%s>\n#include <%s>\n' "$one" "$other" >"$pair.c"
+		[ "$one" != "$other" ] || cp "$pair.c" "$pair.cc"
+	done
+	rest=${rest#"$one"}
+	rest=${rest#?}
 done
+# shellcheck disable=SC2086
+"$cc" -std=gnu11 -Wall -Wextra -Werror $flags -fsyntax-only "$dir"/pairs/*.c || fail "headers do not go together"
+# shellcheck disable=SC2086
+"$cxx" -std=c++11 -Wall -Wextra -Werror $flags -fsyntax-only "$dir"/pairs/*.cc || fail "headers are no C++"
+cat "$dir/all.h" - >"$dir/all.cc" <<END
+int main()
+{
+	return lazytsc_variant_find("lazy") != &lazytsc_variant_lazy;
+}
+END
+# shellcheck disable=SC2086
+"$cxx" -std=c++11 -Wall -Wextra -Werror $flags "$dir/all.cc" -o "$dir/all" $libs
+LD_LIBRARY_PATH=$lib "$dir/all" || fail "the library from C++"
+
+# example HEADER EXPECTED: what the code in its first comment prints
+example()
+{
+	{
+		printf '#include <stdio.h>\n#include <lazytsc/sim/%s>\nint main(void)\n{\n' "$1"
+		sed -n '/^#ifndef/q; s,^ \*\t\(.*\)$,\t\1,p' "$include/lazytsc/sim/$1"
+		printf '\treturn 0;\n}\n'
+	} >"$dir/example.c"
+	# shellcheck disable=SC2086
+	"$cc" -std=gnu11 -Wall -Wextra -Werror $flags "$dir/example.c" -o "$dir/example" $libs
+	found=$(LD_LIBRARY_PATH=$lib "$dir/example")
+	[ "$found" = "$2" ] || fail "the example in $1 prints '$found', not '$2'"
+}
+example replay.h "2 host entries" # the set and the expiry; the disarm is a skip
+example machine.h "nothing is broken"
 cat "$dir/shared.out"

@@ -38,6 +38,7 @@ struct lazytsc_area {
 	u64 reserved[5];
 } __attribute__((aligned(LAZYTSC_AREA_SIZE)));
 
+#ifndef __cplusplus
 _Static_assert(sizeof(lazytsc_shared_t) == 8, "a shared field is eight bytes");
 _Static_assert(sizeof(struct lazytsc_area) == LAZYTSC_AREA_SIZE, "the area is 64 bytes");
 _Static_assert(_Alignof(struct lazytsc_area) == LAZYTSC_AREA_SIZE, "the area is aligned");
@@ -45,5 +46,6 @@ _Static_assert(__builtin_offsetof(struct lazytsc_area, armed) == 0, "armed is at
 _Static_assert(__builtin_offsetof(struct lazytsc_area, pending) == 8, "pending is at 8");
 _Static_assert(__builtin_offsetof(struct lazytsc_area, done) == 16, "done is at 16");
 _Static_assert(4096 % LAZYTSC_AREA_SIZE == 0, "an aligned area lies in one page");
+#endif
 
 #endif

@@ -20,6 +20,10 @@
 
 #include <lazytsc/abi.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /*
  * So many trapped sets in a row that leave nothing armed make the guest look after LAZYTSC_MSR
  * (B27). What takes a promise back for a moment (a memslot that changes, a TSC that is set) does
@@ -123,5 +127,9 @@ u64 lazytsc_guest_found(const struct lazytsc_guest *g, u64 word);
  * Source: SDM vol. 3A, "TSC-Deadline Mode"; requirement A4.
  */
 bool lazytsc_guest_disarm(struct lazytsc_guest *g);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

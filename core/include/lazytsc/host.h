@@ -40,6 +40,10 @@
 
 #include <lazytsc/abi.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Why a lazy timer was made a plain one. */
 enum lazytsc_withdraw_reason {
 	LAZYTSC_WITHDRAW_USERSPACE, /* the vCPU thread returns to user space (B17) */
@@ -270,5 +274,9 @@ struct lazytsc_decision lazytsc_host_restore(struct lazytsc_host *h, u64 v);
  * Source: requirements A3, A8, B14.
  */
 u64 lazytsc_host_deadline(const struct lazytsc_host *h, const struct lazytsc_area *area);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -23,6 +23,10 @@
 
 #include <lazytsc/host.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define LAZYTSC_STREAMS	     6 /* periodic streams that are followed at a time */
 #define LAZYTSC_STREAM_STEPS 8 /* beats ahead that are weighed for a guess */
 #define LAZYTSC_STRAYS	     8 /* deliveries that fit no stream, kept to find new streams */
@@ -103,5 +107,9 @@ u64 lazytsc_predictor_write(struct lazytsc_predictor *p, const struct lazytsc_ho
  */
 u64 lazytsc_predictor_expire(struct lazytsc_predictor *p, const struct lazytsc_host *h,
 			     const struct lazytsc_area *area, const struct lazytsc_expiry *e);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -19,6 +19,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef uint64_t u64;
 typedef uint32_t u32;
 typedef uint8_t u8;
@@ -170,5 +174,9 @@ u64 lazytsc_engine_access(const struct lazytsc_access *access);
 /* The execution counts only where cond holds: a spin loop is a load and an assumption. */
 #define lazytsc_assume(cond) \
 	((void)lazytsc_engine_access(LAZYTSC_ACCESS(LAZYTSC_OP_ASSUME, #cond, .value = !!(cond))))
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -12,6 +12,10 @@
 
 #include <lazytsc/sim/program.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum lazytsc_algorithm {
 	LAZYTSC_DEKKER,
 	LAZYTSC_PETERSON,
@@ -42,5 +46,9 @@ const char *lazytsc_algorithm_name(enum lazytsc_algorithm which);
 struct lazytsc_program lazytsc_algorithm(enum lazytsc_algorithm which,
 					 const struct lazytsc_algorithm_options *options,
 					 struct lazytsc_thread threads[2]);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -14,6 +14,10 @@
 
 #include <lazytsc/port.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct lazytsc_bound {
 	u64 host_entries; /* MSR-write exits + silent expiries, so far */
 	u64 look; /* the latest possible next entry, by what is known so far; 0: none is due */
@@ -34,5 +38,9 @@ void lazytsc_bound_restart(struct lazytsc_bound *b);
  * @v:   the deadline; 0 disarms
  */
 void lazytsc_bound_write(struct lazytsc_bound *b, u64 now, u64 v);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

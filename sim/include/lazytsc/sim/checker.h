@@ -18,6 +18,10 @@
 
 #include <lazytsc/sim/program.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* A complete execution, as `final` sees it. */
 struct lazytsc_final;
 
@@ -111,5 +115,9 @@ void lazytsc_check_release(struct lazytsc_check_result *result);
 /* "complete", or which bound was met: "bounded at N executions". */
 void lazytsc_check_verdict(const struct lazytsc_check *check,
 			   const struct lazytsc_check_result *result, char text[64]);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

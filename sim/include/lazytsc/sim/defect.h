@@ -11,6 +11,10 @@
 
 #include <lazytsc/sim/scenario.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct lazytsc_defect {
 	const char *name;
 	const char *from; /* who had it */
@@ -32,5 +36,9 @@ extern const struct lazytsc_defect lazytsc_mutants[];
 
 /** lazytsc_defect_find() - a defect or mutant by its name, or NULL */
 const struct lazytsc_defect *lazytsc_defect_find(const char *name);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

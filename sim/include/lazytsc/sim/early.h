@@ -6,6 +6,10 @@
 #include <lazytsc/predictor.h>
 #include <lazytsc/sim/replay.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /**
  * lazytsc_early_init() - a vCPU that arms early
  * @r:     memory for the replay, as lazytsc_replay_init() asks
@@ -13,5 +17,9 @@
  * @slack: the longest wait, TSC cycles, for both
  */
 void lazytsc_early_init(struct lazytsc_replay *r, struct lazytsc_predictor *p, u64 slack);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -12,6 +12,10 @@
 
 #include <lazytsc/sim/scenario.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum lazytsc_explore_outcome {
 	LAZYTSC_HOLDS, /* every state was visited, and nothing is violated */
 	LAZYTSC_VIOLATED,
@@ -69,5 +73,9 @@ enum lazytsc_verdict lazytsc_judge(const struct lazytsc_cell *cell,
 
 /* More steps than these are never enabled in one state. */
 enum { LAZYTSC_ENABLED_MAX = 128 };
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

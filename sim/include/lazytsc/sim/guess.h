@@ -10,6 +10,10 @@
 
 #include <lazytsc/host.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /*
  * One state for each vCPU and host, of `size` bytes, zeroed and aligned to 8; then init() with the
  * longest wait, in guest cycles. write() and expire() are called just before lazytsc_host_write()
@@ -30,5 +34,9 @@ struct lazytsc_guess_source {
 
 /* The core's predictor; its state is a struct lazytsc_predictor. */
 extern const struct lazytsc_guess_source lazytsc_guess_early;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -8,6 +8,10 @@
 
 #include <lazytsc/sim/checker.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum {
 	LAZYTSC_LITMUS_REGISTERS = 16, /* in each thread: RAX to R15, under any name of any width */
 	LAZYTSC_LITMUS_MAX_INSNS = 256, /* of a thread */
@@ -142,5 +146,9 @@ struct lazytsc_litmus_result {
  */
 bool lazytsc_litmus_run(const struct lazytsc_litmus *t, const struct lazytsc_check *check,
 			bool seek, struct lazytsc_litmus_result *result);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -7,9 +7,9 @@
  *
  *	c.seed = 42;
  *	struct lazytsc_machine *m = lazytsc_machine_new(&c);
- *	lazytsc_machine_run(m, 1000000000);		// a simulated second
- *	lazytsc_machine_settle(m);		// no more trouble: all must come
- *	if (lazytsc_machine_broken(m, 0)) ...
+ *	lazytsc_machine_run(m, 1000000000); // a simulated second
+ *	lazytsc_machine_settle(m); // no more trouble: all must come
+ *	puts(lazytsc_machine_broken(m, 0) ? "broken" : "nothing is broken");
  *	lazytsc_machine_free(m);
  *
  * Model. Time is that of discrete events; each step of guest and host is atomic (the race checker
@@ -28,6 +28,10 @@
 #include <lazytsc/sim/properties.h>
 #include <lazytsc/sim/variant.h>
 #include <lazytsc/sim/workload.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /*
  * What things cost, in ns: field, default, meaning, source.
@@ -310,5 +314,9 @@ void lazytsc_machine_add(struct lazytsc_machine_stats *sum,
  */
 size_t lazytsc_machine_last_steps(const struct lazytsc_machine *m, unsigned int i,
 				  struct lazytsc_machine_step *steps, size_t room);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -20,6 +20,10 @@
 
 #include <lazytsc_port.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum lazytsc_model {
 	LAZYTSC_SC, /* one memory, each access at once */
 	LAZYTSC_TSO /* x86-TSO: a FIFO store buffer for each CPU, with forwarding */
@@ -52,5 +56,9 @@ struct lazytsc_program {
 	void (*init)(void *shared, const void *arg);
 	const void *arg; /* of init */
 };
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -27,6 +27,10 @@
 
 #include <lazytsc/host.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /*
  * Every rule: name, requirement, sentence. A sentence has two values, in the order of struct
  * lazytsc_broken's a and b.
@@ -219,8 +223,10 @@ struct lazytsc_monitor {
 	uint8_t besieged; /* another vCPU writes to the page: what is wanted is never known again */
 };
 
+#ifndef __cplusplus
 _Static_assert(sizeof(struct lazytsc_arm) == 24, "no padding");
 _Static_assert(sizeof(struct lazytsc_inflight) == 24, "no padding");
+#endif
 
 /** lazytsc_mon_init() - a vCPU that was just created: nothing armed, deadline mode, guest mode */
 void lazytsc_mon_init(struct lazytsc_monitor *m, const struct lazytsc_mon_limits *limits);
@@ -431,5 +437,9 @@ const char *lazytsc_rule_requirement(enum lazytsc_rule rule);
  * @text: filled as by snprintf()
  */
 void lazytsc_broken_text(const struct lazytsc_broken *b, char *text, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

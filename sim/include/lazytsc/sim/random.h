@@ -5,6 +5,10 @@
 
 #include <lazytsc/port.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* splitmix64, the generator of Java's SplittableRandom: public domain, Sebastiano Vigna, 2015 */
 struct lazytsc_random {
 	u64 state;
@@ -18,5 +22,9 @@ u64 lazytsc_random_below(struct lazytsc_random *r, u64 n);
 
 /** lazytsc_random_stream() - the generator for stream @i of @seed: independent of all others */
 struct lazytsc_random lazytsc_random_stream(u64 seed, u64 i);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

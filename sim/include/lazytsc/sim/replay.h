@@ -5,10 +5,13 @@
  * How to use it. One struct lazytsc_replay for each vCPU and each variant; feed it what the guest
  * did, in order of time:
  *
+ *	struct lazytsc_replay r;
+ *
  *	lazytsc_replay_init(&r, &lazytsc_variant_lazy, NULL, NULL);
- *	lazytsc_replay_write(&r, ts, v);	// the guest programmed v (0: disarm) at ts
- *	...
- *	r.counts.silent_expiries ...
+ *	lazytsc_replay_write(&r, 1000, 5000); // at 1000 the guest set a deadline, 5000
+ *	lazytsc_replay_write(&r, 2000, 0); // at 2000 it disarmed
+ *	lazytsc_replay_run_until(&r, 10000); // and after that did nothing until 10000
+ *	printf("%llu host entries\n", (unsigned long long)lazytsc_replay_host_entries(&r.counts));
  *
  * The host it plays, but for host_cycles and late_cycles, is ideal: its timer fires at the very
  * time for which it is armed, it decides at once in vCPU context, and the interrupt is delivered at
@@ -29,6 +32,10 @@
 
 #include <lazytsc/sim/guess.h>
 #include <lazytsc/sim/variant.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* What happened, from the start. lazytsc_replay_restart() keeps these. */
 struct lazytsc_replay_counts {
@@ -116,5 +123,9 @@ static inline u64 lazytsc_replay_host_entries(const struct lazytsc_replay_counts
 {
 	return c->msr_write_exits + c->silent_expiries;
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

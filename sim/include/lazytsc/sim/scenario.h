@@ -22,6 +22,10 @@
 #include <lazytsc/sim/step.h>
 #include <lazytsc/sim/variant.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* What a guest does. Those marked V take each of the values that the scenario allows. */
 #define LAZYTSC_GUEST_OPS(X)                                                               \
 	X(SET, "set", true) /* V */                                                        \
@@ -198,5 +202,9 @@ struct lazytsc_world {
  * clock is at the horizon, and a deadline up to it that is still wanted is lost (A7).
  */
 void lazytsc_world_end(struct lazytsc_world *w, const struct lazytsc_scenario *s);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

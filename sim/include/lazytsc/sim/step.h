@@ -20,6 +20,10 @@
 
 #include <lazytsc/sim/program.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* How many stores a CPU's buffer holds; with more, a store waits for a drain. */
 enum { LAZYTSC_BUFFER_SIZE = 32 };
 
@@ -199,5 +203,9 @@ const char *lazytsc_step_parse(const char *text, struct lazytsc_step *step);
 
 /* The word for an operation: "load", "store", "mb", ... */
 const char *lazytsc_op_name(enum lazytsc_op op);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -14,6 +14,10 @@
 #include <lazytsc/guest.h>
 #include <lazytsc/host.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* The functions of the core that a variant consists of, without their prefix. */
 #define LAZYTSC_VARIANT_FUNCTIONS(X) \
 	X(guest_enable)              \
@@ -61,5 +65,9 @@ const struct lazytsc_variant *lazytsc_variant_at(unsigned int i);
 
 /** lazytsc_variant_find() - the variant of that name, or NULL */
 const struct lazytsc_variant *lazytsc_variant_find(const char *name);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -14,6 +14,10 @@
 
 #include <lazytsc/sim/random.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum lazytsc_workload_op_kind {
 	LAZYTSC_WORKLOAD_NOTHING, /* nothing until an interrupt */
 	LAZYTSC_WORKLOAD_PAUSE, /* nothing until `at`; then ask again */
@@ -102,5 +106,9 @@ const struct lazytsc_workload *lazytsc_workload_at(unsigned int i);
 
 /** lazytsc_workload_find() - the workload of that name, or NULL */
 const struct lazytsc_workload *lazytsc_workload_find(const char *name);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
