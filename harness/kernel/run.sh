@@ -186,13 +186,11 @@ entries()
 			}'
 }
 
-# predict TRACE VARIANT CYCLES: the whole trace less what comes before its marker. A skip is a write
-# that did not happen; where the kernel does not trace writes, the glue does.
+# predict TRACE VARIANT CYCLES: the whole trace less what comes before its marker
 predict()
 {
-	sed -E 's/lazytsc_(skip|write): 6e0/write_msr: 6e0/' "$1" >"$1.wanted"
-	sed '/tracing_mark_write: start/,$d' "$1.wanted" >"$1.before"
-	echo $(($(entries "$1.wanted" "$2" "$3") - $(entries "$1.before" "$2" "$3")))
+	sed '/tracing_mark_write: start/,$d' "$1" >"$1.before"
+	echo $(($(entries "$1" "$2" "$3") - $(entries "$1.before" "$2" "$3")))
 }
 
 status=0

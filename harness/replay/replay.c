@@ -15,6 +15,7 @@ struct running {
 	char *states; /* of the policies, one after another; NULL: it has written nothing yet */
 	struct deadlines deadlines;
 	uint64_t skipped; /* in the trace itself */
+	bool last_selected; /* its last write was replayed */
 	uint64_t comm; /* left out because of who wrote */
 	unsigned int step_vcpu; /* in order of the first write */
 	uint64_t due; /* the deadline whose interrupt has not come; 0: none */
@@ -346,6 +347,12 @@ static int take(struct run *run, const struct trace *t, const struct trace_event
 		take_interrupt(run, v, ev);
 		return 0;
 	}
+	if (ev->kind == TRACE_EVENT_SKIPPED) {
+		v->skipped += v->last_selected;
+		v->last_selected = false;
+		return 0;
+	}
+	v->last_selected = false;
 	if (!run->begun && begin(run, t, ev))
 		return -1;
 	if (!selected(run, t, v, ev))
@@ -376,6 +383,7 @@ static int take(struct run *run, const struct trace *t, const struct trace_event
 	if (r->observe)
 		observe_write(run, v, ev, &before);
 	v->skipped += ev->skipped;
+	v->last_selected = true;
 	return 0;
 }
 

@@ -15,13 +15,14 @@
 #define DEADLINE_MSR 0x6e0
 #define MAX_FIELDS   4
 
-enum event { WRITE, SKIP, REARM, KVM_MSR, KVM_EXIT, KVM_ENTRY, IRQ, IDLE, EVENTS };
+enum event { WRITE, GLUE_WRITE, SKIP, REARM, KVM_MSR, KVM_EXIT, KVM_ENTRY, IRQ, IDLE, EVENTS };
 
 static const struct {
 	const char *system, *name;
 	const char *fields[MAX_FIELDS];
 } events[EVENTS] = {
 	[WRITE] = { "msr", "write_msr", { "msr", "val", "failed" } },
+	[GLUE_WRITE] = { "lazytsc", "lazytsc_write", { "deadline" } },
 	[SKIP] = { "lazytsc", "lazytsc_skip", { "deadline" } },
 	[REARM] = { "timer", "hrtimer_rearm", { "next_event" } },
 	[KVM_MSR] = { "kvm", "kvm_msr", { "ecx", "data", "exception", "write" } },
@@ -200,9 +201,10 @@ static void read_record(struct buffer *b, struct tep_record *r, struct trace_lin
 		if (e == KVM_MSR)
 			read_thread(b, r, l);
 		break;
+	case GLUE_WRITE:
 	case SKIP:
-		l->kind = TRACE_LINE_SKIP;
-		l->value = number(b, e, 0, r, 0);
+		l->kind = e == SKIP ? TRACE_LINE_SKIP : TRACE_LINE_WRITE;
+		l->value = number(b, (enum event)e, 0, r, 0);
 		break;
 	case REARM:
 		l->kind = TRACE_LINE_REARM;

@@ -774,6 +774,10 @@ static void parse_event(const char *p, const char *e, const struct header *h,
 		out->kind = parse_vcpu(p, e, false, out);
 	} else if (EVENT(&p, e, "lazytsc", "lazytsc_skip")) {
 		out->kind = parse_skip(p, e, out);
+	} else if (EVENT(&p, e, "lazytsc", "lazytsc_write")) {
+		out->kind = parse_skip(p, e, out);
+		if (out->kind == TRACE_LINE_SKIP)
+			out->kind = TRACE_LINE_WRITE;
 	} else if (EVENT(&p, e, "timer", "hrtimer_rearm")) {
 		out->kind = parse_rearm(p, e, out);
 	} else if (EVENT(&p, e, "power", "cpu_idle")) {

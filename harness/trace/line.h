@@ -16,7 +16,7 @@
 #define TRACE_MAX_CPUS 8192
 
 enum trace_line_kind {
-	TRACE_LINE_WRITE, /* msr:write_msr of the deadline, in the guest */
+	TRACE_LINE_WRITE, /* msr:write_msr of the deadline, in the guest; lazytsc:lazytsc_write */
 	TRACE_LINE_SKIP, /* lazytsc:lazytsc_skip: a deadline that the guest only stored */
 	TRACE_LINE_REARM, /* timer:hrtimer_rearm: the clock event device's next event, ns */
 	TRACE_LINE_HOST_WRITE, /* kvm:kvm_msr of the deadline, on the host */

@@ -726,6 +726,8 @@ static int decide_exits(struct trace *t)
 static void count_sources(const struct trace *t, size_t *guest, size_t *host, size_t *rearm,
 			  size_t *own)
 {
+	size_t skips = 0;
+
 	*guest = *host = *rearm = *own = 0;
 	for (size_t i = 0; i < t->nitems; i++) {
 		const struct item *it = &t->items[i];
@@ -736,11 +738,16 @@ static void count_sources(const struct trace *t, size_t *guest, size_t *host, si
 		/* Where kvm events stand in the same buffer it is a host's own timer. */
 		if (t->kvm_events && t->host_label[it->label])
 			++*own;
+		else if (it->kind == TRACE_LINE_SKIP)
+			skips++;
 		else if (is_guest_write(it))
 			++*guest;
 		else
 			++*rearm;
 	}
+	/* Beside hrtimer_rearm, which has all deadlines, they say which of them were skipped. */
+	if (*guest || !*rearm)
+		*guest += skips;
 }
 
 /* The host's threads become the vCPUs. */
@@ -925,11 +932,30 @@ static bool is_strange(const struct item *it)
 	return it->value && it->value < UINT64_MAX / 2 && d > 1ULL << 42;
 }
 
+/* hrtimer_rearm comes before the write, so it was this vCPU's last one that was skipped. */
+static int take_skipped(struct trace *t, const struct item *it, struct trace_event *ev)
+{
+	struct vcpu *v = find_cpu(t, it->cpu, it->label);
+
+	if (!v || !v->seen || v->gap || it->ts < v->last_ts) {
+		t->st.other_source++;
+		return 0;
+	}
+	t->st.skipped++;
+	*ev = (struct trace_event){ .kind = TRACE_EVENT_SKIPPED,
+				    .vcpu = (unsigned int)(v - t->vcpus.v),
+				    .ts = it->ts,
+				    .now = it->ts };
+	return 1;
+}
+
 /* Return: 1 and an event, 0: the line is dropped. */
 static int take_write(struct trace *t, const struct item *it, struct trace_event *ev)
 {
 	struct vcpu *v;
 
+	if (it->kind == TRACE_LINE_SKIP && t->st.source == TRACE_REARM)
+		return take_skipped(t, it, ev);
 	if (!is_write(t, it) || it->cycles != t->st.cycles ||
 	    (!t->st.host && t->kvm_events && t->host_label[it->label])) {
 		t->st.other_source++;

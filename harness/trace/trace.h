@@ -36,6 +36,7 @@ enum trace_event_kind {
 	TRACE_EVENT_EXIT, /* value: enum trace_exit */
 	TRACE_EVENT_ENTRY,
 	TRACE_EVENT_IDLE, /* value: the C-state, or TRACE_IDLE_END */
+	TRACE_EVENT_SKIPPED, /* with TRACE_REARM: the vCPU's last write was skipped; always */
 };
 
 #define TRACE_IDLE_END UINT64_MAX
@@ -68,7 +69,7 @@ enum trace_evidence {
 enum trace_source {
 	TRACE_GUEST, /* msr:write_msr, lazytsc:lazytsc_skip */
 	TRACE_HOST, /* kvm:kvm_msr */
-	TRACE_REARM, /* a guest's timer:hrtimer_rearm: the unit of all times is ns */
+	TRACE_REARM, /* a guest's timer:hrtimer_rearm, perhaps with lazytsc_skip: all times are ns */
 	TRACE_EXITS, /* kvm:kvm_exit, kvm:kvm_entry alone */
 };
 
