@@ -72,6 +72,14 @@ static bool begin_vcpu(struct run *run, struct running *v)
 	return true;
 }
 
+/* The time stamp so many ns behind another; no later than there are. */
+static uint64_t after(const struct replay *r, uint64_t ts, double ns)
+{
+	double units = ns / r->unit_ns;
+
+	return units < (double)(UINT64_MAX - ts) ? ts + (uint64_t)units : UINT64_MAX;
+}
+
 /* The first event: what the trace's clock is, and which part of it is selected. */
 static int begin(struct run *run, const struct trace *t, const struct trace_event *ev)
 {
@@ -99,8 +107,8 @@ static int begin(struct run *run, const struct trace *t, const struct trace_even
 			 "give --tsc-khz");
 		return -1;
 	}
-	run->from_ts = ev->ts + (uint64_t)((double)s->from_ns / r->unit_ns);
-	run->to_ts = s->to_ns ? ev->ts + (uint64_t)((double)s->to_ns / r->unit_ns) : UINT64_MAX;
+	run->from_ts = after(r, ev->ts, (double)s->from_ns);
+	run->to_ts = s->to_ns ? after(r, ev->ts, (double)s->to_ns) : UINT64_MAX;
 	return 0;
 }
 
@@ -262,8 +270,7 @@ static void next_slice(struct run *run, const struct trace_event *ev)
 		s->slice_ns *= 2;
 	}
 	run->slice = ns > 0 ? (size_t)(ns / s->slice_ns) : 0;
-	run->slice_end =
-		run->first_ts + (uint64_t)((double)(run->slice + 1) * s->slice_ns / r->unit_ns);
+	run->slice_end = after(r, run->first_ts, (double)(run->slice + 1) * s->slice_ns);
 }
 
 /* The deadline that the stock timer delivers before @now, and whose interrupt is to come. */

@@ -162,9 +162,11 @@ static void restart(struct running *v)
 
 static bool begin(struct running *v)
 {
-	v->ways = calloc(WAYS, sizeof(*v->ways));
+	/* The area within is aligned to more than what calloc() gives. */
+	v->ways = aligned_alloc(_Alignof(struct checked), WAYS * sizeof(*v->ways));
 	if (!v->ways)
 		return false;
+	memset(v->ways, 0, WAYS * sizeof(*v->ways));
 	lazytsc_replay_init(&v->ways[STOCK].replay, &lazytsc_variant_stock, NULL, NULL);
 	lazytsc_replay_init(&v->ways[LAZY].replay, &lazytsc_variant_lazy, NULL, NULL);
 	return true;
@@ -274,7 +276,7 @@ static int collect(struct validation *out, const struct trace *t, const struct r
 		if (!v->ways)
 			continue;
 		out->has_interrupts |= v->interrupts != 0;
-		/* hrtimer_rearm comes before the write that exits, and does not tell one that does not. */
+		/* hrtimer_rearm comes before its write, and does not tell whether that exits. */
 		if (out->stats.source != TRACE_REARM)
 			out->has_exits |= v->exits.both || v->other_exits || v->timer_exits;
 		collect_vcpu(out, t, v, i);

@@ -15,7 +15,13 @@
 
 /* Events that are held while it is decided what the trace is, and that one fit is made from. */
 #define WINDOW (64 * 1024)
-/* So many deadline writes are enough to decide. */
+/*
+ * A window for a fit that has fewer deadlines than that (most events are disarms or gaps) is made
+ * longer, up to so many times.
+ */
+#define DEADLINES_WANTED (WINDOW / 8)
+#define LONGEST_WINDOW	 (8 * WINDOW)
+/* So many deadlines are enough to decide. */
 #define WRITES_TO_DECIDE (16 * 1024)
 /* A later window's points are worth a fit of their own. */
 #define POINTS_FOR_FIT 2048
@@ -545,7 +551,7 @@ static int alloc_points(struct trace *t)
 {
 	if (t->writes)
 		return 0;
-	t->window = calloc(WINDOW, sizeof(*t->window));
+	t->window = calloc(LONGEST_WINDOW, sizeof(*t->window));
 	t->writes = calloc(WINDOW, sizeof(*t->writes));
 	t->irqs = calloc(WINDOW, sizeof(*t->irqs));
 	t->irq_points = calloc(WINDOW, sizeof(*t->irq_points));
@@ -840,13 +846,13 @@ static int decide(struct trace *t)
 /* Read until it is clear what the trace is. */
 static int start(struct trace *t)
 {
-	size_t writes = 0;
+	size_t writes = 0, deadlines = 0;
 	int got = 1;
 
-	while (writes < WRITES_TO_DECIDE) {
+	while (deadlines < WRITES_TO_DECIDE) {
 		struct item *it = &t->items[t->nitems];
 
-		/* Without a deadline yet, what came before is of no use. */
+		/* Without a write yet, what came before is of no use. */
 		if (t->nitems == WINDOW && writes)
 			break;
 		if (t->nitems == WINDOW)
@@ -855,8 +861,12 @@ static int start(struct trace *t)
 		if (got <= 0)
 			break;
 		t->nitems++;
-		writes += is_guest_write(it) || it->kind == TRACE_LINE_REARM ||
-			  it->kind == TRACE_LINE_HOST_WRITE;
+		if (!is_guest_write(it) && it->kind != TRACE_LINE_REARM &&
+		    it->kind != TRACE_LINE_HOST_WRITE)
+			continue;
+		/* A disarm is no evidence. */
+		writes++;
+		deadlines += it->value != 0;
 	}
 	if (got < 0 || decide(t))
 		return -1;
@@ -1264,6 +1274,9 @@ static int fit_window(struct trace *t)
 			v->fitted = true;
 			note_fit(t, &fit);
 		}
+		/* Nothing but disarms so far: their time does not matter. */
+		if (!t->fitted && !points && t->window_len == LONGEST_WINDOW)
+			return 0;
 		if (!t->fitted)
 			return fail(t, "%s: cannot tell the TSC's rate from %zu deadline writes%s",
 				    t->in->name, points,
@@ -1277,12 +1290,15 @@ static int fit_window(struct trace *t)
 static int read_window(struct trace *t, const struct trace_event *first)
 {
 	struct trace_event ev = *first;
+	size_t deadlines = 0;
 	int got = 1;
 
 	t->window_len = t->window_pos = 0;
 	while (got > 0) {
 		t->window[t->window_len++] = ev;
-		if (t->window_len == WINDOW)
+		deadlines += ev.kind == TRACE_EVENT_WRITE && ev.value;
+		if (t->window_len == LONGEST_WINDOW ||
+		    (t->window_len >= WINDOW && deadlines >= DEADLINES_WANTED))
 			break;
 		got = next_raw(t, &ev);
 	}
@@ -1311,8 +1327,7 @@ int trace_next(struct trace *t, struct trace_event *ev)
 		return 1;
 	v = &t->vcpus.v[ev->vcpu];
 	/* A vCPU that has only disarmed has no deadline to be late for. */
-	if (v->fitted)
-		ev->now = clock_tsc(&v->fit, ev->now);
+	ev->now = v->fitted ? clock_tsc(&v->fit, ev->now) : 0;
 	/* Where two fits meet, time may seem to step back. */
 	if (ev->now < v->last_now)
 		ev->now = v->last_now;

@@ -69,7 +69,7 @@ enum trace_evidence {
 enum trace_source {
 	TRACE_GUEST, /* msr:write_msr, lazytsc:lazytsc_skip */
 	TRACE_HOST, /* kvm:kvm_msr */
-	TRACE_REARM, /* a guest's timer:hrtimer_rearm, perhaps with lazytsc_skip: all times are ns */
+	TRACE_REARM, /* a guest's timer:hrtimer_rearm, with lazytsc_skip or not: times are ns */
 	TRACE_EXITS, /* kvm:kvm_exit, kvm:kvm_entry alone */
 };
 
