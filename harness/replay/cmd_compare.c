@@ -164,8 +164,12 @@ static int take(void *to, const char *name, struct replay *r)
 
 static bool known(const struct sides *s, size_t i)
 {
-	/* Exits are compared where both traces have them. */
-	return strncmp(keys[i], "exits", 5) || (s->side[0].exits && s->side[1].exits);
+	const struct side *a = &s->side[0], *b = &s->side[1];
+
+	/* Exits are compared where both traces have them, and deadlines as well. */
+	if (!strncmp(keys[i], "exits", 5))
+		return a->exits && b->exits;
+	return a->evidence != TRACE_BOUNDS && b->evidence != TRACE_BOUNDS;
 }
 
 static double second(const struct side *s, size_t i)
@@ -214,9 +218,15 @@ static void print(FILE *to, const struct sides *s)
 		evidence_names[a->evidence], a->seconds, a->khz_assumed ? " (TSC at 2.6 GHz)" : "",
 		b->name, evidence_names[b->evidence], b->seconds,
 		b->khz_assumed ? " (TSC at 2.6 GHz)" : "");
-	fprintf(to, "B's deadline writes exit %s times a second, A's %s",
-		rate_text(second(b, WRITE_EXITS), rb), rate_text(second(a, WRITE_EXITS), ra));
-	if (!isnan(pct))
+	if (!known(s, WRITE_EXITS))
+		fputs("Exits alone, in one of them at least: how often deadlines were written is "
+		      "not known",
+		      to);
+	else
+		fprintf(to, "B's deadline writes exit %s times a second, A's %s",
+			rate_text(second(b, WRITE_EXITS), rb),
+			rate_text(second(a, WRITE_EXITS), ra));
+	if (known(s, WRITE_EXITS) && !isnan(pct))
 		fprintf(to, ": %+.1f %%", pct);
 	fputs(".\n\n", to);
 	for (size_t i = 0; i < N; i++) {

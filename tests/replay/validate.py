@@ -167,6 +167,13 @@ fig = {f["figure"]: f for f in out["figures"]}
 assert fig["exits_preemption_timer"]["a"] == 120 and fig["exits"]["per_second_change_pct"] == 0
 assert "kvm_exit PREEMPTION_TIMER" in run("compare", m, m)
 assert "(TSC at 2.6 GHz)" in run("compare", a, b)
+# Exits alone: nothing is said of deadlines, and the status tells.
+alone = trace("alone", [f" CPU 0/KVM 4100/4110 [003] 5.{i:06d}: kvm:kvm_{'exit: vcpu 0 reason MSR_WRITE' if i % 2 else 'entry: vcpu 0'}"
+                        for i in range(400)])
+text = run("compare", alone, alone, status=4)
+assert "deadlines were written is not known" in text and "deadline writes" not in text and "kvm_exit MSR_WRITE" in text, text
+fig = {f["figure"]: f for f in json.loads(run("compare", "--json", alone, m, status=4))["figures"]}
+assert fig["writes"]["a_per_second"] is None and fig["exits"]["a_per_second"] > 0
 assert "expected two traces, found 1" in subprocess.run([lazytsc, "compare", a], capture_output=True, check=False).stderr.decode()
 run("compare", a, "/nonexistent", status=2)
 
