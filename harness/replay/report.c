@@ -520,6 +520,15 @@ static void print_bounds(FILE *to, const char *name, const struct replay *r)
 				   late));
 }
 
+static bool has_exits(const struct replay *r)
+{
+	for (size_t i = 0; i < r->nvcpus; i++) {
+		if (r->vcpus[i].at.exits.last)
+			return true;
+	}
+	return false;
+}
+
 void report_table(FILE *to, const char *name, const struct replay *r,
 		  const struct report_options *o)
 {
@@ -537,6 +546,8 @@ void report_table(FILE *to, const char *name, const struct replay *r,
 	print_clock(to, &r->stats);
 	fputc('\n', to);
 	print_counts(to, r, o);
+	if (has_exits(r))
+		fputs("\nThe host's exits are in the trace, too: see `lazytsc validate`.\n", to);
 	if (r->by_task)
 		print_tasks(to, r, o);
 	fputc('\n', to);

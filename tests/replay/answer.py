@@ -138,6 +138,7 @@ for variant in ("lazy", "early"):
     own = (entries[0] - entries[1]) * 2e-6 - r["waited_cycles"] / 2.5e9
     near(a[variant]["host_cpu_pct_by_exit_times"], 100 * own / t["seconds"])
 assert "by the trace's own exit times" in a["text"]
+assert "`lazytsc validate`" in run(both) and "`lazytsc validate`" not in run(storm)
 assert [(v["vm"], v["vcpus"], v["writes"]) for v in t["vms"]] == [("4990", 2, 600), ("6000", 1, 300)]
 for i, variant in enumerate(("stock", "lazy", "early")):
     for key in ("msr_write_exits", "skips", "host_entries", "host_cycles"):
