@@ -139,9 +139,8 @@ void cli_parse(const struct argp *argp, int argc, char **argv, void *input)
 		{ "version", 'V', NULL, 0, "Print the version", -1 },
 		{ 0 },
 	};
-	static const char doc[] = "\vOf every command: 2 too where the output cannot be written; 3 "
-				  "where "
-				  "memory runs out.";
+	static const char doc[] =
+		"\vOf every command: 2 too where the output cannot be written; 3 where memory runs out.";
 	static const struct argp common = { options, parse_common, NULL, doc, NULL, NULL, NULL };
 	const struct argp_child children[] = { { &common, 0, NULL, 0 }, { 0 } };
 	struct argp whole = *argp;
@@ -163,8 +162,8 @@ uint64_t cli_number(struct argp_state *state, const char *option, const char *ar
 	v = strtoull(arg, &end, hex ? 16 : 10);
 	if (*arg < '0' || *arg > '9' || *end || errno || v < low || v > high)
 		argp_error(state,
-			   "%s: expected a whole number from %" PRIu64 " to %" PRIu64 ", found "
-			   "'%s'",
+			   "%s: expected a whole number from %" PRIu64 " to %" PRIu64
+			   ", found '%s'",
 			   option, low, high, arg);
 	return v;
 }

@@ -4,7 +4,8 @@
 #
 #   format      C is as .clang-format says (kernel-glue's tracepoints and tables are as the kernel
 #               has them, see `as_kernel` below)
-#   width       C and comments: 100 columns; code in scripts: 140
+#   width       C and comments: 100 columns, but for a message, which is one string, so that it can
+#               be searched for; code in scripts: 140
 #   spdx        a licence in the first two lines: GPL-2.0-only OR BSD-2-Clause for core/ and
 #               kernel-glue/, BSD-2-Clause elsewhere
 #   guard       a header has an include guard, or says that it has none
@@ -50,6 +51,8 @@ pick '\.[ch]$' '\.sh$' '\.py$' 'CMakeLists\.txt$' '^\.ci/run$' | xargs awk '
 		text = $0
 		while (at = index(text, "\t"))
 			text = substr(text, 1, at - 1) sprintf("%*s", 8 - (at - 1) % 8, "") substr(text, at + 1)
+		if (c && text !~ /^ *[*\/#]/)
+			gsub(/"([^"\\]|\\.)*"/, "\"\"", text)
 		most = c || text ~ /^ *#/ ? 100 : 140
 		if (length(text) > most)
 			print FILENAME ":" FNR ": width: " length(text) " columns, at most " most ": break the line"

@@ -97,8 +97,8 @@ void check_trace_chart(FILE *to, const struct check_trace *t)
 
 	check_trace_says(t, says);
 	fprintf(to,
-		"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" "
-		"height=\"%d\">\n<title>%s</title>\n",
+		"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\">\n"
+		"<title>%s</title>\n",
 		WIDTH, height, WIDTH, height, t->subject.name);
 	fputs("<style>text{font:12px sans-serif;fill:#222}.n{text-anchor:end;fill:#777}"
 	      ".f{text-anchor:end;fill:#888;font-size:10px}.m{text-anchor:middle;"

@@ -19,13 +19,10 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-static const char doc[] = "Put the parts of a search together that lazytsc check --shard "
-			  "--checkpoint has "
-			  "written.\v"
-			  "The result is that of one search, in the same words.\n\n"
-			  "Exit status: that of the search; 1 wrong usage; 2 a file cannot be "
-			  "read, or cells are "
-			  "missing.";
+static const char doc[] =
+	"Put the parts of a search together that lazytsc check --shard --checkpoint has written.\v"
+	"The result is that of one search, in the same words.\n\n"
+	"Exit status: that of the search; 1 wrong usage; 2 a file cannot be read, or cells are missing.";
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {

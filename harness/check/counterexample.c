@@ -171,12 +171,10 @@ static void tell(struct check_step *to, const struct lazytsc_cell *cell, struct 
 
 static void command(struct check_trace *t, const struct lazytsc_step *path, unsigned int steps)
 {
-	size_t at = (size_t)snprintf(t->command, sizeof(t->command),
-				     "lazytsc check --variant %s%s --scenario %s --cell %u "
-				     "--replay \"",
-				     t->subject.name,
-				     t->subject.model == LAZYTSC_SC ? " --model sc" : "",
-				     t->scenario->name, t->cell);
+	size_t at = (size_t)snprintf(
+		t->command, sizeof(t->command),
+		"lazytsc check --variant %s%s --scenario %s --cell %u --replay \"", t->subject.name,
+		t->subject.model == LAZYTSC_SC ? " --model sc" : "", t->scenario->name, t->cell);
 
 	for (unsigned int i = 0; i < steps && at < sizeof(t->command); i++) {
 		char text[LAZYTSC_STEP_TEXT];

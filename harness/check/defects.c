@@ -174,8 +174,7 @@ static void remark(FILE *to, const struct check_found *f)
 			f->defect->name, f->smaller_steps, f->smaller);
 	else if (f->result.outcome != LAZYTSC_VIOLATED)
 		fprintf(to,
-			"%s (%s:%d): no counterexample; the search was exhaustive within the "
-			"bounds of the default run. %s\n",
+			"%s (%s:%d): no counterexample; the search was exhaustive within the bounds of the default run. %s\n",
 			f->defect->name, f->defect->file, f->defect->line, f->defect->because);
 }
 

@@ -126,9 +126,8 @@ static void print(FILE *to, const struct check_run *run, const struct check_resu
 		fputs("\nNot exhaustive: bounded where the table says so.\n", to);
 		return;
 	}
-	fputs("\nNothing is violated. The search was exhaustive over every order of the steps of "
-	      "guest, host,\nstore buffers, clock and LAPIC, with every choice within the bounds "
-	      "above",
+	fputs("\nNothing is violated. The search was exhaustive over every order of the steps of guest, host,\n"
+	      "store buffers, clock and LAPIC, with every choice within the bounds above",
 	      to);
 	fputs(run->shards > 1 ? ", for this shard's cells.\n" : ".\n", to);
 }

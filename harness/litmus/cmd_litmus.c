@@ -38,8 +38,7 @@ static const struct argp_option options[] = {
 	{ "jobs", 'j', "N", 0, "Search on N threads (1); the results are the same", 0 },
 	{ "time", OPT_TIME, NULL, 0, "Print how long each test took", 0 },
 	{ "witness", OPT_WITNESS, NULL, 0,
-	  "Print a schedule that leads to a state in which the condition of exists or ~exists "
-	  "holds, or that of forall does not",
+	  "Print a schedule that leads to a state in which the condition of exists or ~exists holds, or that of forall does not",
 	  0 },
 	{ "replay", OPT_REPLAY, "SCHEDULE", 0, "Do these steps of one test, and show them", 0 },
 	{ "max-depth", OPT_DEPTH, "N", 0, "Follow no thread beyond N events (1000)", 1 },
@@ -50,15 +49,12 @@ static const struct argp_option options[] = {
 };
 
 static const char doc[] =
-	"Run litmus tests in herd's X86 format exhaustively, under sequential consistency or "
-	"x86-TSO.\v"
-	"For each test: its final states over what the condition and `locations' name, whether "
-	"the condition is as its quantifier says, and the number of executions, where two "
-	"interleavings count as one if each load reads from the same store and the stores to "
-	"each location come in the same order.\n\n"
-	"Exit status: 0 done; 1 wrong usage, or --expect found a difference; 2 a file cannot be "
-	"read or understood (the others are still run); 3 a search stopped at a bound; 42 a "
-	"condition with forall does not hold, or one with ~exists does.";
+	"Run litmus tests in herd's X86 format exhaustively, under sequential consistency or x86-TSO.\v"
+	"For each test: its final states over what the condition and `locations' name, whether the "
+	"condition is as its quantifier says, and the number of executions, where two interleavings "
+	"count as one if each load reads from the same store and the stores to each location come in the same order.\n\n"
+	"Exit status: 0 done; 1 wrong usage, or --expect found a difference; 2 a file cannot be read "
+	"or understood (the others are still run); 3 a search stopped at a bound; 42 a condition with forall does not hold, or one with ~exists does.";
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {

@@ -210,8 +210,7 @@ bool litmus_compare(const struct litmus_expected *row, const struct lazytsc_litm
 	    r->check.executions == row->executions[model])
 		return true;
 	fprintf(out,
-		"%s: expected %s, %llu outcomes, %llu executions; found %s, %zu outcomes, %llu "
-		"executions\n",
+		"%s: expected %s, %llu outcomes, %llu executions; found %s, %zu outcomes, %llu executions\n",
 		t->name, row->verdict[model], (unsigned long long)row->outcomes[model],
 		(unsigned long long)row->executions[model], verdict, r->condition_states,
 		(unsigned long long)r->check.executions);

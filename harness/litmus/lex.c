@@ -53,9 +53,9 @@ void lex_skip_comment(struct litmus_lexer *l)
 	do {
 		if (l->at == l->end) {
 			l->line = line;
-			lex_fail(l, "expected the end of the comment that starts here, found the "
-				    "end "
-				    "of the file");
+			lex_fail(
+				l,
+				"expected the end of the comment that starts here, found the end of the file");
 			return;
 		}
 		if (lex_starts(l, "(*")) {

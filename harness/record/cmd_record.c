@@ -46,11 +46,8 @@ static const char doc[] =
 	"Record TSC-deadline writes with ftrace while COMMAND runs, for lazytsc replay.\v"
 	"Events, filter and clock are those of this kernel: msr:write_msr with x86-tsc; from Linux "
 	"7.1 on timer:hrtimer_rearm with mono; lazytsc:lazytsc_skip where the guest has it; on a "
-	"host "
-	"kvm:kvm_msr, kvm_exit and kvm_entry. Works in a trace instance of its own, which is "
-	"removed however the command ends. Root only.\n\n"
-	"Exit status: 0 recorded; 1 wrong usage, or not possible here; 2 FILE cannot be written, "
-	"or "
+	"host kvm:kvm_msr, kvm_exit and kvm_entry. Works in a trace instance of its own, which is removed however the command ends. Root only.\n\n"
+	"Exit status: 0 recorded; 1 wrong usage, or not possible here; 2 FILE cannot be written, or "
 	"nothing was recorded; 3 events were lost (FILE is kept, with marks where).";
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -169,8 +166,7 @@ static bool make_plan(const struct arguments *a, struct plan *p)
 	}
 	clock_event_device(device, sizeof(device));
 	if (strcmp(device, "lapic-deadline")) {
-		warnx("this machine's clock event device is '%s', not lapic-deadline: it writes no "
-		      "TSC deadlines",
+		warnx("this machine's clock event device is '%s', not lapic-deadline: it writes no TSC deadlines",
 		      *device ? device : "unknown");
 		return false;
 	}

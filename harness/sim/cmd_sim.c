@@ -91,15 +91,10 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-static const char doc[] = "Simulate a machine with the lazy TSC deadline on both sides, and check "
-			  "every requirement at "
-			  "every step.\v"
-			  "A TIME is a number with a unit: ns, us, ms, s, m or h. Where an option "
-			  "says mean, times are "
-			  "uniform from 0 to twice that.\n\n"
-			  "Exit status: 0 nothing is broken; 1 wrong usage; 2 a trace or an output "
-			  "file cannot be used; "
-			  "42 a requirement is broken.";
+static const char doc[] =
+	"Simulate a machine with the lazy TSC deadline on both sides, and check every requirement at every step.\v"
+	"A TIME is a number with a unit: ns, us, ms, s, m or h. Where an option says mean, times are uniform from 0 to twice that.\n\n"
+	"Exit status: 0 nothing is broken; 1 wrong usage; 2 a trace or an output file cannot be used; 42 a requirement is broken.";
 
 /* NAME=TIME into the field of that name. */
 static void named_time(const char *arg, const char *what, const char *const *names, u64 *values,

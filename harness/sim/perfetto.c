@@ -46,8 +46,8 @@ struct perfetto *perfetto_open(const char *path, unsigned int vcpus, u64 guest_k
 	      p->to);
 	for (unsigned int i = 0; i < vcpus; i++) {
 		fprintf(p->to,
-			",\n{\"ph\":\"M\",\"pid\":1,\"tid\":%u,\"name\":\"thread_name\","
-			"\"args\":{\"name\":\"vCPU %u\"}}",
+			",\n"
+			"{\"ph\":\"M\",\"pid\":1,\"tid\":%u,\"name\":\"thread_name\",\"args\":{\"name\":\"vCPU %u\"}}",
 			i + 1, i);
 		p->track[i].doing = "start";
 	}

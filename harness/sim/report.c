@@ -147,9 +147,8 @@ void sim_print(FILE *to, const struct sim_run *run, const struct sim_result *res
 
 	fprintf(to,
 		"guest %s, %u vCPU%s, timer %s, seed %" PRIu64 ", %.6g s\n"
-		"host_us: vCPU time on exits, waits and wake-ups, and callbacks elsewhere. late: "
-		"from "
-		"the deadline\nto the guest's handler, us.\n\n",
+		"host_us: vCPU time on exits, waits and wake-ups, and callbacks elsewhere. late: from the deadline\n"
+		"to the guest's handler, us.\n\n",
 		c->workload->name, c->vcpus, c->vcpus == 1 ? "" : "s", lazytsc_timer_name(c->timer),
 		c->seed, (double)run->duration_ns / 1e9);
 	memcpy(heads + 2, names, sizeof(names));

@@ -16,8 +16,8 @@ void access_die(const struct lazytsc_access *a, const char *what)
 u64 lazytsc_engine_access(const struct lazytsc_access *access)
 {
 	if (!lazytsc_engine)
-		access_die(access, access->op == LAZYTSC_OP_FAIL ? "does not hold: assertion failed"
-								 : "needs the race checker, and "
-								   "none runs here");
+		access_die(access, access->op == LAZYTSC_OP_FAIL
+					   ? "does not hold: assertion failed"
+					   : "needs the race checker, and none runs here");
 	return lazytsc_engine->access(lazytsc_engine, access);
 }

@@ -432,13 +432,12 @@ static void compare(u64 seed, enum lazytsc_model model, u64 *executions)
 	for (size_t i = 0; i < u->outcomes; i++)
 		same = same && u->count[i] == count_of(&result, &u->outcome[i]);
 	if (!same)
-		fail_msg("seed %llu, %s: unreduced %llu + %llu blocked, %zu outcomes; reduced %llu "
-			 "+ "
-			 "%llu, %zu",
-			 (unsigned long long)seed, model == LAZYTSC_SC ? "SC" : "TSO",
-			 (unsigned long long)u->executions, (unsigned long long)u->blocked,
-			 u->outcomes, (unsigned long long)result.executions,
-			 (unsigned long long)result.blocked, result.outcomes);
+		fail_msg(
+			"seed %llu, %s: unreduced %llu + %llu blocked, %zu outcomes; reduced %llu + %llu, %zu",
+			(unsigned long long)seed, model == LAZYTSC_SC ? "SC" : "TSO",
+			(unsigned long long)u->executions, (unsigned long long)u->blocked,
+			u->outcomes, (unsigned long long)result.executions,
+			(unsigned long long)result.blocked, result.outcomes);
 	if (result.violations) {
 		assert_int_equal(perform(u, result.schedule), LAZYTSC_FINISHED);
 		wrong = outcome_of(u);

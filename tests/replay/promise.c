@@ -84,8 +84,8 @@ static void broken_promise_is_named(void **state)
 	policies[0].max_excess = 3;
 	assert_true(report_broken_promises(to, "t", &r));
 	fclose(to);
-	assert_string_equal(text, "t: vain: silent expiries led skips by 4, at most 3 is promised "
-				  "(B12)\n");
+	assert_string_equal(
+		text, "t: vain: silent expiries led skips by 4, at most 3 is promised (B12)\n");
 	free(text);
 	replay_free(&r);
 }

@@ -396,9 +396,14 @@ int main(int argc, char **argv)
 	lazy_after = lazy_counts();
 	if (p.trace)
 		trace_hand_out();
-	guest_report("duration_ns %lld\ntimer_interrupts %llu\nguest_writes %llu\nguest_skips "
-		     "%llu\n"
-		     "expiries %llu\nlate_min_ns %lld\nlate_avg_ns %lld\nlate_max_ns %lld\n"
+	guest_report("duration_ns %lld\n"
+		     "timer_interrupts %llu\n"
+		     "guest_writes %llu\n"
+		     "guest_skips %llu\n"
+		     "expiries %llu\n"
+		     "late_min_ns %lld\n"
+		     "late_avg_ns %lld\n"
+		     "late_max_ns %lld\n"
 		     "violations %llu\n",
 		     (long long)duration, (unsigned long long)interrupts,
 		     (unsigned long long)(lazy_after.writes - lazy.writes),

@@ -348,7 +348,9 @@ static void disturb(const struct params *p, const struct thread *threads, int n)
 	}
 	if (!online)
 		hotplug(n, &rng, true);
-	guest_report("torture_restores %llu\ntorture_hotplugs %llu\ntorture_toggles %llu\n"
+	guest_report("torture_restores %llu\n"
+		     "torture_hotplugs %llu\n"
+		     "torture_toggles %llu\n"
 		     "torture_jumps %llu\n",
 		     (unsigned long long)restore.count, (unsigned long long)plug.count,
 		     (unsigned long long)toggle.count, (unsigned long long)jumps.count);
@@ -384,7 +386,9 @@ struct outcome workload_torture(const struct params *p)
 		moves += threads[i].moves;
 		cancels += threads[i].cancels;
 	}
-	guest_report("torture_sets %llu\ntorture_moves %llu\ntorture_cancels %llu\n"
+	guest_report("torture_sets %llu\n"
+		     "torture_moves %llu\n"
+		     "torture_cancels %llu\n"
 		     "torture_longest_stop_ns %lld\n",
 		     (unsigned long long)sets, (unsigned long long)moves,
 		     (unsigned long long)cancels, (long long)atomic_load(&longest_stop));

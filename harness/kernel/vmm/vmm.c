@@ -384,11 +384,8 @@ static const struct argp argp = {
 	.options = options,
 	.parser = parse,
 	.doc = "Boot a Linux guest on KVM, count what it costs the host.\v"
-	       "The guest's console goes to standard error, counts and the guest's report to "
-	       "standard "
-	       "output, one \"name value\" on a line.\n\n"
-	       "Exit status: what the guest says (0: good), 1 usage, 2 error, 3 the guest did not "
-	       "end, 4 it crashed.",
+	       "The guest's console goes to standard error, counts and the guest's report to standard output, one \"name value\" on a line.\n\n"
+	       "Exit status: what the guest says (0: good), 1 usage, 2 error, 3 the guest did not end, 4 it crashed.",
 };
 
 int main(int argc, char **argv)
