@@ -6,6 +6,9 @@
 #include <libsmartcols.h>
 #include <stdio.h>
 
+/* The bit of a column, for table_new(). */
+#define TABLE_COLUMN(column) (1u << (column))
+
 /* Columns are aligned to the right but those whose bit is set in `left`. */
 struct libscols_table *table_new(const char *const *names, size_t n, unsigned int left);
 

@@ -69,8 +69,26 @@ void check_results_fini(struct check_result *results, size_t n);
 int check_report(FILE *to, const struct check_run *run, const struct check_result *results,
 		 size_t n, bool json);
 
-/* A scenario's dimension as text: how many there are, the name of each, and its bound. */
-enum { CHECK_DIMENSIONS = 12, CHECK_TEXT = 256 };
+enum { CHECK_TEXT = 256 };
+
+/* A scenario's dimensions, in the order of the table. */
+enum check_dimension {
+	CHECK_CLOCK,
+	CHECK_DEADLINES,
+	CHECK_OPS,
+	CHECK_DECIDED_IN,
+	CHECK_ADVANCE,
+	CHECK_GUESSES,
+	CHECK_TRIPS,
+	CHECK_MEMSLOTS,
+	CHECK_WAKES,
+	CHECK_STALE,
+	CHECK_BESIDES,
+	CHECK_ALPHABET,
+	CHECK_DIMENSIONS
+};
+
+/* A dimension of a scenario: returns its name, and writes its bound as text. */
 const char *check_dimension(const struct lazytsc_scenario *s, unsigned int i,
 			    char text[CHECK_TEXT]);
 

@@ -36,12 +36,8 @@ static void describe_choice(const struct lazytsc_cell *cell, const struct lazyts
 		bool valued;
 	} ops[] = { LAZYTSC_GUEST_OPS(X) };
 #undef X
-	static const char *const trips[] = { "goes straight back",
-					     "migrates; the deadline is restored first",
-					     "migrates; the area is restored first",
-					     "migrates under a VMM that knows no area",
-					     "has 0 written to TSC_DEADLINE" };
 #define X(name, words) words,
+	static const char *const trips[] = { LAZYTSC_TRIPS(X) };
 	static const char *const parts[] = { LAZYTSC_RESTORED_PARTS(X) "nothing more" };
 #undef X
 	char n[24];
@@ -142,9 +138,16 @@ static void show_buffer(const struct lazytsc_stepper *s, unsigned int cpu, char 
 
 static enum check_lane lane(const struct lazytsc_step_info *i, const struct lazytsc_world *was)
 {
-	if (i->step.cpu == 0)
+	switch ((enum lazytsc_scenario_cpu)i->step.cpu) {
+	case LAZYTSC_CPU_VCPU:
 		return was->in_host ? CHECK_HOST : CHECK_GUEST;
-	return i->step.cpu == 1 ? CHECK_OTHER : CHECK_TIME;
+	case LAZYTSC_CPU_OTHER:
+		return CHECK_OTHER;
+	case LAZYTSC_CPU_CLOCK:
+	case LAZYTSC_CPU_LAPIC:
+		break;
+	}
+	return CHECK_TIME;
 }
 
 /* Performs one step, and tells it. */
@@ -165,7 +168,7 @@ static void tell(struct check_step *to, const struct lazytsc_cell *cell, struct 
 	to->clock = is->clock;
 	check_number(lazytsc_stepper_memory(s, &area->armed), to->armed);
 	check_number(lazytsc_stepper_memory(s, &area->pending), to->pending);
-	for (unsigned int cpu = 0; cpu < 2; cpu++)
+	for (unsigned int cpu = LAZYTSC_CPU_VCPU; cpu <= LAZYTSC_CPU_OTHER; cpu++)
 		show_buffer(s, cpu, to->buffer[cpu]);
 }
 
@@ -209,7 +212,7 @@ static bool perform_all(struct check_trace *t, const struct lazytsc_cell *cell,
 		lazytsc_world_end(w, t->scenario);
 	t->violated = lazytsc_judge(cell, s) == LAZYTSC_BROKEN;
 	t->broken = w->mon.broken;
-	for (unsigned int cpu = 0; cpu < 2; cpu++) {
+	for (unsigned int cpu = LAZYTSC_CPU_VCPU; cpu <= LAZYTSC_CPU_OTHER; cpu++) {
 		struct lazytsc_step_info info = lazytsc_stepper_pending(s, cpu);
 
 		if (info.op == LAZYTSC_OP_FAIL)
@@ -260,36 +263,52 @@ void check_trace_says(const struct check_trace *t, char text[CHECK_TEXT])
 		append(text, "%s", t->violated ? t->failed : "nothing is violated");
 }
 
+enum column {
+	COL_STEP,
+	COL_TSC,
+	COL_VCPU,
+	COL_OTHER,
+	COL_MEMORY,
+	COL_BUFFERS,
+	COL_SO,
+	COL_AT,
+	COLUMNS
+};
+
 static void add_line(struct libscols_table *tb, const struct check_step *s, unsigned int i)
 {
 	struct libscols_line *line = table_line(tb);
 	bool left = s->lane == CHECK_GUEST || s->lane == CHECK_HOST;
 	char n[24];
 
-	table_cell(line, 0, "%u", i + 1);
-	table_cell(line, 1, "%s", check_number(s->clock, n));
-	table_cell(line, left ? 2 : 3, "%s%s",
+	table_cell(line, COL_STEP, "%u", i + 1);
+	table_cell(line, COL_TSC, "%s", check_number(s->clock, n));
+	table_cell(line, left ? COL_VCPU : COL_OTHER, "%s%s",
 		   s->lane == CHECK_HOST   ? "  host: "
 		   : s->lane == CHECK_TIME ? "    -- "
 					   : "",
 		   s->what);
-	table_cell(line, 4, "%s %s", s->armed, s->pending);
-	table_cell(line, 5, "%s%s%s", s->buffer[0], s->buffer[1][0] ? " | " : "", s->buffer[1]);
-	table_cell(line, 6, "%s", s->then);
-	table_cell(line, 7, "%s:%d", s->info.file, s->info.line);
+	table_cell(line, COL_MEMORY, "%s %s", s->armed, s->pending);
+	table_cell(line, COL_BUFFERS, "%s%s%s", s->buffer[0], s->buffer[1][0] ? " | " : "",
+		   s->buffer[1]);
+	table_cell(line, COL_SO, "%s", s->then);
+	table_cell(line, COL_AT, "%s:%d", s->info.file, s->info.line);
 }
 
 void check_trace_print(FILE *to, const struct check_trace *t)
 {
-	static const char *const names[] = { "step",
-					     "TSC",
-					     "vCPU's CPU",
-					     "other CPU",
-					     "armed pending",
-					     "store buffers: vCPU's | other's",
-					     "so",
-					     "at" };
-	struct libscols_table *tb = table_new(names, 8, 0xfc);
+	static const char *const names[COLUMNS] = {
+		[COL_STEP] = "step",
+		[COL_TSC] = "TSC",
+		[COL_VCPU] = "vCPU's CPU",
+		[COL_OTHER] = "other CPU",
+		[COL_MEMORY] = "armed pending",
+		[COL_BUFFERS] = "store buffers: vCPU's | other's",
+		[COL_SO] = "so",
+		[COL_AT] = "at",
+	};
+	const unsigned int numbers = TABLE_COLUMN(COL_STEP) | TABLE_COLUMN(COL_TSC);
+	struct libscols_table *tb = table_new(names, COLUMNS, ~numbers);
 	char text[CHECK_TEXT];
 
 	check_trace_says(t, text);

@@ -124,19 +124,21 @@ bool check_as_expected(const struct check_found *found)
 	return found->exhaustive;
 }
 
+enum column { COL_DEFECT, COL_BREAKS, COL_STEPS, COL_SWITCHES, COL_SCENARIO, COL_WHAT, COLUMNS };
+
 static void add_row(struct libscols_table *tb, const struct check_found *f)
 {
 	struct libscols_line *line = table_line(tb);
 	bool violated = f->result.outcome == LAZYTSC_VIOLATED;
 
-	table_cell(line, 0, "%s", f->defect->name);
-	table_cell(line, 1, "%s", violated ? f->requirement : "none");
-	table_cell(line, 5, "%s", f->defect->what);
+	table_cell(line, COL_DEFECT, "%s", f->defect->name);
+	table_cell(line, COL_BREAKS, "%s", violated ? f->requirement : "none");
+	table_cell(line, COL_WHAT, "%s", f->defect->what);
 	if (!violated)
 		return;
-	table_cell(line, 2, "%u", f->result.violation.steps);
-	table_cell(line, 3, "%u", f->result.violation.switches);
-	table_cell(line, 4, "%s", f->result.scenario->name);
+	table_cell(line, COL_STEPS, "%u", f->result.violation.steps);
+	table_cell(line, COL_SWITCHES, "%u", f->result.violation.switches);
+	table_cell(line, COL_SCENARIO, "%s", f->result.scenario->name);
 }
 
 static json_t *to_json(const struct check_found *f)
@@ -181,9 +183,10 @@ static void remark(FILE *to, const struct check_found *f)
 int check_defects(FILE *to, const struct check_run *run, const struct lazytsc_defect *list,
 		  const char *name, bool json)
 {
-	static const char *const names[] = { "defect",	 "breaks",   "steps",
-					     "switches", "scenario", "what is wrong" };
-	struct libscols_table *tb = table_new(names, 6, 1 << 0 | 1 << 1 | 1 << 4 | 1 << 5);
+	static const char *const names[COLUMNS] = { "defect",	"breaks",   "steps",
+						    "switches", "scenario", "what is wrong" };
+	const unsigned int numbers = TABLE_COLUMN(COL_STEPS) | TABLE_COLUMN(COL_SWITCHES);
+	struct libscols_table *tb = table_new(names, COLUMNS, ~numbers);
 	json_t *array = json_array();
 	char *remarks = NULL;
 	size_t size = 0, n = 0, at = 0;

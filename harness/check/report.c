@@ -7,7 +7,18 @@
 #include "cli.h"
 #include "table.h"
 
-#define HEADINGS 9
+enum column {
+	COL_SCENARIO,
+	COL_CELLS,
+	COL_STATES,
+	COL_TRANSITIONS,
+	COL_REVISITS,
+	COL_ENDS,
+	COL_LONGEST,
+	COL_RESULT,
+	COL_WHAT,
+	COLUMNS
+};
 
 static const char *outcome(const struct check_result *r)
 {
@@ -34,10 +45,14 @@ static void print_dimensions(FILE *to, const struct check_result *results, size_
 	const char *names[CHECK_DIMENSIONS + 1] = { "scenario" };
 	char text[CHECK_TEXT];
 	struct libscols_table *tb;
+	unsigned int left;
 
 	for (unsigned int d = 0; d < CHECK_DIMENSIONS; d++)
 		names[d + 1] = check_dimension(results[0].scenario, d, text);
-	tb = table_new(names, CHECK_DIMENSIONS + 1, 1 << 0 | 1 << 4 | 1 << 6 | 1 << 11);
+	/* Column 0 is the scenario's name; so dimension d is column d + 1. */
+	left = TABLE_COLUMN(0) | TABLE_COLUMN(CHECK_DECIDED_IN + 1) |
+	       TABLE_COLUMN(CHECK_GUESSES + 1) | TABLE_COLUMN(CHECK_BESIDES + 1);
+	tb = table_new(names, CHECK_DIMENSIONS + 1, left);
 	for (size_t i = 0; i < n; i++) {
 		struct libscols_line *line = table_line(tb);
 
@@ -53,29 +68,31 @@ static void print_dimensions(FILE *to, const struct check_result *results, size_
 /* A violated scenario was not searched to its end: its counts say nothing. */
 static void print_counts(FILE *to, const struct check_result *results, size_t n)
 {
-	static const char *const names[HEADINGS] = { "scenario",     "cells",	 "states",
-						     "transitions",  "revisits", "ends",
-						     "longest path", "result",	 "what" };
-	struct libscols_table *tb = table_new(names, HEADINGS, 1 | 1 << 7 | 1 << 8);
+	static const char *const names[COLUMNS] = { "scenario",	    "cells",	"states",
+						    "transitions",  "revisits", "ends",
+						    "longest path", "result",	"what" };
+	const unsigned int left = TABLE_COLUMN(COL_SCENARIO) | TABLE_COLUMN(COL_RESULT) |
+				  TABLE_COLUMN(COL_WHAT);
+	struct libscols_table *tb = table_new(names, COLUMNS, left);
 	struct check_result total = { 0 };
 
 	for (size_t i = 0; i <= n; i++) {
 		const struct check_result *r = i < n ? &results[i] : &total;
 		struct libscols_line *line = table_line(tb);
 
-		table_cell(line, 0, "%s", i < n ? r->scenario->name : "total");
-		table_cell(line, 1, "%u", r->cells);
+		table_cell(line, COL_SCENARIO, "%s", i < n ? r->scenario->name : "total");
+		table_cell(line, COL_CELLS, "%u", r->cells);
 		total.cells += i < n ? r->cells : 0;
-		table_cell(line, 7, "%s", i < n ? outcome(r) : "");
-		table_cell(line, 8, "%s", i < n ? r->scenario->summary : "");
+		table_cell(line, COL_RESULT, "%s", i < n ? outcome(r) : "");
+		table_cell(line, COL_WHAT, "%s", i < n ? r->scenario->summary : "");
 		if (r->outcome == LAZYTSC_VIOLATED)
 			continue;
-		table_cell(line, 2, "%" PRIu64, r->states);
-		table_cell(line, 3, "%" PRIu64, r->transitions);
+		table_cell(line, COL_STATES, "%" PRIu64, r->states);
+		table_cell(line, COL_TRANSITIONS, "%" PRIu64, r->transitions);
 		/* Each state but a cell's first was reached by one transition first. */
-		table_cell(line, 4, "%" PRIu64, r->transitions - (r->states - r->cells));
-		table_cell(line, 5, "%" PRIu64, r->ends);
-		table_cell(line, 6, "%u", r->longest);
+		table_cell(line, COL_REVISITS, "%" PRIu64, r->transitions - (r->states - r->cells));
+		table_cell(line, COL_ENDS, "%" PRIu64, r->ends);
+		table_cell(line, COL_LONGEST, "%u", r->longest);
 		if (i == n)
 			continue;
 		total.states += r->states;

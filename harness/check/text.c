@@ -72,42 +72,42 @@ const char *check_dimension(const struct lazytsc_scenario *s, unsigned int i, ch
 	check_number(s->start, from);
 	check_number(s->horizon, to);
 	switch (i) {
-	case 0:
+	case CHECK_CLOCK:
 		snprintf(text, CHECK_TEXT, "%s..%s", from, to);
 		break;
-	case 1:
+	case CHECK_DEADLINES:
 		snprintf(text, CHECK_TEXT, "%s%s..%s%s", s->start ? "0 1 " : "", from, to,
 			 s->horizon == ~(u64)0 ? "" : " ~0");
 		break;
-	case 2:
+	case CHECK_OPS:
 		snprintf(text, CHECK_TEXT, "%u", s->ops);
 		break;
-	case 3:
+	case CHECK_DECIDED_IN:
 		snprintf(text, CHECK_TEXT, "%s", where[s->where]);
 		break;
-	case 4:
+	case CHECK_ADVANCE:
 		snprintf(text, CHECK_TEXT, "%llu", (unsigned long long)s->wait);
 		break;
-	case 5:
+	case CHECK_GUESSES:
 		check_number(s->start + 1, from);
 		check_number(s->horizon == ~(u64)0 ? s->horizon : s->horizon + 1, to);
 		snprintf(text, CHECK_TEXT, "none");
 		if (s->guesses)
 			snprintf(text, CHECK_TEXT, "none %s..%s", from, to);
 		break;
-	case 6:
+	case CHECK_TRIPS:
 		snprintf(text, CHECK_TEXT, "%u", s->trips);
 		break;
-	case 7:
+	case CHECK_MEMSLOTS:
 		snprintf(text, CHECK_TEXT, "%u", s->slots);
 		break;
-	case 8:
+	case CHECK_WAKES:
 		snprintf(text, CHECK_TEXT, "%u", s->wakes);
 		break;
-	case 9:
+	case CHECK_STALE:
 		snprintf(text, CHECK_TEXT, "%u", s->stale);
 		break;
-	case 10:
+	case CHECK_BESIDES:
 		besides(s, text);
 		break;
 	default:

@@ -156,7 +156,7 @@ void sim_print(FILE *to, const struct sim_run *run, const struct sim_result *res
 	heads[3 + N] = "late min";
 	heads[4 + N] = "avg";
 	heads[5 + N] = "max";
-	tb = table_new(heads, N + 6, 3);
+	tb = table_new(heads, N + 6, TABLE_COLUMN(0) | TABLE_COLUMN(1)); /* vcpu, variant */
 	for (unsigned int i = run->per_vcpu ? 0 : c->vcpus; i <= c->vcpus; i++) {
 		for (unsigned int v = 0; v < run->nvariants; v++)
 			row(tb, run, results, &results[v], i);
@@ -297,10 +297,14 @@ static void what(struct libscols_line *line, unsigned int column,
 		table_cell(line, column, "%s %+" PRId64, text, d);
 }
 
+enum { CHART_US, CHART_GUEST, CHART_HOST, CHART_ARMED, CHART_PENDING, CHART_TIMER, CHART_COLUMNS };
+
 static void print_chart(FILE *to, const struct sim_failure *f)
 {
-	static const char *const head[] = { "us", "guest", "host", "armed", "pending", "timer" };
-	struct libscols_table *tb = table_new(head, 6, 2 | 4);
+	static const char *const head[CHART_COLUMNS] = { "us",	  "guest",   "host",
+							 "armed", "pending", "timer" };
+	const unsigned int left = TABLE_COLUMN(CHART_GUEST) | TABLE_COLUMN(CHART_HOST);
+	struct libscols_table *tb = table_new(head, CHART_COLUMNS, left);
 	u64 end = f->nsteps ? f->step[f->nsteps - 1].ns : 0;
 
 	for (size_t i = f->nsteps > 24 ? f->nsteps - 24 : 0; i < f->nsteps; i++) {
@@ -308,11 +312,11 @@ static void print_chart(FILE *to, const struct sim_failure *f)
 		struct libscols_line *line = table_line(tb);
 		bool guest = !strcmp(lazytsc_machine_step_who(s->kind), "guest");
 
-		table_cell(line, 0, "%.3f", -(double)(end - s->ns) / 1e3);
-		what(line, guest ? 1 : 2, s, f->broken.tsc);
-		near(line, 3, s->armed, f->broken.tsc);
-		near(line, 4, s->pending, f->broken.tsc);
-		near(line, 5, s->timer, f->broken.tsc);
+		table_cell(line, CHART_US, "%.3f", -(double)(end - s->ns) / 1e3);
+		what(line, guest ? CHART_GUEST : CHART_HOST, s, f->broken.tsc);
+		near(line, CHART_ARMED, s->armed, f->broken.tsc);
+		near(line, CHART_PENDING, s->pending, f->broken.tsc);
+		near(line, CHART_TIMER, s->timer, f->broken.tsc);
 	}
 	table_print(to, tb);
 }
@@ -337,8 +341,10 @@ void sim_print_list(FILE *to)
 {
 	const struct lazytsc_workload *p;
 	const struct lazytsc_variant *v;
-	static const char *const heads[] = { "  name", "ns", "what", "source" };
-	struct libscols_table *tb = table_new(heads, 4, 1 | 4 | 8);
+	enum { COST_NAME, COST_NS, COST_WHAT, COST_SOURCE, COST_COLUMNS };
+	static const char *const heads[COST_COLUMNS] = { "  name", "ns", "what", "source" };
+	const unsigned int numbers = TABLE_COLUMN(COST_NS);
+	struct libscols_table *tb = table_new(heads, COST_COLUMNS, ~numbers);
 
 	fputs("Guests (--guest):\n", to);
 	for (unsigned int i = 0; (p = lazytsc_workload_at(i)); i++)
@@ -355,10 +361,10 @@ void sim_print_list(FILE *to)
 #define X(name, ns, meaning, source)                         \
 	do {                                                 \
 		struct libscols_line *line = table_line(tb); \
-		table_cell(line, 0, "  %s", #name);          \
-		table_cell(line, 1, "%d", ns);               \
-		table_cell(line, 2, "%s", meaning);          \
-		table_cell(line, 3, "%s", source);           \
+		table_cell(line, COST_NAME, "  %s", #name);  \
+		table_cell(line, COST_NS, "%d", ns);         \
+		table_cell(line, COST_WHAT, "%s", meaning);  \
+		table_cell(line, COST_SOURCE, "%s", source); \
 	} while (0);
 	LAZYTSC_COSTS(X)
 #undef X

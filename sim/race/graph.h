@@ -42,9 +42,12 @@ struct event {
 	event_id next_read;
 	uint16_t index;
 	/*
-	 * hb orders the reads of a thread, and its writes; fences and the writes of locked
-	 * operations count as both. How many of each there are up to this event, it included; and
-	 * one more than the index of the last of each.
+	 * Under TSO, hb orders the reads of one thread among themselves, and its writes among
+	 * themselves, but not each write before a later read. So a thread has two chains, one of
+	 * reads and one of writes. A fence, and the write of a locked operation, is in both.
+	 *
+	 * reads, writes: how many events of the chain the thread has up to this one, it included.
+	 * last_read, last_write: the index in po of the last of them, plus 1; 0: there is none.
 	 */
 	uint16_t reads, writes;
 	uint16_t last_read, last_write;

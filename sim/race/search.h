@@ -20,7 +20,7 @@ struct search_thread {
 	struct lazytsc_self self;
 	struct lazytsc_access pending; /* where it stopped */
 	size_t field; /* of pending */
-	bool half; /* of the pending locked operation the read is done */
+	bool half; /* pending is a locked operation, and its read is in the graph already */
 	bool stopped; /* it has run since its start */
 	unsigned pos; /* how many events it has been through */
 	u64 uid; /* of the last of them */

@@ -19,7 +19,12 @@ static u64 grace(const struct lazytsc_scenario *s)
 	return s->grace ? s->grace : NEVER_LATE;
 }
 
-enum { CPU_VCPU, CPU_OTHER, CPU_CLOCK, CPU_LAPIC };
+enum {
+	CPU_VCPU = LAZYTSC_CPU_VCPU,
+	CPU_OTHER = LAZYTSC_CPU_OTHER,
+	CPU_CLOCK = LAZYTSC_CPU_CLOCK,
+	CPU_LAPIC = LAZYTSC_CPU_LAPIC
+};
 
 /* What a thread works with. */
 struct actor {
@@ -68,8 +73,9 @@ static struct lazytsc_area *published_area(const struct actor *a)
 }
 
 /*
- * What only counts does not tell two states apart: blank it. How far silent expiries lie below
- * skips stays, and so does all that a decision or a rule looks at.
+ * Counters that no decision and no rule looks at must not tell two states apart, so they are
+ * zeroed. B12 compares silent expiries with skips: both are lowered by the smaller of them, which
+ * keeps their difference.
  */
 static void settle(struct lazytsc_world *w)
 {
@@ -660,7 +666,12 @@ static void restore(struct actor *a, u64 v)
 	lazytsc_mon_restore(&a->w->mon, a->w->clock, v);
 }
 
-enum { TRIP_NOTHING, TRIP_DEADLINE_FIRST, TRIP_AREA_FIRST, TRIP_UNAWARE, TRIP_REVERT, TRIP_PARTS };
+enum {
+#define X(name, words) TRIP_##name,
+	LAZYTSC_TRIPS(X)
+#undef X
+		TRIP_PARTS /* a restore part by part; not one of the choices */
+};
 
 #define PART(name) (1u << LAZYTSC_PART_##name)
 

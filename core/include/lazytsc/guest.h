@@ -13,7 +13,7 @@
  *
  * One struct lazytsc_guest for each vCPU, touched by that vCPU alone, with interrupts off from the
  * call to the end of the WRMSR that it may ask for. Synchronisation with the host is in here; see
- * the table in <lazytsc/abi.h> and docs/protocol.md.
+ * the table in <lazytsc/host.h> and docs/protocol.md.
  */
 #ifndef LAZYTSC_GUEST_H
 #define LAZYTSC_GUEST_H

@@ -6,8 +6,8 @@
  * an access is a plain access to memory, and the barrier only holds the compiler back. The race
  * checker sets an engine for the OS thread that it runs on: then every operation becomes a step,
  * with its place in the source and the name of the field, and the engine decides when it happens
- * and what it reads. The engine keeps the values elsewhere (see lazytsc_arena in step.h): an access
- * that goes round the port faults.
+ * and what it reads. The engine keeps the values elsewhere, and what programs are given are
+ * addresses alone: an access that goes round the port faults.
  *
  * Beyond what the core needs, the port offers what programs under the checker need: locked
  * operations, VM exits, events, choices, assumptions. They need an engine.

@@ -37,10 +37,15 @@ struct lazytsc_algorithm_options {
 	bool wrong; /* with a mistake, see algorithms.c */
 };
 
+/** lazytsc_algorithm_name() - its author or usual name, as reports have it; a constant */
 const char *lazytsc_algorithm_name(enum lazytsc_algorithm which);
 
-/*
- * The program refers to *options and to threads[]. Loops without a limit on tries are made of
+/**
+ * lazytsc_algorithm() - a mutual exclusion algorithm as a program for lazytsc_check_run()
+ * @options: how it is built; must outlive the program
+ * @threads: filled; must outlive the program
+ *
+ * Loops without a limit on tries are made of
  * assumptions: threads that wait for good count as blocked.
  */
 struct lazytsc_program lazytsc_algorithm(enum lazytsc_algorithm which,

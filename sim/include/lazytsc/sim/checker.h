@@ -110,6 +110,8 @@ struct lazytsc_check_result {
  * Return: false when there was no memory to start with.
  */
 bool lazytsc_check_run(const struct lazytsc_check *check, struct lazytsc_check_result *result);
+
+/** lazytsc_check_release() - free what lazytsc_check_run() left in @result, whatever it returned */
 void lazytsc_check_release(struct lazytsc_check_result *result);
 
 /* "complete", or which bound was met: "bounded at N executions". */

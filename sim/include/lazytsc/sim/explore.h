@@ -59,6 +59,7 @@ void lazytsc_sweep(const struct lazytsc_cell *cell, enum lazytsc_model model, u6
 void lazytsc_shortest(const struct lazytsc_cell *cell, enum lazytsc_model model,
 		      unsigned int max_steps, struct lazytsc_explored *result);
 
+/** lazytsc_explored_fini() - free the path that lazytsc_shortest() left in @result */
 void lazytsc_explored_fini(struct lazytsc_explored *result);
 
 enum lazytsc_verdict {

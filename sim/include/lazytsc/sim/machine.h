@@ -186,8 +186,10 @@ struct lazytsc_machine_step {
 	u32 kind; /* enum lazytsc_step_kind */
 };
 
-/** lazytsc_machine_step_who(), lazytsc_machine_step_what() - the columns of the table above */
+/** lazytsc_machine_step_who() - "guest" or "host", as the table above has it; a constant */
 const char *lazytsc_machine_step_who(enum lazytsc_step_kind kind);
+
+/** lazytsc_machine_step_what() - what the step does, as the table above has it; a constant */
 const char *lazytsc_machine_step_what(enum lazytsc_step_kind kind);
 
 struct lazytsc_machine_config {

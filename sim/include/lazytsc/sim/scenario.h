@@ -54,6 +54,22 @@ enum {
 	LAZYTSC_WHERE_REMOTE = 1 << 1 /* in a callback on another CPU */
 };
 
+/* The CPUs of the machine. */
+enum lazytsc_scenario_cpu {
+	LAZYTSC_CPU_VCPU, /* the guest, and the host's code after its exits */
+	LAZYTSC_CPU_OTHER, /* hrtimer callbacks, memslot changes, the MMU notifier */
+	LAZYTSC_CPU_CLOCK,
+	LAZYTSC_CPU_LAPIC /* what was decided elsewhere arrives; another vCPU */
+};
+
+/* What a trip to user space does: the values of the choice "in user space", with their words. */
+#define LAZYTSC_TRIPS(X)                                              \
+	X(NOTHING, "goes straight back")                              \
+	X(DEADLINE_FIRST, "migrates; the deadline is restored first") \
+	X(AREA_FIRST, "migrates; the area is restored first")         \
+	X(UNAWARE, "migrates under a VMM that knows no area")         \
+	X(REVERT, "has 0 written to TSC_DEADLINE")
+
 /* What a host around the core can do wrong; none of it in a sound one. */
 enum lazytsc_glue_defect {
 	LAZYTSC_GLUE_SOUND,

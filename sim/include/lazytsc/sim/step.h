@@ -104,6 +104,8 @@ struct lazytsc_stepper;
  * Return: NULL when there is no memory.
  */
 struct lazytsc_stepper *lazytsc_stepper_new(const struct lazytsc_stepper_config *config);
+
+/** lazytsc_stepper_free() - free it, and the memory that its programs were given; @s may be NULL */
 void lazytsc_stepper_free(struct lazytsc_stepper *s);
 
 /* All CPUs at their start, memory as the program's init and then the setup leave it. */
@@ -149,14 +151,29 @@ u64 lazytsc_stepper_memory(const struct lazytsc_stepper *s, const lazytsc_shared
 u64 lazytsc_stepper_load(const struct lazytsc_stepper *s, unsigned cpu,
 			 const lazytsc_shared_t *field);
 
-/* How many stores wait in a CPU's buffer, and the i-th of them, the oldest first. */
+/** lazytsc_stepper_buffered() - how many stores wait in a CPU's buffer */
 unsigned lazytsc_stepper_buffered(const struct lazytsc_stepper *s, unsigned cpu);
+
+/**
+ * lazytsc_stepper_buffer() - a store that waits in a CPU's buffer
+ * @i:     which, the oldest first; below lazytsc_stepper_buffered()
+ * @field: set to where it goes
+ * @value: set to what it stores
+ */
 void lazytsc_stepper_buffer(const struct lazytsc_stepper *s, unsigned cpu, unsigned i,
 			    const lazytsc_shared_t **field, u64 *value);
 
-/* The memory that programs are given. */
+/*
+ * The memory that programs are given; it stays where it is until the stepper is freed.
+ */
+
+/** lazytsc_stepper_shared() - the shared fields: their addresses, which nobody may read through */
 void *lazytsc_stepper_shared(const struct lazytsc_stepper *s);
+
+/** lazytsc_stepper_own() - the block of a CPU's thread, plain memory */
 void *lazytsc_stepper_own(const struct lazytsc_stepper *s, unsigned cpu);
+
+/** lazytsc_stepper_common() - the block of all threads, plain memory */
 void *lazytsc_stepper_common(const struct lazytsc_stepper *s);
 
 /* 128 bits: enough that states may be told apart by them. */
