@@ -38,7 +38,7 @@ struct params {
 	long restore; /* torture: save and restore each so many milliseconds; 0: never */
 	long hotplug; /* torture: the same for taking a CPU offline and back */
 	long toggle; /* torture: the same for switching the feature off and on */
-	long jump; /* torture: the same for moving the TSC, where it is not the clock source */
+	long jump; /* torture: the same for moving the TSC, see may_jump() */
 	long bound; /* torture: an expiry later than this is a lost one, milliseconds */
 };
 

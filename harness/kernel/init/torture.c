@@ -283,8 +283,12 @@ static void jump(const struct params *p, uint64_t *rng)
 	guest_ring(VMM_JUMP, VMM_JUMP_ZERO - reach + below(rng, 2 * reach));
 }
 
-/* The guest's clock must be another than the TSC. */
-static bool may_jump(void)
+/*
+ * The guest's clock must be another than the TSC. And there must be one CPU: the vDSO reads CPU 0's
+ * kvmclock on each, and KVM computes that one anew when vCPU 0 is entered. Another vCPU that is
+ * entered sooner after a jump reads a clock that is wrong by the jump.
+ */
+static bool may_jump(int cpus)
 {
 	char name[32] = "";
 	FILE *f = fopen("/sys/devices/system/clocksource/clocksource0/current_clocksource", "r");
@@ -292,7 +296,7 @@ static bool may_jump(void)
 	if (!f || !fgets(name, sizeof(name), f))
 		guest_die("the clock source cannot be read");
 	fclose(f);
-	return strcmp(name, "tsc\n");
+	return cpus == 1 && strcmp(name, "tsc\n");
 }
 
 static void hotplug(int cpus, uint64_t *rng, bool online)
@@ -321,7 +325,7 @@ static void disturb(const struct params *p, const struct thread *threads, int n)
 	uint64_t rng = p->seed;
 	struct event restore = { .period = p->restore }, plug = { .period = p->hotplug },
 		     toggle = { .period = p->toggle },
-		     jumps = { .period = may_jump() ? p->jump : 0 };
+		     jumps = { .period = may_jump(n) ? p->jump : 0 };
 	bool online = true, enabled = true;
 
 	if (toggle.period && access(TOGGLE, W_OK)) {

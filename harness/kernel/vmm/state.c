@@ -16,6 +16,7 @@
 #include "machine.h"
 #include "state.h"
 
+#define LAPIC_ISR	 0x100
 #define LAPIC_IRR	 0x200
 #define LAPIC_LVTT	 0x320
 #define MSR_TSC		 0x10
@@ -287,12 +288,18 @@ void vm_save_restore(struct vmm *m, unsigned int how)
 	m->restores++;
 }
 
-/* The guest's clock goes on: only its TSC is another one. */
+/* The guest's clock is set forward by so much with each jump of the TSC. ns */
+#define CLOCK_FORWARD 20000000
+
+/*
+ * Only the TSC is another one, the guest's clock goes on: KVM computes it anew when it is set. It
+ * must not go back by that. Where the host has mismeasured its TSC, as in an emulator that runs in
+ * real time, the guest's clock is ahead by some per cent of the time since it was set last.
+ */
 void vm_jump(struct vmm *m, long long ns)
 {
 	struct kvm_clock_data clock;
 
-	IOCTL(m->fd, KVM_GET_CLOCK, &clock);
 	for (int i = 0; i < m->opt.cpus; i++) {
 		int fd = m->vcpu[i].fd;
 		int khz = ioctl(fd, KVM_GET_TSC_KHZ, 0);
@@ -304,9 +311,35 @@ void vm_jump(struct vmm *m, long long ns)
 		offset += ns * khz / 1000000;
 		tsc_offset(fd, KVM_SET_DEVICE_ATTR, &offset);
 	}
+	IOCTL(m->fd, KVM_GET_CLOCK, &clock);
 	clock.flags &= KVM_CLOCK_REALTIME;
+	clock.clock += CLOCK_FORWARD;
 	IOCTL(m->fd, KVM_SET_CLOCK, &clock);
 	m->jumps++;
+}
+
+static void show_bits(const struct kvm_lapic_state *lapic, const char *name, int first)
+{
+	fprintf(stderr, " %s", name);
+	for (int r = 7; r >= 0; r--) {
+		uint32_t word;
+
+		memcpy(&word, lapic->regs + first + 16 * r, sizeof(word));
+		fprintf(stderr, " %08x", word);
+	}
+}
+
+static void show_area(struct vmm *m, uint64_t word)
+{
+	const struct lazytsc_area *area;
+
+	if (!word || (word & LAZYTSC_MSR_GPA) > m->ram_size - sizeof(*area))
+		return;
+	area = (const void *)((char *)m->ram + (word & LAZYTSC_MSR_GPA));
+	fprintf(stderr, " armed %llu pending %llu done %llu",
+		(unsigned long long)area->armed.port_only,
+		(unsigned long long)area->pending.port_only,
+		(unsigned long long)area->done.port_only);
 }
 
 void vm_show(struct vmm *m)
@@ -328,15 +361,12 @@ void vm_show(struct vmm *m)
 		memcpy(&lvtt, lapic.regs + LAPIC_LVTT, sizeof(lvtt));
 		fprintf(stderr,
 			"lazytsc-vmm: vCPU %d: mp_state %u rip 0x%llx rflags 0x%llx tsc %llu "
-			"deadline %llu lvtt 0x%x pv 0x%llx irr",
+			"deadline %llu lvtt 0x%x pv 0x%llx",
 			i, mp.mp_state, regs.rip, regs.rflags, (unsigned long long)tsc,
 			(unsigned long long)deadline, lvtt, (unsigned long long)pv);
-		for (int r = 7; r >= 0; r--) {
-			uint32_t irr;
-
-			memcpy(&irr, lapic.regs + LAPIC_IRR + 16 * r, sizeof(irr));
-			fprintf(stderr, " %08x", irr);
-		}
+		show_area(m, pv);
+		show_bits(&lapic, "irr", LAPIC_IRR);
+		show_bits(&lapic, "isr", LAPIC_ISR);
 		fputc('\n', stderr);
 	}
 }
