@@ -39,25 +39,25 @@ esac
 tree=$1
 record=virt/lazytsc/imported
 
-# What is copied: where it comes from, and where in the tree it goes.
+# What is copied: where in the tree it goes, and where it comes from (a path that may have spaces).
 files()
 {
 	cat <<-END
-	$core/guest.c virt/lazytsc/guest.c
-	$core/host.c virt/lazytsc/host.c
-	$core/predictor.c virt/lazytsc/predictor.c
-	$here/Makefile.virt virt/lazytsc/Makefile
-	$here/port/lazytsc_port.h virt/lazytsc/include/lazytsc_port.h
-	$here/host/lazy_tscdeadline.c arch/x86/kvm/lazy_tscdeadline.c
-	$here/host/lazy_tscdeadline.h arch/x86/kvm/lazy_tscdeadline.h
-	$patches/compat.h arch/x86/kvm/lazy_tscdeadline_compat.h
-	$here/guest/kvm_lazy_tscdeadline.c arch/x86/kernel/kvm_lazy_tscdeadline.c
-	$here/guest/kvm_lazy_tscdeadline.h arch/x86/include/asm/kvm_lazy_tscdeadline.h
-	$patches/guest-compat.h arch/x86/include/asm/kvm_lazy_tscdeadline_compat.h
-	$here/guest/lazytsc_trace.h arch/x86/include/asm/trace/lazytsc.h
+	virt/lazytsc/guest.c $core/guest.c
+	virt/lazytsc/host.c $core/host.c
+	virt/lazytsc/predictor.c $core/predictor.c
+	virt/lazytsc/Makefile $here/Makefile.virt
+	virt/lazytsc/include/lazytsc_port.h $here/port/lazytsc_port.h
+	arch/x86/kvm/lazy_tscdeadline.c $here/host/lazy_tscdeadline.c
+	arch/x86/kvm/lazy_tscdeadline.h $here/host/lazy_tscdeadline.h
+	arch/x86/kvm/lazy_tscdeadline_compat.h $patches/compat.h
+	arch/x86/kernel/kvm_lazy_tscdeadline.c $here/guest/kvm_lazy_tscdeadline.c
+	arch/x86/include/asm/kvm_lazy_tscdeadline.h $here/guest/kvm_lazy_tscdeadline.h
+	arch/x86/include/asm/kvm_lazy_tscdeadline_compat.h $patches/guest-compat.h
+	arch/x86/include/asm/trace/lazytsc.h $here/guest/lazytsc_trace.h
 	END
 	for f in "$core"/include/lazytsc/*.h; do
-		echo "$f virt/lazytsc/include/lazytsc/${f##*/}"
+		echo "virt/lazytsc/include/lazytsc/${f##*/} $f"
 	done
 }
 
@@ -94,7 +94,7 @@ take_out()
 
 up_to_date()
 {
-	files | while read -r from to; do
+	files | while read -r to from; do
 		cmp -s "$from" "$tree/$to" || exit 1
 	done || return 1
 	[ "$(cat "$patches"/*.patch | cksum)" = "$(cat "$tree/$record"/*.patch | cksum)" ]
@@ -115,7 +115,7 @@ if [ -d "$tree/$record" ]; then
 	up_to_date && exit 0
 	take_out
 fi
-files | while read -r from to; do
+files | while read -r to from; do
 	[ ! -e "$tree/$to" ] || die "$tree: $to: exists, and was not imported"
 done
 for p in "$patches"/*.patch; do
@@ -123,7 +123,7 @@ for p in "$patches"/*.patch; do
 done
 
 mkdir -p "$tree/$record" "$tree/virt/lazytsc/include/lazytsc"
-files | while read -r from to; do
+files | while read -r to from; do
 	cp "$from" "$tree/$to"
 	echo "$to"
 done >"$tree/$record/files"

@@ -8,10 +8,13 @@
 # Usage: import.sh KERNEL-GLUE
 set -euo pipefail
 
-glue=$1
-import=$glue/import.sh
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
+# Below a path with spaces.
+mkdir "$tmp/a  copy"
+cp -r "$1" "$1/../core" "$tmp/a  copy"
+glue="$tmp/a  copy/${1##*/}"
+import=$glue/import.sh
 tree=$tmp/tree
 
 fail()
