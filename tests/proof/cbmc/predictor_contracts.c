@@ -6,10 +6,10 @@
  * is (B12). The invariant holds afterwards: so what is proven holds after any number of calls, for
  * all 64-bit values.
  *
- * lazytsc_predictor_write() and _expire() as a whole are beyond CBMC: six streams with a division
- * of two unknowns each, several times in a row, are not solved in minutes. The parts that divide
- * (pass(), learn(), halve(), off_beat()) are proven for any stream, one by one, as is the
- * arithmetic of the credit. Not proven: choose(), look_ahead(), new_stream(), keep_stray().
+ * The parts that divide (pass(), learn(), halve(), off_beat()) are proven for any stream, one by
+ * one, as is the arithmetic of the credit. Not proven, because CBMC had not solved it in minutes:
+ * all of lazytsc_predictor_expire(), what of lazytsc_predictor_write() is more than a disarm, and
+ * what they call besides (docs/assurance.md).
  */
 #include "shared.h"
 #include "predictor.c"
