@@ -332,17 +332,11 @@ static int print_one(void *to, const char *name, struct replay *r)
 	return ret;
 }
 
-int cmd_replay(int argc, char **argv)
+static int replay_all(struct arguments *a, int argc, char **argv)
 {
-	static const struct argp argp = { options, parse, "TRACE...", doc, NULL, NULL, NULL };
-	struct arguments *a = cli_alloc(1, sizeof(*a));
 	struct output out = { .a = a };
 	int ret;
 
-	a->variants = "stock,lazy,early";
-	a->policy.slack = DEFAULT_SLACK;
-	a->report.tasks_shown = TASKS_SHOWN;
-	cli_parse(&argp, argc, argv, a);
 	if (many_policies(&a->many, a->variants, &a->policy))
 		return CLI_MISMATCH;
 	a->many.trace.tasks |= a->many.by_task;
@@ -365,6 +359,20 @@ int cmd_replay(int argc, char **argv)
 		cli_json_print(stdout, out.root);
 	if (out.prometheus)
 		prometheus_print(stdout, out.prometheus);
+	return ret;
+}
+
+int cmd_replay(int argc, char **argv)
+{
+	static const struct argp argp = { options, parse, "TRACE...", doc, NULL, NULL, NULL };
+	struct arguments *a = cli_alloc(1, sizeof(*a));
+	int ret;
+
+	a->variants = "stock,lazy,early";
+	a->policy.slack = DEFAULT_SLACK;
+	a->report.tasks_shown = TASKS_SHOWN;
+	cli_parse(&argp, argc, argv, a);
+	ret = replay_all(a, argc, argv);
 	free(a);
 	return ret;
 }
