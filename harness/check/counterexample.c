@@ -40,27 +40,32 @@ static void describe_choice(const struct lazytsc_cell *cell, const struct lazyts
 	static const char *const trips[] = { LAZYTSC_TRIPS(X) };
 	static const char *const parts[] = { LAZYTSC_RESTORED_PARTS(X) "nothing more" };
 #undef X
+	const struct lazytsc_guest_step *g;
 	char n[24];
 
-	if (!strcmp(i->name, "guest")) {
-		const struct lazytsc_guest_step *g =
-			op < cell->scenario->prefix ? &cell->first[op] : &cell->alphabet[i->result];
-
+	switch (lazytsc_choice_of(i)) {
+	case LAZYTSC_CHOICE_OPERATION:
+		g = op < cell->scenario->prefix ? &cell->first[op] : &cell->alphabet[i->result];
 		append(text, "guest: %s", ops[g->op].words);
 		if (ops[g->op].valued)
 			append(text, " %s", check_number(g->value, n));
-	} else if (!strcmp(i->name, "in user space")) {
-		append(text, "in user space: %s", trips[i->result]);
-	} else if (!strcmp(i->name, "user space restores")) {
-		append(text, "user space restores %s",
-		       parts[lazytsc_part_missing(was->parts, i->result)]);
-	} else if (strstr(i->name, "reads") || strstr(i->name, "stores")) {
-		append(text, "%s %s", i->name, check_number(i->result + cell->scenario->start, n));
-	} else if (i->value > 2) {
-		append(text, i->result ? "%s %s" : "%s nothing", i->name,
-		       check_number(i->result, n));
-	} else {
+		break;
+	case LAZYTSC_CHOICE_GUESS:
+		append(text, "%s %s", i->name,
+		       i->result ? check_number(i->result + cell->scenario->start, n) : "nothing");
+		break;
+	case LAZYTSC_CHOICE_TRIP:
+		append(text, "%s: %s", i->name, trips[i->result]);
+		break;
+	case LAZYTSC_CHOICE_RESTORE:
+		append(text, "%s %s", i->name, parts[lazytsc_part_missing(was->parts, i->result)]);
+		break;
+	case LAZYTSC_CHOICE_WORD:
 		append(text, "%s: %s", i->name, check_number(i->result, n));
+		break;
+	case LAZYTSC_CHOICE_VALUE:
+		append(text, "%s %s", i->name, check_number(i->result + cell->scenario->start, n));
+		break;
 	}
 }
 
@@ -162,7 +167,8 @@ static void tell(struct check_step *to, const struct lazytsc_cell *cell, struct 
 	to->info = lazytsc_stepper_last(s);
 	to->lane = lane(&to->info, &was);
 	describe(cell, area, &to->info, &was, *op, to->what);
-	if (to->info.op == LAZYTSC_OP_CHOOSE && !strcmp(to->info.name, "guest"))
+	if (to->info.op == LAZYTSC_OP_CHOOSE &&
+	    lazytsc_choice_of(&to->info) == LAZYTSC_CHOICE_OPERATION)
 		++*op;
 	describe_change(&was, is, to->then);
 	to->clock = is->clock;

@@ -26,6 +26,19 @@ enum {
 	CPU_LAPIC = LAZYTSC_CPU_LAPIC
 };
 
+#define X(name, words) words,
+static const char *const choices[] = { LAZYTSC_CHOICES(X) };
+#undef X
+
+enum lazytsc_choice lazytsc_choice_of(const struct lazytsc_step_info *step)
+{
+	unsigned int i = 0;
+
+	while (i < LAZYTSC_CHOICE_VALUE && strcmp(choices[i], step->name))
+		i++;
+	return (enum lazytsc_choice)i;
+}
+
 /* What a thread works with. */
 struct actor {
 	struct lazytsc_world *w;
@@ -150,7 +163,8 @@ static u64 guess(struct actor *a)
 	u64 choice = 0;
 
 	if (a->s->guesses)
-		choice = lazytsc_choose("the predictor guesses", a->s->horizon - a->s->start + 2);
+		choice = lazytsc_choose(choices[LAZYTSC_CHOICE_GUESS],
+					a->s->horizon - a->s->start + 2);
 	return choice ? a->s->start + choice : 0;
 }
 
@@ -750,8 +764,9 @@ static void restore_parts(struct actor *a)
 		bool may_run = (w->parts & needed) == needed;
 
 		lazytsc_checkpoint(w->parts);
-		part = lazytsc_part_missing(w->parts, lazytsc_choose("user space restores",
-								     missing + may_run));
+		part = lazytsc_part_missing(w->parts,
+					    lazytsc_choose(choices[LAZYTSC_CHOICE_RESTORE],
+							   missing + may_run));
 		if (part < LAZYTSC_PARTS)
 			restore_part(a, part);
 	}
@@ -831,7 +846,7 @@ static void trip(const struct lazytsc_self *self)
 	w->deciding = 0;
 	settle(w);
 
-	how = a.s->restores ? TRIP_PARTS : lazytsc_choose("in user space", TRIP_PARTS);
+	how = a.s->restores ? TRIP_PARTS : lazytsc_choose(choices[LAZYTSC_CHOICE_TRIP], TRIP_PARTS);
 	if (how != TRIP_NOTHING) {
 		lazytsc_event_if("user space acts", may_cancel, &a);
 		begin_deciding(&a);
@@ -1071,7 +1086,7 @@ static void bad_word(struct actor *a)
 		AREA_GPA | 0x20 | LAZYTSC_MSR_ENABLE, /* straddles a page where it comes last */
 		GPA_END | LAZYTSC_MSR_ENABLE,
 	};
-	u64 word = words[lazytsc_choose("which word", 2)];
+	u64 word = words[lazytsc_choose(choices[LAZYTSC_CHOICE_WORD], 2)];
 
 	lazytsc_exit_if("WRMSR(LAZYTSC_MSR): a bad word", may_decide, a);
 	if (a->cell->variant->host_check_msr(word, GPA_END) == LAZYTSC_MSR_SWITCH_ON ||
@@ -1140,7 +1155,8 @@ static void run_vcpu(const struct lazytsc_self *self)
 		a.w->interrupts_on = 1;
 		settle(a.w);
 		lazytsc_checkpoint(i);
-		letter = lazytsc_choose("guest", fixed ? 1 : a.cell->letters);
+		letter = lazytsc_choose(choices[LAZYTSC_CHOICE_OPERATION],
+					fixed ? 1 : a.cell->letters);
 		/* As a kernel's clock event code does. */
 		a.w->interrupts_on = 0;
 		perform(&a, fixed ? &a.cell->first[i] : &a.cell->alphabet[letter]);

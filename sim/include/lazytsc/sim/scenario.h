@@ -48,6 +48,21 @@ enum lazytsc_guest_op {
 		LAZYTSC_GUEST_OPS_COUNT
 };
 
+/* What a scenario leaves open, and how the step that decides it is named. */
+#define LAZYTSC_CHOICES(X)                \
+	X(OPERATION, "guest")             \
+	X(GUESS, "the predictor guesses") \
+	X(TRIP, "in user space")          \
+	X(RESTORE, "user space restores") \
+	X(WORD, "which word")
+
+enum lazytsc_choice {
+#define X(name, words) LAZYTSC_CHOICE_##name,
+	LAZYTSC_CHOICES(X)
+#undef X
+		LAZYTSC_CHOICE_VALUE /* any of the times and deadlines, under another name */
+};
+
 /* Where expiries are decided. */
 enum {
 	LAZYTSC_WHERE_VCPU = 1 << 0, /* in vCPU context, after an exit at any instruction */
@@ -218,6 +233,14 @@ struct lazytsc_world {
  * clock is at the horizon, and a deadline up to it that is still wanted is lost (A7).
  */
 void lazytsc_world_end(struct lazytsc_world *w, const struct lazytsc_scenario *s);
+
+/**
+ * lazytsc_choice_of() - what a step has decided
+ * @step: a step of a cell's stepper; its op is LAZYTSC_OP_CHOOSE
+ *
+ * Any thread; no errors.
+ */
+enum lazytsc_choice lazytsc_choice_of(const struct lazytsc_step_info *step);
 
 #ifdef __cplusplus
 }
