@@ -64,16 +64,19 @@ selftest_on() # KERNEL offered|absent [PARAMETER]
 
 torture() # EXPIRIES
 {
+	local jumps=1
+
+	# Where the guest's clock is the TSC, as on bochs (it is invariant), it does not jump.
+	[[ $emulator = qemu && $clock != tsc ]] || jumps=0
 	rm -f "$out/soak.tsv"
 	"$kernel/soak.sh" --emulator "$emulator" ${suffix:+--linux "$version"} ${clock:+--clocksource "$clock"} \
 		--expiries "$1" --run $(($1 / 4)) --minutes 40 --out "$out" || fail "soak.sh: see above"
-	awk -F'\t' -v want="$1" -v clock="$clock" 'NR > 1 && $1 != "off" {
+	awk -F'\t' -v want="$1" -v wanted=$jumps 'NR > 1 && $1 != "off" {
 			n += $4; restores += $6; plugs += $7; toggles += $8; jumps += $9
 			kinds += !kind[$1 $2]++
 		}
 		END {
-			exit n < want || !restores || !plugs || !toggles || (!jumps && clock != "tsc") ||
-				kinds < 4
+			exit n < want || !restores || !plugs || !toggles || jumps < wanted || kinds < 4
 		}' "$out/soak.tsv" ||
 		fail "not everything was exercised"
 }
