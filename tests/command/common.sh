@@ -50,4 +50,4 @@ X86 SB
 exists (0:EAX=0 /\ 1:EAX=0)
 END
 example=$source/harness/examples/tcp-rr.txt.xz
-small=memslot # a scenario that is searched at once
+small=overdue # a scenario that is searched at once

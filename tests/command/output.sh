@@ -39,11 +39,11 @@ name=" check"
 full check -s $small
 full check -s $small --json
 full check --list
-full check --defects=rfc-v1
-full check --defects=rfc-v1 --json
+full check --defects=rfc-v1 --max-states 5
+full check --defects=rfc-v1 --max-states 5 --json
 full check -s remote --cell 0 --replay "0 0 0d"
 full check -s remote --cell 0 --replay "0 0 0d" --json
-full check -s remote --variant rfc-v1 # a violation that nobody can read
+full check -s lvt --variant reset-keeps-msr # a violation that nobody can read
 name=" merge"
 status 0 check -s $small --checkpoint cells
 full merge cells
@@ -106,7 +106,7 @@ files()
 	grep -q "^lazytsc $1: folder/none/new: No such file or directory$" err ||
 		fail "$path: said $(cat err)"
 }
-files "a chart" 42 check -s remote --variant rfc-v1 --chart
+files "a chart" 42 check -s lvt --variant reset-keeps-msr --chart
 files "a trace for Perfetto" 0 sim --duration=1ms --perfetto
 # The table itself would be too long for what is left of the disk.
 files "a replay for Perfetto" 0 replay --csv --variants=stock "$example" --perfetto

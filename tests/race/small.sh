@@ -6,33 +6,7 @@
 # bounded says so; shards and a checkpoint that was cut off give what one search gives; a
 # counterexample's line replays it; wrong input is told. Requirement: what the command documents.
 # Usage: small.sh LAZYTSC
-set -u
-lazytsc=$1
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-failed=0
-
-fail()
-{
-	echo "FAIL: $*" >&2
-	failed=1
-}
-
-# expect STATUS TEXT ARGUMENT...: the command's status, and a text that it prints
-expect()
-{
-	local want=$1 text=$2 status
-	shift 2
-	"$lazytsc" "$@" >"$dir/out" 2>"$dir/err" </dev/null
-	status=$?
-	[ "$status" = "$want" ] || fail "lazytsc $*: status $status, expected $want"
-	grep -qF -- "$text" "$dir/out" "$dir/err" || fail "lazytsc $*: does not say '$text'"
-}
-
-same()
-{
-	cmp -s "$1" "$2" || fail "$3 differ: $(diff "$1" "$2" | head -n 5)"
-}
+. "$(dirname "$0")/common.sh"
 
 expect 0 "weak-fence" check --list
 

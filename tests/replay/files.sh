@@ -10,6 +10,8 @@ set -eu
 lazytsc=$1
 device=$(cat /sys/devices/system/clockevents/clockevent0/current_device 2>/dev/null || true)
 tracefs=/sys/kernel/tracing
+# Nothing mounts it where nobody traces, and root can.
+[ -d $tracefs/instances ] || mount -t tracefs tracefs $tracefs 2>/dev/null || true
 if [ "$(id -u)" != 0 ] || [ "$device" != lapic-deadline ] || ! [ -d $tracefs/events/msr/write_msr ] ||
 	! command -v trace-cmd >/dev/null; then
 	echo "skipped: this machine cannot record itself (root, lapic-deadline, ftrace, trace-cmd)"
