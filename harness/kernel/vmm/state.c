@@ -2,8 +2,8 @@
 /*
  * Create a VM; save everything that KVM knows of one and go on in a new one with the same memory.
  *
- * The two timer MSRs are kept out of the general list: their order, and whether the PV MSR is known
- * at all, is what a test chooses. Guest time goes on meanwhile: the TSC offset is kept.
+ * The two timer MSRs are kept out of the general list: a test chooses their order, and whether the
+ * VMM knows LAZYTSC_MSR at all. Guest time goes on meanwhile: the TSC offset is kept.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -24,7 +24,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include <lazytsc/abi.h> /* the PV MSR and its feature bit */
+#include <lazytsc/abi.h> /* LAZYTSC_MSR and its feature bit */
 
 #include "doorbell.h"
 
