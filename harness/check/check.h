@@ -54,7 +54,7 @@ struct check_point;
 
 /*
  * Searches scenarios; results[i] is of scenarios[i]. The same whatever the number of threads. Cells
- * that @point (check_point.h) knows are not searched again; others are noted there.
+ * that @point (checkpoint.h) knows are not searched again; others are noted there.
  * Returns an enum cli_status of 0, or that of a failure that was told on stderr.
  */
 int check_scenarios(const struct check_run *run, struct check_point *point,

@@ -301,7 +301,7 @@ static void kvm_lazy_resume(struct kvm_lapic *apic, struct lazytsc_area *area)
 
 /*
  * The guest's TSC was changed, by whomever. Any context in which the vCPU does not run: the
- * request keeps it out of the guest until kvm_lazy_tscdeadline_retime(). Until then an expiry is
+ * request keeps it out of the guest until kvm_lazy_retime(). Until then an expiry is
  * decided by the new time: where the hardware timer is early by that, it is armed again.
  */
 void kvm_lazy_tscdeadline_time_changed(struct kvm_lapic *apic)
