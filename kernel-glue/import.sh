@@ -10,9 +10,9 @@ usage()
 	usage: import.sh [--undo] TREE
 
 	Copies the core, its kernel port and the glue into the Linux tree TREE and applies the hooks
-	for its version (patches/VERSION/). Importing again brings a tree up to date; what is up to
-	date is not touched. --undo restores the tree exactly. Nothing is changed unless all of it
-	can be.
+	(hooks/*.hooks, which hooks.awk explains) as its version needs them. Importing again brings a
+	tree up to date; what is up to date is not touched. --undo restores the tree exactly. Nothing
+	is changed unless all of it can be.
 
 	exit status: 0 done, or nothing to do; 1 usage; 2 this tree cannot be imported to, or undone
 	END
@@ -50,10 +50,10 @@ files()
 	virt/lazytsc/include/lazytsc_port.h $here/port/lazytsc_port.h
 	arch/x86/kvm/lazy_tscdeadline.c $here/host/lazy_tscdeadline.c
 	arch/x86/kvm/lazy_tscdeadline.h $here/host/lazy_tscdeadline.h
-	arch/x86/kvm/lazy_tscdeadline_compat.h $patches/compat.h
+	arch/x86/kvm/lazy_tscdeadline_compat.h $here/compat/host-$v.h
 	arch/x86/kernel/kvm_lazy_tscdeadline.c $here/guest/kvm_lazy_tscdeadline.c
 	arch/x86/include/asm/kvm_lazy_tscdeadline.h $here/guest/kvm_lazy_tscdeadline.h
-	arch/x86/include/asm/kvm_lazy_tscdeadline_compat.h $patches/guest-compat.h
+	arch/x86/include/asm/kvm_lazy_tscdeadline_compat.h $here/compat/guest-${v%%.*}.h
 	arch/x86/include/asm/trace/lazytsc.h $here/guest/lazytsc_trace.h
 	END
 	for f in "$core"/include/lazytsc/*.h; do
@@ -76,13 +76,18 @@ apply()
 	patch -d "$tree" -p1 -s -N -F0 --no-backup-if-mismatch -r - "$@" <"$p"
 }
 
-# Take out what the record says was put in. The hooks that the tree has are kept in the record.
-take_out()
+# The hooks that the tree has are kept in the record.
+may_take_out()
 {
 	for p in "$tree/$record"/*.patch; do
 		apply "$p" -R --dry-run >/dev/null ||
-			die "$tree: ${p##*/}: the hooks were changed since; nothing undone"
+			die "$tree: ${p##*/}: the hooks were changed since; nothing $1"
 	done
+}
+
+# Take out what the record says was put in.
+take_out()
+{
 	for p in "$tree/$record"/*.patch; do
 		apply "$p" -R
 	done
@@ -92,42 +97,74 @@ take_out()
 	rm -rf "$tree/virt/lazytsc"
 }
 
+# What an import depends on, beside the files that it copies.
+hooks_sum()
+{
+	{ echo "$v"; cat "$here/hooks.awk" "$here"/hooks/*.hooks; } | cksum
+}
+
 up_to_date()
 {
 	files | while read -r to from; do
 		cmp -s "$from" "$tree/$to" || exit 1
 	done || return 1
-	[ "$(cat "$patches"/*.patch | cksum)" = "$(cat "$tree/$record"/*.patch | cksum)" ]
+	[ "$(hooks_sum)" = "$(cat "$tree/$record/hooks" 2>/dev/null)" ]
+}
+
+# The hooks as a patch for this tree without an earlier import: $made/hooks.patch.
+make_patch()
+{
+	mkdir "$made/was" "$made/is"
+	for p in "$tree/$record"/*.patch; do
+		[ -e "$p" ] || continue
+		for f in $(sed -n 's,^+++ b/,,p' "$p"); do
+			mkdir -p "$made/was/${f%/*}"
+			cp "$tree/$f" "$made/was/$f"
+		done
+		patch -d "$made/was" -p1 -s -R -F0 --no-backup-if-mismatch -r - <"$p"
+	done
+	cp -R "$made/was/." "$made/is"
+	for hooks in "$here"/hooks/*.hooks; do
+		awk -v version="$v" -v tree="$tree" -v over="$made/is" -v out="$made/is" \
+			-f "$here/hooks.awk" "$hooks" 2>"$made/err" ||
+			die "$tree: $(cat "$made/err"); nothing changed"
+	done
+	(cd "$made/is" && find . -type f | sed 's,^\./,,' | LC_ALL=C sort) | while read -r f; do
+		was=$made/was/$f
+		[ -e "$was" ] || was=$tree/$f
+		diff -u --label "a/$f" --label "b/$f" "$was" "$made/is/$f" || true
+	done >"$made/hooks.patch"
 }
 
 v=$(version)
 if [ -n "$undo" ]; then
 	[ -d "$tree/$record" ] || die "$tree: nothing was imported here"
+	may_take_out undone
 	take_out
 	exit 0
 fi
 
-patches=$here/patches/$v
-[ -d "$patches" ] ||
-	die "$tree: Linux $v is not known; known: $(cd "$here/patches" && echo *)"
+[ -e "$here/compat/host-$v.h" ] ||
+	die "$tree: Linux $v is not known; known: $(cd "$here/compat" && echo host-* | sed 's/host-//g; s/\.h//g')"
 
 if [ -d "$tree/$record" ]; then
-	up_to_date && exit 0
-	take_out
+	! up_to_date || exit 0
+	may_take_out changed
+else
+	files | while read -r to from; do
+		[ ! -e "$tree/$to" ] || die "$tree: $to: exists, and was not imported"
+	done
 fi
-files | while read -r to from; do
-	[ ! -e "$tree/$to" ] || die "$tree: $to: exists, and was not imported"
-done
-for p in "$patches"/*.patch; do
-	apply "$p" --dry-run >/dev/null || die "$tree: ${p##*/}: the hooks do not fit; nothing changed"
-done
+made=$(mktemp -d)
+trap 'rm -rf "$made"' EXIT
+make_patch
+[ ! -d "$tree/$record" ] || take_out
 
 mkdir -p "$tree/$record" "$tree/virt/lazytsc/include/lazytsc"
 files | while read -r to from; do
 	cp "$from" "$tree/$to"
 	echo "$to"
 done >"$tree/$record/files"
-for p in "$patches"/*.patch; do
-	apply "$p"
-	cp "$p" "$tree/$record/"
-done
+apply "$made/hooks.patch"
+cp "$made/hooks.patch" "$tree/$record/"
+hooks_sum >"$tree/$record/hooks"

@@ -39,7 +39,7 @@ pick()
 
 # Where the kernel's own style for macros differs from clang-format's.
 as_kernel='^kernel-glue/guest/lazytsc_trace\.h|^kernel-glue/guest/kvm_lazy_tscdeadline\.[ch]'
-as_kernel+='|^kernel-glue/host/lazy_tscdeadline\.[ch]|^kernel-glue/patches/|/mutant_(begin|end)\.h'
+as_kernel+='|^kernel-glue/host/lazy_tscdeadline\.[ch]|^kernel-glue/compat/|/mutant_(begin|end)\.h'
 
 pick '\.[ch]$' | grep -vE "$as_kernel" | xargs -r clang-format --dry-run 2>&1 |
 	sed -n 's/^\([^:]*:[0-9]*\):[0-9]*: warning: .*/\1: format: run clang-format -i on it/p' |
@@ -97,10 +97,10 @@ done <"$names" >>"$found"
 pick '\.sh$' '^\.ci/run$' | xargs -r shellcheck -x -S warning -f gcc 2>&1 |
 	sed 's/^\([^:]*:[0-9]*\):[0-9]*: [a-z]*: /\1: scripts: /' >>"$found"
 
-# Found by their folder: licences, traces, litmus tests, kernel patches, corpora; the rest by a
-# tool. A script of the tests is named by its CMakeLists.txt without .sh, and a program or model may
-# be named without its ending.
-pick '' | grep -vE '^LICENSES/|\.xz$|\.litmus$|\.patch$|/corpus/|^\.|^CMakePresets\.json$|^debian/' |
+# Found by their folder: licences, traces, litmus tests, hooks, compat headers, corpora; the rest by
+# a tool. A script of the tests is named by its CMakeLists.txt without .sh, and a program or model
+# may be named without its ending.
+pick '' | grep -vE '^LICENSES/|\.xz$|\.litmus$|\.hooks$|^kernel-glue/compat/|/corpus/|^\.|^CMakePresets\.json$|^debian/' |
 	grep -vE '(^|/)(README\.md|CMakeLists\.txt|CHANGELOG\.md|SECURITY\.md|HACKING\.md)$' >"$names"
 # What each file says, word by word: WORD FILE.
 pick '' | grep -vE '\.xz$' | xargs grep -oHE '[A-Za-z0-9_.+-]+' |

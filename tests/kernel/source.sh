@@ -54,14 +54,18 @@ tar -C "$tree" --strip-components=1 -xf "$tarball" \
 cp -a "$tree" "$tmp/stock"
 "$glue/import.sh" "$tree"
 
-for file in "$glue"/host/*.[ch] "$glue"/guest/kvm_*.[ch] "$glue/patches/$version"/*compat.h; do
+for file in "$glue"/host/*.[ch] "$glue"/guest/kvm_*.[ch] "$glue/compat/"{host-$version,guest-${version%%.*}}.h; do
 	check NONE --file "$file"
 done
 check NEW_TYPEDEFS --file "$glue/port/lazytsc_port.h"
 check OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT,SPACING --file "$glue/guest/lazytsc_trace.h"
-for patch in "$glue/patches/$version"/*.patch; do
-	case $patch in
-	*-trace.patch) check OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT "$patch" ;;
+mkdir "$tmp/patches"
+awk -v folder="$tmp/patches" '/^--- a/ { file = folder "/" ++n ".patch" } { print >file }' \
+	"$tree/virt/lazytsc/imported/hooks.patch"
+[ "$(ls "$tmp/patches" | wc -l)" -ge 15 ] || fail "hardly any hooks"
+for patch in "$tmp/patches"/*; do
+	case $(head -n 1 "$patch") in
+	*/trace.h) check OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT "$patch" ;;
 	*) check NONE "$patch" ;;
 	esac
 done
