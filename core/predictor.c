@@ -78,9 +78,10 @@ static s64 distance(u64 a, u64 b)
 	return (s64)(a - b);
 }
 
-static u64 magnitude(s64 d)
+/* How far two times lie apart. */
+static u64 apart(u64 a, u64 b)
 {
-	return d < 0 ? -(u64)d : (u64)d;
+	return a - b < b - a ? a - b : b - a;
 }
 
 static u64 smaller(u64 a, u64 b)
@@ -159,9 +160,9 @@ static void learn(struct lazytsc_stream *s, u64 slack, u64 deadline)
 	s->period += (u64)(error * (1 << FRACTION) / (unseen + (s64)s->age));
 	if (s->period >> FRACTION < SHORTEST_PERIOD * slack)
 		s->period = (SHORTEST_PERIOD * slack) << FRACTION;
-	s->next += (u64)(error * (unseen + 1) / (unseen + PHASE_BEATS));
 	s->error -= s->error >> ERROR_RATE;
-	s->error += (u32)(magnitude(error) << FRACTION) >> ERROR_RATE;
+	s->error += (u32)(apart(deadline, s->next) << FRACTION) >> ERROR_RATE;
+	s->next += (u64)(error * (unseen + 1) / (unseen + PHASE_BEATS));
 	s->age = (u32)smaller(s->age + (u64)unseen, AGE_MAX);
 	s->last = deadline;
 	raise_chance(s);
@@ -196,8 +197,7 @@ static bool halve(struct lazytsc_stream *s, u64 slack, u64 deadline)
 	u64 half = s->period / 2;
 	u64 middle = s->next - (half >> FRACTION);
 
-	if (half >> FRACTION < SHORTEST_PERIOD * slack ||
-	    magnitude(distance(deadline, middle)) > slack)
+	if (half >> FRACTION < SHORTEST_PERIOD * slack || apart(deadline, middle) > slack)
 		return false;
 	s->halves += HALVES_HIT;
 	if (s->halves >= HALVES_MAX)
@@ -232,14 +232,12 @@ static u64 period_with_strays(const struct lazytsc_predictor *p, u64 deadline)
 		u64 middle = p->strays[(p->stray - i) % LAZYTSC_STRAYS];
 		u64 period = deadline - middle;
 
-		if (!middle || middle >= deadline || period < SHORTEST_PERIOD * p->slack ||
-		    period > LONGEST_PERIOD / 2)
+		if (!middle || period < SHORTEST_PERIOD * p->slack || period > LONGEST_PERIOD / 2)
 			continue;
 		for (int j = 0; j < LAZYTSC_STRAYS; j++) {
 			u64 first = p->strays[j];
 
-			if (first && first < middle &&
-			    magnitude(distance(middle - first, period)) <= p->slack)
+			if (first && apart(middle - first, period) <= p->slack)
 				return ((deadline - first) << FRACTION) / 2;
 		}
 	}
@@ -260,11 +258,10 @@ static void keep_stray(struct lazytsc_predictor *p, u64 deadline)
 static u64 off_beat(const struct lazytsc_stream *s, u64 deadline, bool *is_next)
 {
 	s64 d = distance(deadline, s->next);
+	u64 n = d > 0 ? in_beats(s, (u64)d) : 0;
 
-	*is_next = d <= (s64)beats(s, 1) / 2;
-	if (!*is_next)
-		d = distance(deadline, s->next + beats(s, in_beats(s, (u64)d)));
-	return magnitude(d);
+	*is_next = !n;
+	return apart(deadline, s->next + beats(s, n));
 }
 
 /* The stream that has a beat nearest to this deadline, within the slack; NULL: none has. */
@@ -483,9 +480,10 @@ u64 lazytsc_predictor_write(struct lazytsc_predictor *p, const struct lazytsc_ho
 {
 	u64 pending;
 
-	if (!p->slack || !area)
+	if (!p->slack)
 		return 0;
-	pending = lazytsc_load(&area->pending);
+	/* Where the page is out of reach: the guest stored there what it writes now. */
+	pending = area ? lazytsc_load(&area->pending) : v;
 	account(p, h, false);
 	/*
 	 * The guest stores a deadline before its write traps. The host looked in between, found a
@@ -495,7 +493,7 @@ u64 lazytsc_predictor_write(struct lazytsc_predictor *p, const struct lazytsc_ho
 		p->credit -= (u32)smaller(1, p->credit);
 	p->known = pending;
 	p->proven = false;
-	if (!v || pending != v)
+	if (!area || !v || pending != v)
 		return 0;
 
 	/* The guest wants the deadline once more that the host looks for, but a little earlier. */

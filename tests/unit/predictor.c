@@ -215,6 +215,36 @@ static void a_write_on_its_way_is_no_skip(void **state)
 	assert_int_equal(m.p.credit, 99);
 }
 
+/* The host looks at `pending` when its lazy timer fires, and nothing is due. */
+static void look(u64 pending)
+{
+	struct lazytsc_expiry e = { .now = m.now, .wait = SLACK };
+
+	lazytsc_store(&m.area.pending, pending);
+	m.host.lazy = true;
+	m.host.timer = m.now;
+	lazytsc_predictor_expire(&m.p, &m.host, &m.area, &e);
+}
+
+static void a_page_that_is_gone_leaks_no_credit(void **state)
+{
+	u64 v = m.now - 200;
+
+	(void)state;
+	/* The store was seen before its WRMSR, and the page is gone when that exits. */
+	m.p.credit = 100;
+	look(v);
+	assert_int_equal(m.p.credit, 101);
+	lazytsc_predictor_write(&m.p, &m.host, NULL, v, m.now);
+	assert_int_equal(m.p.credit, 100);
+	lazytsc_predictor_write(&m.p, &m.host, NULL, v, m.now);
+	assert_int_equal(m.p.credit, 100);
+	/* A store whose WRMSR exited without the page, found there when the page is back. */
+	lazytsc_predictor_write(&m.p, &m.host, NULL, v + 50, m.now);
+	look(v + 50);
+	assert_int_equal(m.p.credit, 100);
+}
+
 static void the_half_of_a_period_is_found(void **state)
 {
 	u64 base = m.now;
@@ -365,6 +395,7 @@ int main(void)
 		cmocka_unit_test_setup(credit_runs_out, setup),
 		cmocka_unit_test_setup(hits_earn_credit, setup),
 		cmocka_unit_test_setup(a_write_on_its_way_is_no_skip, setup),
+		cmocka_unit_test_setup(a_page_that_is_gone_leaks_no_credit, setup),
 		cmocka_unit_test_setup(the_half_of_a_period_is_found, setup),
 		cmocka_unit_test_setup(a_new_stream_waits_for_the_least_worthy, setup),
 		cmocka_unit_test_setup(the_nearest_stream_learns, setup),

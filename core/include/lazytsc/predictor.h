@@ -82,7 +82,7 @@ void lazytsc_predictor_init(struct lazytsc_predictor *p, u64 slack);
  * lazytsc_predictor_write() - a guess for lazytsc_host_write()
  * @p:    the vCPU's predictor
  * @h:    its host side, before lazytsc_host_write()
- * @area: its area, or NULL
+ * @area: its area; NULL: no guess, but the write is accounted for
  * @v:    the value written
  * @now:  guest TSC
  *
