@@ -4,20 +4,26 @@
 
 mutation.py [options] [FILE.c...]   every simple mutant of these files of core/ (default: all three)
 
-A mutant has one comparison, operator, constant, statement or returned value changed. One that the
-compiler makes the same code of is equivalent, and counted apart. The others go through the unit
-tests, the contracts, the simulated machine and guests, and the checker, in this order, until
-something fails.
+A mutant has one comparison, operator, constant, statement or returned value changed. One that is
+no C program, and one that the compiler makes the same code of, are counted apart. The others go
+through the unit tests, the contracts, the simulated machine and guests, and the checker, in this
+order, until something fails, or does not end (a loop without end, counted apart as well). A proof
+that does not end tells nothing.
 Prints a table, and each mutant that survives.
 
---changed=BASE   only mutants of lines that differ from this commit; nothing differs: nothing to do
+--changed[=BASE] only mutants of lines that differ from this commit; default: where this branch left
+                 main, or on main the commit before. Nothing differs: nothing to do
 --methods=LIST   of units,contracts,simulator,checker (default: all)
+--known=LIST     the mutants that may survive, with the reason for each (survivors.list): another
+                 that survives, or one of these that is killed or is no mutant any more, is a
+                 failure. Those whose reason begins with "equal:" count as equivalent
 --least=PERCENT  fail when fewer of the mutants that are not equivalent are killed in some file
 --build=FOLDER   a build of this source tree (default: build/release)
 --json           one object: files, with counts and survivors
 -j N             so many at a time (default: one for each CPU)
 
-Exit status: 0 done; 1 fewer than --least; 2 usage, or something cannot be built or run.
+Exit status: 0 done; 1 fewer than --least, or not as --known; 2 usage, or something cannot be built
+or run; 77 --changed without git.
 """
 import argparse
 import collections
@@ -27,6 +33,7 @@ import os
 import pathlib
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -45,7 +52,7 @@ PROGRAMS = {
                   ("tests/sim/test-machine", [], FILES)],
     "checker": [("harness/lazytsc", ["check"], ["guest.c", "host.c"])],
 }
-SECONDS = {"units": 20, "simulator": 120, "checker": 600}  # a mutant that takes longer hangs: killed
+SECONDS = {"units": 20, "contracts": 300, "simulator": 120, "checker": 600}  # longer: it does not end
 
 SWAPS = [
     (r"(?<![<>=!-])<(?![<=])", ["<=", ">="]), (r"(?<![<>=-])>(?![>=])", [">=", "<="]),
@@ -65,8 +72,10 @@ class Unusable(Exception):
 
 
 class Mutant:
-    def __init__(self, file, line, text, was):
-        self.file, self.line, self.text, self.was = file, line, text, was
+    def __init__(self, file, line, function, text, was):
+        self.file, self.line, self.function, self.text, self.was = file, line, function, text, was
+        # What the list of survivors knows it by: no number, so that a line above changes nothing.
+        self.key = (file, function, was.strip(), text.strip())
 
     def __str__(self):
         return f"{self.file}:{self.line}: '{self.was.strip()}' -> '{self.text.strip()}'"
@@ -74,7 +83,7 @@ class Mutant:
 
 def mutants_of(file, lines):
     """Every simple mutant of a file, in order."""
-    comment = False
+    comment, function = False, "-"
     for number, line in enumerate(lines, 1):
         code = re.sub(r"/\*.*?\*/", lambda m: " " * len(m.group()), line)
         if comment:
@@ -82,6 +91,9 @@ def mutants_of(file, lines):
             continue
         if "/*" in code:
             comment, code = True, code[:code.index("/*")]
+        m = re.match(r"[a-z].*?(\w+)\(", code)
+        if m or code.startswith("#define"):
+            function = m.group(1) if m else "-"
         if "//" in code or (code.startswith("#") and not code.startswith("#define")):
             continue
         texts = []
@@ -101,7 +113,7 @@ def mutants_of(file, lines):
         if m:
             texts += [f"{m.group(1)}{v};" for v in ("0", "1") if v != m.group(2)]
         for text in dict.fromkeys(texts):
-            yield Mutant(file, number, text, line)
+            yield Mutant(file, number, function, text, line)
 
 
 class Build:
@@ -146,26 +158,26 @@ class Build:
             raise Unusable(f"{name}: {done.stderr[-500:]}")
 
 
-def fails(command, seconds):
+def ended(command, seconds, **more):
+    """What a command ended with; None: it did not end, and is no more."""
+    process = subprocess.Popen(command, cwd=TOP, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+                               start_new_session=True, **more)
     try:
-        done = subprocess.run(command, cwd=TOP, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                              stdin=subprocess.DEVNULL, timeout=seconds)
+        return process.wait(seconds)
     except subprocess.TimeoutExpired:
-        return True
-    return done.returncode != 0
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return None
 
 
-def refuted(file, folder):
-    """Do the contracts of this file fail for the copy in that folder?"""
-    done = subprocess.run([HERE / "contracts.py", f"--core={folder}", file.removesuffix(".c")],
-                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    if done.returncode == 2:
-        raise Unusable(done.stderr.strip())
-    return done.returncode == 1
+def contracts(file, folder):
+    """What the contracts of this file say to the copy in that folder: contracts.py's status, or None."""
+    return ended([HERE / "contracts.py", "-j1", f"--core={folder}", file.removesuffix(".c")],
+                 SECONDS["contracts"], stderr=subprocess.DEVNULL)
 
 
 def judge(build, same, mutant, methods):
-    """What kills it: a method, 'equivalent', 'no program', or None."""
+    """What kills it: a method, 'no end', 'equivalent', 'no program', or None."""
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         lines = (CORE / mutant.file).read_text().split("\n")
@@ -179,73 +191,127 @@ def judge(build, same, mutant, methods):
         if code == same[mutant.file]:
             return "equivalent"
         for method in methods:
-            if method == "contracts" and refuted(mutant.file, folder):
+            if method == "contracts" and contracts(mutant.file, folder) == 1:
                 return method
             for program, arguments, files in PROGRAMS.get(method, []):
                 if mutant.file not in files:
                     continue
                 build.program(program, objects, folder / "program")
-                if fails([folder / "program", *arguments], SECONDS[method]):
-                    return method
+                status = ended([folder / "program", *arguments], SECONDS[method], stderr=subprocess.DEVNULL)
+                if status != 0:
+                    return "no end" if status is None else method
     return None
 
 
-def originals(build, methods):
+def originals(build, methods, wanted):
     """The code of the core as it is; its tests must pass, or no mutant can be judged by them."""
     same = {}
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        for file in FILES:
+        for file in wanted:
             source = folder / file
             source.write_text((CORE / file).read_text())
             objects = {port: folder / f"{port}.o" for port in ("core", "sim")}
             same[file] = {port: build.object(port, file, source, out) for port, out in objects.items()}
             if None in same[file].values():
                 raise Unusable(f"{file}: does not compile as it is")
+            if "contracts" in methods and contracts(file, CORE) != 0:
+                raise Unusable(f"{HERE}/contracts.py {file.removesuffix('.c')}: does not hold without any mutant")
             for method in methods:
                 for program, arguments, files in PROGRAMS.get(method, []):
                     if file not in files:
                         continue
                     build.program(program, objects, folder / "program")
-                    if fails([folder / "program", *arguments], SECONDS[method]):
+                    if ended([folder / "program", *arguments], SECONDS[method], stderr=subprocess.DEVNULL) != 0:
                         raise Unusable(f"{program} fails without any mutant")
     return same
 
 
+def git(*arguments):
+    done = subprocess.run(["git", "-C", TOP, *arguments], capture_output=True, text=True)
+    if done.returncode:
+        raise Unusable(f"git {arguments[0]}: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def base_commit():
+    """Where this branch left main; on main itself the commit before."""
+    here, base = git("rev-parse", "HEAD"), git("merge-base", "HEAD", "main")
+    return "HEAD~1" if here == base and not git("status", "--porcelain", "--", CORE) else base
+
+
 def changed_lines(base, file):
     """The lines of a file that differ from a commit."""
-    done = subprocess.run(["git", "-C", TOP, "diff", "-U0", base, "--", CORE / file], capture_output=True, text=True)
-    if done.returncode:
-        raise Unusable(f"git diff {base}: {done.stderr.strip()}")
     lines = set()
-    for start, count in re.findall(r"^@@ .*\+(\d+)(?:,(\d+))? @@", done.stdout, re.M):
+    for start, count in re.findall(r"^@@ .*\+(\d+)(?:,(\d+))? @@", git("diff", "-U0", base, "--", CORE / file), re.M):
         lines |= set(range(int(start), int(start) + int(count or 1)))
     return lines
 
 
-def report(results, as_json, methods):
+def read_known(path):
+    """The list of survivors: the reason of each, by its key."""
+    known, file, function, was, reason = {}, None, None, None, None
+    for number, line in enumerate(path.read_text().split("\n"), 1):
+        key, _, value = line.strip().partition(" ")
+        value = value.strip()
+        if key == "file":
+            file = value
+        elif key == "function":
+            function = value
+        elif key == "reason":
+            reason = value
+        elif key == "line":
+            was = value
+        elif key == "with":
+            known[file, function, was, value] = reason
+        elif key and not key.startswith("#"):
+            raise Unusable(f"{path}:{number}: '{key}': expected file, function, reason, line or with")
+    return known
+
+
+def unexpected(results, every, known):
+    """What is not as the list of survivors says, one line each."""
+    judged = collections.defaultdict(set)
+    for mutant, verdict in results:
+        judged[mutant.key].add(verdict)
+        if verdict is None and mutant.key not in known:
+            yield f"survives, and is not in the list: {mutant}"
+    there = {mutant.key for mutant in every}
+    for key in known:
+        if key not in there:
+            yield f"in the list, and no mutant: {key[0]}: {key[1]}(): '{key[2]}' -> '{key[3]}'"
+        elif judged[key] and None not in judged[key]:
+            yield f"in the list, and killed ({judged[key].pop()}): {key[0]}: {key[1]}(): '{key[2]}' -> '{key[3]}'"
+
+
+def report(results, as_json, methods, known):
     """Print what became of the mutants of each file; the least share killed, in percent."""
     rows, least = [], 100.0
     for file in FILES:
         mine = [(m, verdict) for m, verdict in results if m.file == file]
         if not mine:
             continue
+        equal = [m for m, verdict in mine if verdict is None and known.get(m.key, "").startswith("equal:")]
         count = collections.Counter(verdict for _, verdict in mine)
-        real = len(mine) - count["equivalent"] - count["no program"]
-        survivors = [str(m) for m, verdict in mine if verdict is None]
+        real = len(mine) - count["equivalent"] - count["no program"] - len(equal)
+        survivors = [m for m, verdict in mine if verdict is None and m not in equal]
         share = 100.0 * (real - len(survivors)) / real if real else 100.0
         least = min(least, share)
-        rows.append({"file": file, "mutants": real, "equivalent": count["equivalent"],
-                     "killed": {m: count[m] for m in methods}, "killed_percent": round(share, 1),
-                     "survivors": survivors})
+        rows.append({"file": file, "mutants": len(mine), "no_program": count["no program"],
+                     "equivalent": count["equivalent"], "equal_by_reason": len(equal), "different": real,
+                     "killed": {m: count[m] for m in methods}, "no_end": count["no end"],
+                     "killed_percent": round(share, 1), "survivors": [str(m) for m in survivors],
+                     "equal": [str(m) for m in equal]})
     if as_json:
         print(json.dumps({"files": rows}, indent=1))
         return least
-    print(f"{sum(len(r['survivors']) for r in rows)} of {sum(r['mutants'] for r in rows)} mutants survive.")
-    print(f"{'file':12} {'mutants':>8} " + " ".join(f"{m:>9}" for m in methods) + f" {'survive':>8} {'killed %':>9} {'equivalent':>11}")
+    print(f"{sum(len(r['survivors']) for r in rows)} of {sum(r['different'] for r in rows)} mutants that are different survive.")
+    head = ["file", "mutants", "no program", "equivalent", "different", *methods, "no end", "survive", "killed %"]
+    print(f"{head[0]:12} " + " ".join(f"{h:>10}" for h in head[1:]))
     for r in rows:
-        print(f"{r['file']:12} {r['mutants']:8} " + " ".join(f"{r['killed'][m]:9}" for m in methods) +
-              f" {len(r['survivors']):8} {r['killed_percent']:9.1f} {r['equivalent']:11}")
+        cells = [r["mutants"], r["no_program"], r["equivalent"] + r["equal_by_reason"], r["different"],
+                 *(r["killed"][m] for m in methods), r["no_end"], len(r["survivors"]), r["killed_percent"]]
+        print(f"{r['file']:12} " + " ".join(f"{c:>10}" for c in cells))
     for r in rows:
         print("".join(f"{s}\n" for s in r["survivors"]), end="")
     return least
@@ -253,7 +319,8 @@ def report(results, as_json, methods):
 
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
-    parser.add_argument("--changed")
+    parser.add_argument("--changed", nargs="?", const="")
+    parser.add_argument("--known", type=pathlib.Path)
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--least", type=float, default=0)
     parser.add_argument("--build", type=pathlib.Path, default=TOP / "build/release")
@@ -269,19 +336,32 @@ def main():
                 return 2
     methods = [m for m in METHODS if m in methods]
     try:
-        mutants = [m for f in options.file or FILES for m in mutants_of(f, (CORE / f).read_text().split("\n"))]
-        if options.changed:
-            lines = {f: changed_lines(options.changed, f) for f in FILES}
+        mutants = every = [m for f in FILES for m in mutants_of(f, (CORE / f).read_text().split("\n"))]
+        if options.file:
+            mutants = [m for m in mutants if m.file in options.file]
+        known = read_known(options.known) if options.known else {}
+        if options.changed is not None:
+            if subprocess.run(["git", "-C", TOP, "rev-parse"], capture_output=True).returncode:
+                print("mutation.py: this tree is no git repository: what has changed is not known", file=sys.stderr)
+                return 77
+            base = options.changed or base_commit()
+            lines = {f: changed_lines(base, f) for f in FILES}
             mutants = [m for m in mutants if m.line in lines[m.file]]
+            if not mutants:
+                print(f"No line of the core that has a mutant differs from {base}.")
         build = Build(options.build.resolve())
-        same = originals(build, methods)
+        same = originals(build, methods, sorted({m.file for m in mutants}))
         with concurrent.futures.ThreadPoolExecutor(options.j) as pool:
             verdicts = list(pool.map(lambda m: judge(build, same, m, methods), mutants))
     except Unusable as error:
         print(f"mutation.py: {error}", file=sys.stderr)
         return 2
-    least = report(list(zip(mutants, verdicts)), options.json, methods)
-    return int(least < options.least)
+    results = list(zip(mutants, verdicts))
+    least = report(results, options.json, methods, known)
+    wrong = list(unexpected(results, every, known)) if options.known else []
+    for line in wrong:
+        print(f"mutation.py: {line}", file=sys.stderr)
+    return int(least < options.least or bool(wrong))
 
 
 if __name__ == "__main__":
