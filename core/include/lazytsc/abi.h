@@ -2,8 +2,8 @@
 /*
  * What guest and host agree on: numbers, and the layout of the shared area.
  *
- * Both numbers are those of the 2023 RFC. They are free upstream, but other out-of-tree work claims
- * them too: to renumber, edit the one line here.
+ * The CPUID bit and the MSR number are those of the 2023 RFC. They are free upstream, but other
+ * out-of-tree work claims them too: to change one, edit its line here.
  */
 #ifndef LAZYTSC_ABI_H
 #define LAZYTSC_ABI_H
@@ -22,8 +22,9 @@
 #define LAZYTSC_MSR_RESERVED (~(LAZYTSC_MSR_GPA | LAZYTSC_MSR_ENABLE))
 
 /*
- * One area for each vCPU, in guest memory. Values are guest TSC. Zeroed by the guest before it
- * gives the address to the host. The reserved words stay 0: room to grow, behind a new feature bit.
+ * One area for each vCPU, in guest memory. Values are guest TSC. The guest zeroes the area before
+ * it gives the address to the host. The reserved words stay 0, for later use behind a new feature
+ * bit.
  *
  *              guest                       host
  *   armed      reads, after its barrier    writes; never reads (the guest can write there)
@@ -34,7 +35,7 @@
 struct lazytsc_area {
 	lazytsc_shared_t armed; /* the host looks at `pending` no later than this; 0: it does not */
 	lazytsc_shared_t pending; /* the deadline that the guest wants; 0: none */
-	lazytsc_shared_t done; /* at rest: the `pending` that needs nothing any more; 0: none */
+	lazytsc_shared_t done; /* at rest: the `pending` that has been dealt with; 0: none */
 	u64 reserved[5];
 } __attribute__((aligned(LAZYTSC_AREA_SIZE)));
 

@@ -8,12 +8,12 @@
  *	if (lazytsc_guest_set(g, t)) {
  *		wrmsr(MSR_IA32_TSC_DEADLINE, t);
  *		if (lazytsc_guest_wrote(g, t))
- *			look after LAZYTSC_MSR, see there
+ *			read LAZYTSC_MSR, see lazytsc_guest_wrote()
  *	}
  *
- * One struct lazytsc_guest for each vCPU, touched by that vCPU alone, with interrupts off from the
- * call to the end of the WRMSR that it may ask for. Synchronisation with the host is in here; see
- * the table in <lazytsc/host.h> and docs/protocol.md.
+ * There is one struct lazytsc_guest for each vCPU. Only that vCPU touches it, with interrupts off
+ * from the call to the end of the WRMSR that the call may ask for. These functions synchronise with
+ * the host; see the table in <lazytsc/host.h> and docs/protocol.md.
  */
 #ifndef LAZYTSC_GUEST_H
 #define LAZYTSC_GUEST_H
@@ -25,10 +25,10 @@ extern "C" {
 #endif
 
 /*
- * So many trapped sets in a row that leave nothing armed make the guest look after LAZYTSC_MSR
- * (B27). What takes a promise back for a moment (a memslot that changes, a TSC that is set) does
- * not last for as many. Each look that does not help doubles the number, up to the second: a host
- * that cannot do better then costs one exit in 65536.
+ * The number of trapped sets in a row after which a guest that finds nothing armed reads
+ * LAZYTSC_MSR (B27). A host that takes its promise back for a moment only (a memslot changes, the
+ * TSC is set) promises again before that. Each read that does not help doubles the number, up to
+ * the maximum: a host that never promises anything then costs one exit in 65536.
  */
 #define LAZYTSC_GUEST_PATIENCE	   8
 #define LAZYTSC_GUEST_PATIENCE_MAX 65536
@@ -38,7 +38,7 @@ struct lazytsc_guest {
 	u64 word; /* what LAZYTSC_MSR was given */
 	u64 grace; /* a promise this much overdue is void (B28); TSC cycles */
 	u32 misses; /* trapped sets ahead, in a row, that left nothing armed */
-	u32 patience; /* so many make the guest look after LAZYTSC_MSR */
+	u32 patience; /* the number of misses at which the guest reads LAZYTSC_MSR */
 	u64 writes; /* sets and disarms that asked for the MSR write: one VM exit each */
 	u64 skips; /* sets and disarms that did not exit; only the guest can count these */
 	u64 overdue; /* of the writes: those because the promise was overdue */
@@ -49,9 +49,9 @@ struct lazytsc_guest {
  * @g:    this vCPU's guest side
  * @area: its shared area, zeroed here; kept until lazytsc_guest_disable()
  * @gpa:  the area's guest physical address, aligned to LAZYTSC_AREA_SIZE
- * @grace: how late a host may be to keep its promise before the guest takes it for void; TSC
- *        cycles. One millisecond's worth is meant: docs/protocol.md, "An overdue promise is void".
- *        ~0: never void.
+ * @grace: how late the host may keep a promise before the guest takes it for void, TSC cycles; ~0:
+ *         never void. Pass one millisecond's worth; docs/protocol.md says why ("An overdue promise
+ *         is void").
  *
  * Context: this vCPU, interrupts off, CPUID bit LAZYTSC_CPUID_BIT seen. A deadline that is already
  * programmed stays as it is (the host keeps it as a plain timer).
@@ -79,7 +79,7 @@ u64 lazytsc_guest_disable(struct lazytsc_guest *g);
  *
  * Context: this vCPU, interrupts off until the WRMSR, if any, is done.
  *
- * The TSC is read only where @t lies beyond the promise by more than the grace.
+ * The TSC is read only if @t lies beyond the promise by more than the grace.
  *
  * Return: true when the caller must write @t to MSR_IA32_TSC_DEADLINE, false for a skip.
  * Source: SDM vol. 3A, "TSC-Deadline Mode"; requirements B2, B3, B28.
@@ -91,27 +91,27 @@ bool lazytsc_guest_set(struct lazytsc_guest *g, u64 t);
  * @g: this vCPU's guest side
  * @t: the deadline written
  *
- * The host leaves a promise behind after a deadline ahead. A guest that keeps finding none was
- * restored by a VMM that does not know LAZYTSC_MSR, or runs on a host that cannot reach its area.
- * Context: as lazytsc_guest_set(), on the same CPU.
+ * After the write of a deadline that lies ahead, the host leaves a promise in the area. A guest
+ * that keeps finding none was restored by a VMM that does not know LAZYTSC_MSR, or runs on a host
+ * that cannot reach its area. Context: as lazytsc_guest_set(), on the same CPU.
  *
- * Return: true, seldom, when the caller must now read LAZYTSC_MSR and give the value to
- * lazytsc_guest_found(). Where the read faults, the host does not know the feature any more:
- * lazytsc_guest_disable().
+ * Return: true, seldom, when the caller must now read LAZYTSC_MSR and pass the value to
+ * lazytsc_guest_found(). If the read faults, the host does not know the feature any more, and the
+ * caller calls lazytsc_guest_disable().
  * Source: requirement B27.
  */
 bool lazytsc_guest_wrote(struct lazytsc_guest *g, u64 t);
 
 /**
- * lazytsc_guest_found() - what LAZYTSC_MSR holds, after lazytsc_guest_wrote() has asked
+ * lazytsc_guest_found() - tell what LAZYTSC_MSR holds, when lazytsc_guest_wrote() has asked for it
  * @g:    this vCPU's guest side
  * @word: the value read
  *
  * The area stays as it is: the deadline that it holds becomes a lazy one with the write. Context:
  * as lazytsc_guest_set().
  *
- * Return: the word that the caller now writes to LAZYTSC_MSR (refused: lazytsc_guest_disable()), or
- * 0: the host has it and does what it can, write nothing.
+ * Return: the word that the caller now writes to LAZYTSC_MSR; if the host refuses it, the caller
+ * calls lazytsc_guest_disable(). Or 0, if the MSR holds this word already: write nothing.
  * Source: requirement B27.
  */
 u64 lazytsc_guest_found(const struct lazytsc_guest *g, u64 word);

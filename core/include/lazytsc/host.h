@@ -5,18 +5,17 @@
  * A vCPU has one host timer. It is either
  *
  *   none    no timer runs, armed is 0
- *   plain   armed is published as 0 and pending does not count: a stock TSC deadline
- *   lazy    armed is published, and the host looks at pending when it fires
+ *   plain   a stock TSC deadline: armed is published as 0, and pending does not count
+ *   lazy    armed is published, and the host looks at pending when the timer fires
  *
  * Every function returns what the timer must be from now on and whether to inject (struct
  * lazytsc_decision); arming hrtimers and setting IRR bits is the caller's. The host trusts nothing
  * that it reads in guest memory: it compares with its own copy of what it published, reads pending
  * once for each decision, and never reads armed (B11).
  *
- * Synchronisation. Calls for one struct lazytsc_host are serialised by the caller (in KVM: the
- * vCPU's mutex, and hrtimer_cancel() before the vCPU thread decides), and ordered as by a lock:
- * what one call stored, in the area as well, the next one sees, on whichever CPU. Against the
- * guest:
+ * Synchronisation. The caller serialises the calls for one struct lazytsc_host (in KVM: by
+ * kvm_lazy_tscdeadline.lock), and orders them as a lock does: the next call sees what this one
+ * stored, also in the area, on whichever CPU it runs. Against the guest:
  *
  *                          guest running?   armed                   pending
  *   guest set, disarm      yes, it is it    load after barrier      store before barrier
@@ -73,7 +72,7 @@ struct lazytsc_host_stats {
 struct lazytsc_host {
 	u64 timer; /* when the host timer must fire; 0: none. The caller may read it. */
 	bool lazy; /* the timer is lazy, and `timer` is what armed was last published as */
-	bool unpaid; /* re-armed on another CPU since the vCPU's thread last did something */
+	bool unpaid; /* silently re-armed on another CPU, and the vCPU's thread has not run since */
 	u64 wanted; /* lazy: the deadline last seen in pending; 0: the timer stands for a guess */
 	u64 inflight; /* the deadline of an injection decided but not delivered; 0: none */
 	struct lazytsc_host_stats stats;
@@ -93,8 +92,8 @@ struct lazytsc_decision {
 	 */
 	u64 inject;
 	/*
-	 * Only from lazytsc_host_expire() on another CPU: the timer is not to be started there.
-	 * Kick the vCPU's thread, which starts it and stays halted if it was (B25).
+	 * Only from lazytsc_host_expire() on another CPU: do not start the timer there, but kick
+	 * the vCPU's thread, which starts it. A vCPU that was halted stays halted (B25).
 	 */
 	bool thread;
 };
@@ -111,8 +110,8 @@ enum lazytsc_msr_verdict {
  * @word:    what the guest, or user space, writes
  * @gpa_end: the first address beyond the guest's physical address space (1 << MAXPHYADDR)
  *
- * An acceptable address is aligned to LAZYTSC_AREA_SIZE, so the area lies in one page. Whether
- * memory is there is the caller's to find out. Any context.
+ * An acceptable address is aligned to LAZYTSC_AREA_SIZE, so the area lies in one page. The caller
+ * must find out whether there is memory. Any context.
  *
  * Source: requirement B11.
  */
@@ -123,8 +122,8 @@ enum lazytsc_msr_verdict lazytsc_host_check_msr(u64 word, u64 gpa_end);
  * @h:    the vCPU's host side; zeroed when the vCPU was created
  * @area: the guest's area
  *
- * Publishes armed = 0. A timer that runs stays as it is, a plain one. A lazy timer on a former
- * area must have been withdrawn. Context: vCPU context.
+ * Publishes armed = 0. A plain timer that runs stays as it is. The caller must have withdrawn a
+ * lazy timer on a former area. Context: vCPU context.
  */
 void lazytsc_host_enable(struct lazytsc_host *h, struct lazytsc_area *area);
 
@@ -134,11 +133,11 @@ void lazytsc_host_enable(struct lazytsc_host *h, struct lazytsc_area *area);
  * @area:  its area, or NULL
  * @v:     the value written; it is the wanted deadline, whatever pending holds (B7)
  * @now:   guest TSC, read after the exit
- * @guess: where to look next even without need, or 0; used when it lies ahead of @now and, for a
- *         deadline ahead, before @v
+ * @guess: when to look next although no deadline needs it, or 0; used if it lies ahead of @now and,
+ *         where @v is ahead, before @v
  *
- * An injection that was decided and is not delivered belongs to a deadline that this write
- * replaces: the caller drops it as well. So does it on lazytsc_host_cancel() and _restore().
+ * If an injection was decided and is not delivered yet, this write replaces its deadline, and the
+ * caller drops the injection. The same holds for lazytsc_host_cancel() and _restore().
  *
  * Context: vCPU context.
  * Source: requirements A1, A2, A4, A5, B7, B9.
@@ -151,13 +150,13 @@ struct lazytsc_expiry {
 	enum lazytsc_context context;
 	u64 now; /* guest TSC, read before the call */
 	u64 wait; /* how long the caller can keep the guest stopped; LAZYTSC_REMOTE ignores it */
-	u64 guess; /* where to look next even without need, or 0; see lazytsc_host_expire() */
+	u64 guess; /* when to look next although no deadline needs it, or 0 */
 	bool blocked; /* the vCPU is blocked in HLT; only counted */
 	/*
-	 * LAZYTSC_REMOTE: how far ahead a silent re-arm must lie that follows another one without
-	 * the vCPU's thread between them; guest TSC cycles, 0: no bound. What is nearer is left to
-	 * that thread (lazytsc_decision.thread). Meant is what KVM allows a periodic timer,
-	 * min_timer_period_us = 200.
+	 * Only for LAZYTSC_REMOTE: the least distance, in guest TSC cycles, at which the timer may
+	 * be re-armed silently when it was so before and the vCPU's thread has not run since; 0: no
+	 * bound. A nearer re-arm is left to that thread (lazytsc_decision.thread). KVM passes what
+	 * it allows a periodic timer, min_timer_period_us = 200.
 	 */
 	u64 nearest;
 };
@@ -170,9 +169,10 @@ struct lazytsc_expiry {
  * @e:    when and how
  *
  * The timer may fire in advance of h->timer by up to @e->wait in vCPU context. On another CPU it
- * must not fire in advance: nothing could be decided, and the same timer would be armed again.
- * A guess at or before the fired timer or now + wait is taken as none: while an injection is
- * decided, no armed at or below its deadline may stand published. A stale call is harmless.
+ * must not fire in advance: nothing could be decided, and the same timer would be armed again. A
+ * guess at or before the fired timer, or at or before now + wait, is dropped: when an injection is
+ * decided, every published armed must lie beyond its deadline. A call after the timer was stopped
+ * decides nothing.
  *
  * Source: requirements A3, A6, A7, B4, B5, B6, B10, B12, B25.
  */
@@ -191,20 +191,20 @@ void lazytsc_host_delivered(struct lazytsc_host *h);
 /**
  * lazytsc_host_withdraw() - take the promise back, keep the deadline
  * @h:      the vCPU's host side
- * @area:   its area; NULL when the page is gone already: then the deadline that was last seen in
- *          pending is kept, and what the guest wrote since is lost with its page
+ * @area:   its area; NULL if the page is gone already: the host then keeps the deadline that it
+ *          last saw in pending, and what the guest has stored since is lost with the page
  * @reason: for the counters
  *
  * A lazy timer becomes a plain one at the deadline that the guest wants, or ends. The caller arms
  * the returned timer, and marks the page dirty. Any context, on any timer.
  *
- * LAZYTSC_WITHDRAW_USERSPACE, in vCPU context and on every way out, whatever the timer: also writes
- * down in the area whether pending is over and done with, for lazytsc_host_recover().
+ * LAZYTSC_WITHDRAW_USERSPACE is for vCPU context, and is due on every return to user space,
+ * whatever the timer is: it also stores `done` in the area, for lazytsc_host_recover().
  *
- * LAZYTSC_WITHDRAW_TIME: the caller then computes its hardware timer anew, and calls
- * lazytsc_host_resume() with the new time. A deadline that is past now fires at once (A2). The call
- * may come after the change, as long as the guest has not run in between; what other CPUs decide
- * there, by either time, is right.
+ * After LAZYTSC_WITHDRAW_TIME the caller computes its hardware timer anew, and calls
+ * lazytsc_host_resume() with the new time. A deadline that is past by then fires at once (A2). The
+ * call may come after the change, as long as the guest has not run in between. In between, other
+ * CPUs may decide by either time.
  *
  * Source: requirements B8, B17, B18, B19, B26.
  */
@@ -212,16 +212,16 @@ struct lazytsc_decision lazytsc_host_withdraw(struct lazytsc_host *h, struct laz
 					      enum lazytsc_withdraw_reason reason);
 
 /**
- * lazytsc_host_recover() - the first entry after a restore: is a deadline lost?
+ * lazytsc_host_recover() - before the first entry after a restore: arm a deadline that was lost
  * @h:    the vCPU's host side
  * @area: its area, or NULL
  *
- * Before lazytsc_host_resume(), when user space has written LAPIC, TSC, MSR_IA32_TSC_DEADLINE or
- * LAZYTSC_MSR since the vCPU last ran, and at no other time. A VMM that restores them in an order
- * that KVM does not heed, or leaves one out, loses the deadline in the MSR; the guest's memory
- * still holds it. Where no timer runs and no injection is under way, a deadline in pending that was
- * not over when the page came to rest becomes a plain timer. The caller arms the returned timer; in
- * the past it fires at once. Context: vCPU context.
+ * Call this before lazytsc_host_resume() if user space has written LAPIC, TSC,
+ * MSR_IA32_TSC_DEADLINE or LAZYTSC_MSR since the vCPU last ran, and at no other time. A VMM that
+ * restores them in an order in which KVM drops some, or leaves one out, loses the deadline in the
+ * MSR; the guest's memory still holds it. If no timer runs, no injection is under way, and pending
+ * is neither 0 nor `done`, the deadline in pending becomes a plain timer. The caller arms the
+ * returned timer; in the past it fires at once. Context: vCPU context.
  *
  * Source: requirement B26.
  */
@@ -234,8 +234,8 @@ struct lazytsc_decision lazytsc_host_recover(struct lazytsc_host *h,
  * @area: its area, or NULL
  * @now:  guest TSC
  *
- * A plain timer for a deadline that pending holds becomes a lazy one; the timer itself stays as it
- * is armed. Otherwise publishes armed = 0, which also repairs an area that a restore brought back.
+ * A plain timer for a deadline that pending holds becomes a lazy one, and stays armed as it is. In
+ * every other case armed is published as 0, which also repairs an area that a restore brought back.
  * Context: vCPU context.
  *
  * Source: requirement B17.
@@ -259,9 +259,11 @@ struct lazytsc_decision lazytsc_host_cancel(struct lazytsc_host *h, struct lazyt
  * @v: the value
  *
  * The value is authoritative, whatever pending holds (B17), and may be restored before or after
- * LAZYTSC_MSR. A deadline in the past fires at once, by the timer. An injection that is decided and
- * not delivered, of a timer that expired in user space, is forgotten: reverted to a snapshot, the
- * vCPU has the deadline of the snapshot and no other (B14).
+ * LAZYTSC_MSR. A deadline in the past fires at once, by the timer. If a timer expired in user space
+ * and its injection is not delivered yet, the injection is forgotten: a vCPU that is reverted to a
+ * snapshot has the deadline of the snapshot and no other (B14).
+ *
+ * Context: vCPU context, in user space. Return: the timer to arm.
  */
 struct lazytsc_decision lazytsc_host_restore(struct lazytsc_host *h, u64 v);
 
@@ -270,7 +272,8 @@ struct lazytsc_decision lazytsc_host_restore(struct lazytsc_host *h, u64 v);
  * @h:    the vCPU's host side
  * @area: its area; NULL only when the timer is not lazy
  *
- * Return: the deadline that the guest wants and has not been given; never a guess. 0: none.
+ * Return: the deadline that the guest wants and that is not delivered; never a guess. 0: none.
+ * Context: as for every call.
  * Source: requirements A3, A8, B14.
  */
 u64 lazytsc_host_deadline(const struct lazytsc_host *h, const struct lazytsc_area *area);

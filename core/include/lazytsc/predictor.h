@@ -11,9 +11,9 @@
  *	e.guess = lazytsc_predictor_expire(p, h, area, &e);
  *	d = lazytsc_host_expire(h, area, &e);
  *
- * Nothing here decides: a wrong guess, or a predictor that is in any state whatever, costs a silent
- * expiry and no correctness. What it reads of pending is a hint. The protocol's own order (publish,
- * barrier, read, act) is in host.c and does not depend on it.
+ * The predictor decides nothing: a wrong guess, or a predictor in any state whatever, costs silent
+ * expiries and breaks no requirement but the bound on these. It reads pending as a hint only. The
+ * protocol's own order (publish, barrier, read, act) is in host.c and does not depend on it.
  *
  * Cost: integers only, LAZYTSC_STREAMS * LAZYTSC_STREAM_STEPS steps at most for a call, no loop
  * that depends on a value in guest memory. docs/early.md has the reasons and the measurements.
@@ -37,26 +37,26 @@ extern "C" {
  */
 #define LAZYTSC_PREDICTOR_CREDIT 256
 
-/* Deadlines at equal distances. Each of its places in time is a beat, wanted or not. */
+/* Deadlines at equal distances. Each time at which one may lie is a beat, wanted or not. */
 struct lazytsc_stream {
 	u64 period; /* TSC cycles, 8 fraction bits; 0: this entry is free */
 	u64 next; /* the next beat */
 	u64 last; /* the deadline last seen on a beat */
 	u32 error; /* mean distance of a deadline from its beat, TSC cycles, 8 fraction bits */
 	u32 age; /* beats since it was found, up to a limit */
-	u8 worth; /* what it has seen of late; the least worthy gives way to a new stream */
-	u8 halves; /* deadlines seen between two beats, less those on one: halve the period? */
-	u8 context; /* where `next` stood when it was last weighed, an index of chance[] */
+	u8 worth; /* deadlines seen of late; the stream with the least gives way to a new one */
+	u8 halves; /* deadlines seen midway between beats, less those on beats: halve the period? */
+	u8 context; /* the context in which `next` was last weighed: an index of chance[] */
 	bool seen; /* a deadline on `next` has been seen already */
-	u8 chance[4]; /* of 256: that a beat is wanted, by context */
+	u8 chance[4]; /* the chance in 256 that a beat is wanted, by context */
 };
 
 struct lazytsc_predictor {
 	u64 slack; /* the longest wait, TSC cycles; 0: off */
 	u64 known; /* what pending held when the host last looked */
 	u64 delivered; /* the last deadline that was due */
-	u64 silent; /* of the host's silent expiries, those accounted for */
-	u64 again; /* how far below a known deadline to look: it is set again, with jitter */
+	u64 silent; /* how many of the host's silent expiries the credit has paid for */
+	u64 again; /* how far below a known deadline to look: guests set it again, with jitter */
 	u32 credit; /* proven skips - silent expiries + LAZYTSC_PREDICTOR_CREDIT, at most that */
 	u32 stray; /* strays so far: the next goes to strays[stray % LAZYTSC_STRAYS] */
 	int chosen; /* the stream of the guess that stands; -1: none */
@@ -67,14 +67,15 @@ struct lazytsc_predictor {
 };
 
 /**
- * lazytsc_predictor_init() - begin, knowing nothing
+ * lazytsc_predictor_init() - set up a predictor that has seen nothing
  * @p:     the vCPU's predictor, zeroed
  * @slack: how long the caller may hold the guest to wait for a deadline (lazytsc_expiry.wait), in
- *         guest TSC cycles; one microsecond's worth is meant. The predictor's other times are
- *         multiples of it. 0: never guess.
+ *         guest TSC cycles; 0: never guess. Pass one microsecond's worth. The predictor's other
+ *         times are multiples of it.
  *
- * Due once, when the vCPU is created. Anew whenever the guest enables the feature would give a
- * guest its credit anew; and what the predictor remembers of a former TSC or area does no harm.
+ * Call this once, when the vCPU is created, and not again when the guest enables the feature: a
+ * guest would get new credit each time. What the predictor remembers of a former TSC or area does
+ * no harm.
  */
 void lazytsc_predictor_init(struct lazytsc_predictor *p, u64 slack);
 
@@ -99,8 +100,8 @@ u64 lazytsc_predictor_write(struct lazytsc_predictor *p, const struct lazytsc_ho
  * @area: its area; NULL only when the timer is not lazy
  * @e:    as for lazytsc_host_expire(); its guess is not read
  *
- * On another CPU nobody can wait: there a guess that is right is armed again, for its deadline.
- * That is one more expiry, but no exit of a vCPU.
+ * On another CPU the caller cannot wait: after a right guess the timer is armed again there, for
+ * the deadline itself. That is one more expiry, but no exit of a vCPU.
  *
  * Return: the guess, or 0. Context: where lazytsc_host_expire() is called.
  * Source: requirement B12.
