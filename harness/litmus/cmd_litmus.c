@@ -50,11 +50,8 @@ static const struct argp_option options[] = {
 
 static const char doc[] =
 	"Run litmus tests in herd's X86 format exhaustively, under sequential consistency or x86-TSO.\v"
-	"For each test: its final states over what the condition and `locations' name, whether the "
-	"condition is as its quantifier says, and the number of executions, where two interleavings "
-	"count as one if each load reads from the same store and the stores to each location come in the same order.\n\n"
-	"Exit status: 0 done; 1 wrong usage, or --expect found a difference; 2 a file cannot be read "
-	"or understood (the others are still run); 3 a search stopped at a bound; 42 a condition with forall does not hold, or one with ~exists does.";
+	"For each test: its final states over what the condition and `locations' name, whether the condition is as its quantifier says, and the number of executions, where two interleavings count as one if each load reads from the same store and the stores to each location come in the same order.\n\n"
+	"Exit status: 0 done; 1 wrong usage, or --expect found a difference; 2 a file cannot be read or understood (the others are still run); 3 a search stopped at a bound; 42 a condition with forall does not hold, or one with ~exists does.";
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {

@@ -251,8 +251,7 @@ static void say_reasons(FILE *to, const struct replay *r, const struct answer *a
 		return;
 	if ((double)d->delivered >= 0.5 * writes)
 		fprintf(to,
-			", and %.0f %% of the deadlines are delivered, which leaves nothing armed "
-			"that lazy could skip a write for",
+			", and %.0f %% of the deadlines are delivered, which leaves nothing armed that lazy could skip a write for",
 			100 * (double)d->delivered / writes);
 	else if ((double)d->earlier >= 0.25 * writes)
 		fprintf(to,
@@ -272,8 +271,7 @@ static void say_peak(FILE *to, const struct answer *a)
 	if (!a->has_peak)
 		return;
 	fprintf(to,
-		" In the busiest %.3g s lazy would leave %s of %s host entries a second and give "
-		"%s %% of a CPU back (--from and --to select).",
+		" In the busiest %.3g s lazy would leave %s of %s host entries a second and give %s %% of a CPU back (--from and --to select).",
 		a->peak_seconds, rate_text(a->peak_lazy, lazy), rate_text(a->peak_stock, stock),
 		cpu_text(a->peak_cpu, cpu));
 }
@@ -293,14 +291,12 @@ static void say_worth(FILE *to, const struct replay *r, const struct answer *a)
 		return;
 	case WORTH_LITTLE:
 		fprintf(to,
-			"Worth little%s%s: the host of the busiest vCPU gets %s %% of a CPU "
-			"back; ",
+			"Worth little%s%s: the host of the busiest vCPU gets %s %% of a CPU back; ",
 			who ? ", and only " : "", who ? who : "", cpu_text(best, cpu));
 		break;
 	default:
 		fprintf(to,
-			"Not worth it for the host's CPU time: the busiest vCPU's gets %s %% "
-			"back; ",
+			"Not worth it for the host's CPU time: the busiest vCPU's gets %s %% back; ",
 			cpu_text(best > 0 ? best : 0, cpu));
 		break;
 	}
@@ -317,8 +313,8 @@ static void say_bounds(FILE *to, const struct replay *r)
 	for (size_t i = 0; i < r->nvcpus; i++)
 		writes += r->vcpus[i].at.exits.count[TRACE_EXIT_MSR_WRITE];
 	fprintf(to,
-		"No deadline writes, but the exits of %zu vCPU%s: lazy takes away between none and "
-		"all of %" PRIu64 " MSR_WRITE exits",
+		"No deadline writes, but the exits of %zu vCPU%s: lazy takes away between none and all of %" PRIu64
+		" MSR_WRITE exits",
 		r->nvcpus, r->nvcpus == 1 ? "" : "s", writes);
 	if (r->seconds > 0)
 		fprintf(to, ", at most %s a second", rate_text(answer_rate(r, writes), rate));

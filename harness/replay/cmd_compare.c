@@ -70,15 +70,10 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-static const char doc[] = "Two traces side by side, a second and for each timer interrupt: what "
-			  "the guest did in "
-			  "each (lazytsc:lazytsc_skip are skips), what each variant would have "
-			  "cost there, and the "
-			  "exits of the host where they are in the traces.\v"
-			  "A and B are traces as `lazytsc replay` takes them.\n\n"
-			  "Exit status: 0 done; 1 wrong usage; 2 a trace cannot be read or holds "
-			  "no deadline write; "
-			  "4 a trace holds exits alone.";
+static const char doc[] =
+	"Two traces side by side, a second and for each timer interrupt: what the guest did in each (lazytsc:lazytsc_skip are skips), what each variant would have cost there, and the exits of the host where they are in the traces.\v"
+	"A and B are traces as `lazytsc replay` takes them.\n\n"
+	"Exit status: 0 done; 1 wrong usage; 2 a trace cannot be read or holds no deadline write; 4 a trace holds exits alone.";
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -219,8 +214,7 @@ static void print(FILE *to, const struct sides *s)
 		b->name, evidence_names[b->evidence], b->seconds,
 		b->khz_assumed ? " (TSC at 2.6 GHz)" : "");
 	if (!known(s, WRITE_EXITS))
-		fputs("Exits alone, in one of them at least: how often deadlines were written is "
-		      "not known",
+		fputs("Exits alone, in one of them at least: how often deadlines were written is not known",
 		      to);
 	else
 		fprintf(to, "B's deadline writes exit %s times a second, A's %s",

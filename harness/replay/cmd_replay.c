@@ -54,22 +54,18 @@ struct arguments {
 static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, "What is replayed:", 1 },
 	{ "variants", OPT_VARIANTS, "LIST", 0,
-	  "Which variants, separated by commas (stock,lazy,early); others are rfc-v1, rfc-v3 and "
-	  "bound",
+	  "Which variants, separated by commas (stock,lazy,early); others are rfc-v1, rfc-v3 and bound",
 	  1 },
 	{ "timer", OPT_TIMER, "hv|sw", 0,
 	  "rfc-v3 on the VMX preemption timer (hv, the default) or on an hrtimer (sw)", 1 },
 	{ "slack", OPT_SLACK, "CYCLES", 0,
-	  "early: how long the host may hold the guest to wait for a deadline (2000; 0: never arm "
-	  "early)",
+	  "early: how long the host may hold the guest to wait for a deadline (2000; 0: never arm early)",
 	  1 },
 	{ "advance", OPT_ADVANCE, "CYCLES", 0,
-	  "lazy: a deadline at most so far beyond an expiry is waited for, as KVM with its timer "
-	  "advance does (0)",
+	  "lazy: a deadline at most so far beyond an expiry is waited for, as KVM with its timer advance does (0)",
 	  1 },
 	{ "tsc-khz", OPT_TSC_KHZ, "KHZ", 0,
-	  "The guest's TSC rate, for traces that do not tell it: with a nanosecond clock it is "
-	  "estimated where not given, with x86-tsc 2.6 GHz is assumed for what is a second",
+	  "The guest's TSC rate, for traces that do not tell it: with a nanosecond clock it is estimated where not given, with x86-tsc 2.6 GHz is assumed for what is a second",
 	  1 },
 	{ NULL, 0, NULL, 0, "Which part of a trace (the rest is counted):", 2 },
 	{ "vm", OPT_VM, "NAME", 0, "This VM, by the name that the tables have", 2 },
@@ -96,16 +92,9 @@ static const struct argp_option options[] = {
 };
 
 static const char doc[] =
-	"Replay a trace of TSC-deadline writes under the stock timer and the lazy protocol, and "
-	"say what each would have cost.\v"
-	"TRACE is the text of ftrace, trace-cmd report or perf script with msr:write_msr events "
-	"of a guest (or kvm:kvm_msr events of its host), or a trace.dat of "
-	"trace-cmd, or a perf.data (where perf is installed), plain or compressed with gzip, xz, "
-	"zstd or bzip2; - is standard input.\n\n"
-	"Exit status: 0 done; 1 wrong usage; 2 a trace cannot be read, holds no deadline write, or "
-	"none that is selected (the others are still replayed); 4 a trace holds exits alone, so "
-	"its figures are bounds; "
-	"42 lazy broke its promise never to cost a host entry.";
+	"Replay a trace of TSC-deadline writes under the stock timer and the lazy protocol, and say what each would have cost.\v"
+	"TRACE is the text of ftrace, trace-cmd report or perf script with msr:write_msr events of a guest (or kvm:kvm_msr events of its host), or a trace.dat of trace-cmd, or a perf.data (where perf is installed), plain or compressed with gzip, xz, zstd or bzip2; - is standard input.\n\n"
+	"Exit status: 0 done; 1 wrong usage; 2 a trace cannot be read, holds no deadline write, or none that is selected (the others are still replayed); 4 a trace holds exits alone, so its figures are bounds; 42 lazy broke its promise never to cost a host entry.";
 
 /* "0,2-3" */
 static void parse_vcpus(struct argp_state *state, struct arguments *a, const char *arg)

@@ -30,12 +30,9 @@ static const struct argp_option options[] = {
 };
 
 static const char doc[] =
-	"Does the replay predict what a trace shows? Timer interrupts and exits that the replay "
-	"of its deadline writes predicts are held against those that the trace has, one by one.\v"
-	"TRACE is a guest's with timer interrupts (irq_vectors:local_timer_entry), a host's with "
-	"kvm:kvm_exit, or both merged by trace-cmd.\n\n"
-	"Exit status: 0 they agree; 1 wrong usage, or a trace's agreement is below --least; 2 a "
-	"trace cannot be read, or shows nothing to compare with.";
+	"Does the replay predict what a trace shows? Timer interrupts and exits that the replay of its deadline writes predicts are held against those that the trace has, one by one.\v"
+	"TRACE is a guest's with timer interrupts (irq_vectors:local_timer_entry), a host's with kvm:kvm_exit, or both merged by trace-cmd.\n\n"
+	"Exit status: 0 they agree; 1 wrong usage, or a trace's agreement is below --least; 2 a trace cannot be read, or shows nothing to compare with.";
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -131,12 +128,10 @@ static void print_table(FILE *to, const char *name, const struct validation *v)
 		fputs("No timer interrupts of a guest are in the trace.\n", to);
 	else if (t->interrupts.unexpected)
 		fprintf(to,
-			"Interrupts not predicted: %" PRIu64 " follow a deadline overwritten just "
-			"before it was due;\n%" PRIu64 " come before the deadline that stood, "
-			"%" PRIu64 " while none stood: writes that "
-			"the\ntrace does not have, or "
-			"another "
-			"source of interrupts.\n",
+			"Interrupts not predicted: %" PRIu64
+			" follow a deadline overwritten just before it was due;\n%" PRIu64
+			" come before the deadline that stood, %" PRIu64
+			" while none stood: writes that the\ntrace does not have, or another source of interrupts.\n",
 			t->why.replaced, t->why.early, t->why.none);
 	if (v->has_interrupts)
 		print_first(to, v, "interrupt", false);

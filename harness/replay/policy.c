@@ -129,8 +129,8 @@ static const struct policy analyses[] = {
 	},
 	{
 		.name = "bound",
-		.summary = "the fewest host entries of any host without slack that knows all to "
-			   "come",
+		.summary =
+			"the fewest host entries of any host without slack that knows all to come",
 		.state_size = sizeof(struct lazytsc_bound),
 		.init = bound_init,
 		.write = bound_write,

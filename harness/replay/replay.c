@@ -102,9 +102,9 @@ static int begin(struct run *run, const struct trace *t, const struct trace_even
 		r->clock.khz = ASSUMED_KHZ;
 	r->unit_ns = st->cycles ? 1e6 * rate / r->clock.khz : 1;
 	if ((s->from_ns || s->to_ns) && st->cycles && r->khz_assumed) {
-		snprintf(r->error, sizeof(r->error),
-			 "--from and --to need the TSC's rate, which this trace does not tell: "
-			 "give --tsc-khz");
+		snprintf(
+			r->error, sizeof(r->error),
+			"--from and --to need the TSC's rate, which this trace does not tell: give --tsc-khz");
 		return -1;
 	}
 	run->from_ts = after(r, ev->ts, (double)s->from_ns);

@@ -350,17 +350,16 @@ void report_warnings(FILE *to, const char *name, const struct replay *r)
 	if (l->time || l->comm || l->vcpu || l->vm)
 		fprintf(to,
 			"%s: deadline writes not selected: by --from and --to %" PRIu64
-			", --comm %" PRIu64 ", --vcpu %" PRIu64 ", --vm %" PRIu64 "; replayed as "
-			"if they had not "
-			"been made\n",
+			", --comm %" PRIu64 ", --vcpu %" PRIu64 ", --vm %" PRIu64
+			"; replayed as if they had not been made\n",
 			name, l->time, l->comm, l->vcpu, l->vm);
 	if (st->kinds[TRACE_LINE_DAMAGED])
 		fprintf(to, "%s:%" PRIu64 ": damaged deadline write, %" PRIu64 " such dropped\n",
 			name, st->first_damaged, st->kinds[TRACE_LINE_DAMAGED]);
 	if (st->out_of_order)
 		fprintf(to,
-			"%s:%" PRIu64 ": time stamp below its vCPU's last, %" PRIu64 " such "
-			"dropped\n",
+			"%s:%" PRIu64 ": time stamp below its vCPU's last, %" PRIu64
+			" such dropped\n",
 			name, st->first_out_of_order, st->out_of_order);
 	if (st->gaps) {
 		fprintf(to, "%s: ", name);
@@ -375,8 +374,8 @@ void report_warnings(FILE *to, const char *name, const struct replay *r)
 			name, st->own_timer);
 	if (st->other_source > st->own_timer)
 		fprintf(to,
-			"%s: %" PRIu64 " deadline writes of another machine or with another clock, "
-			"dropped\n",
+			"%s: %" PRIu64
+			" deadline writes of another machine or with another clock, dropped\n",
 			name, st->other_source - st->own_timer);
 	if (st->no_vcpu)
 		fprintf(to,
@@ -393,12 +392,11 @@ static void print_reasons(FILE *to, const struct deadlines *d, const struct coun
 {
 	if (percent(k->value[COL_SKIPS], d->writes) >= SMALL_PERCENT)
 		fprintf(to,
-			"  %" PRIu64 " writes are skipped, but %" PRIu64 " silent expiries take "
-			"their place.\n",
+			"  %" PRIu64 " writes are skipped, but %" PRIu64
+			" silent expiries take their place.\n",
 			k->value[COL_SKIPS], k->value[COL_SILENT_EXPIRIES]);
 	if (percent(d->delivered, d->writes) >= SMALL_PERCENT)
-		fputs("  A deadline that is delivered leaves nothing armed: the next write "
-		      "exits.\n",
+		fputs("  A deadline that is delivered leaves nothing armed: the next write exits.\n",
 		      to);
 	if (percent(d->earlier, d->writes) >= SMALL_PERCENT)
 		fputs("  A deadline before the one that is armed must exit.\n", to);
@@ -412,11 +410,8 @@ bool report_broken_promises(FILE *to, const char *name, const struct replay *r)
 		if (r->total[p].excess <= r->policies[p].max_excess)
 			continue;
 		fprintf(to,
-			"%s: %s: silent expiries led skips by %" PRIu64 ", at most %" PRIu64 " is "
-			"promi"
-			"sed "
-			"(B12)"
-			"\n",
+			"%s: %s: silent expiries led skips by %" PRIu64 ", at most %" PRIu64
+			" is promised (B12)\n",
 			name, r->policies[p].name, r->total[p].excess, r->policies[p].max_excess);
 		broken = true;
 	}
@@ -432,10 +427,13 @@ static void print_verdict(FILE *to, const struct replay *r, size_t lazy)
 
 	if (!change(k, &r->total[r->stock], &pct))
 		return;
-	print_wrapped(to, cli_text("Of %" PRIu64 " deadlines %.1f %% were delivered; overwritten "
-				   "before were %.1f %% by a later and %.1f %% by an earlier one.",
-				   d->writes, percent(d->delivered, d->writes),
-				   percent(d->later, d->writes), percent(d->earlier, d->writes)));
+	print_wrapped(
+		to,
+		cli_text(
+			"Of %" PRIu64
+			" deadlines %.1f %% were delivered; overwritten before were %.1f %% by a later and %.1f %% by an earlier one.",
+			d->writes, percent(d->delivered, d->writes), percent(d->later, d->writes),
+			percent(d->earlier, d->writes)));
 	if (pct <= -SMALL_PERCENT) {
 		fprintf(to, "lazy: %.1f %% fewer host entries besides deliveries.\n", -pct);
 		return;

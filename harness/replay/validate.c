@@ -285,9 +285,9 @@ static int collect(struct validation *out, const struct trace *t, const struct r
 	qsort(out->vcpus, out->nvcpus, sizeof(*out->vcpus), by_name);
 	if (out->has_interrupts || out->has_exits)
 		return 0;
-	snprintf(out->error, sizeof(out->error),
-		 "deadline writes, but neither timer interrupts nor exits to hold them against: "
-		 "record irq_vectors:local_timer_entry in the guest, or kvm:kvm_exit on its host");
+	snprintf(
+		out->error, sizeof(out->error),
+		"deadline writes, but neither timer interrupts nor exits to hold them against: record irq_vectors:local_timer_entry in the guest, or kvm:kvm_exit on its host");
 	return -1;
 }
 

@@ -294,12 +294,14 @@ static int reap(struct trace_input *in)
 	if (status == 0)
 		return 0;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-		return fail(in, "a perf.data file, and perf, which reads it, is not installed; "
-				"where "
-				"it is: " PERF_SCRIPT " -i FILE > FILE.txt");
-	return fail(in, "a perf.data file, and `perf script` failed on it: truncated, or of a "
-			"newer "
-			"perf; where it was recorded: " PERF_SCRIPT " -i FILE > FILE.txt");
+		return fail(
+			in,
+			"a perf.data file, and perf, which reads it, is not installed; where it is: " PERF_SCRIPT
+			" -i FILE > FILE.txt");
+	return fail(
+		in,
+		"a perf.data file, and `perf script` failed on it: truncated, or of a newer perf; where it was recorded: " PERF_SCRIPT
+		" -i FILE > FILE.txt");
 }
 
 static int refuse_compressed(struct trace_input *in)
@@ -329,15 +331,16 @@ static int refuse_elf(struct trace_input *in)
 
 static int refuse_utf16(struct trace_input *in)
 {
-	return fail(in, "UTF-16 text, as PowerShell's > writes it: iconv -f UTF-16 -t UTF-8 FILE | "
-			"lazytsc replay -");
+	return fail(
+		in,
+		"UTF-16 text, as PowerShell's > writes it: iconv -f UTF-16 -t UTF-8 FILE | lazytsc replay -");
 }
 
 static int refuse_binary(struct trace_input *in)
 {
-	return fail(in, "a binary file, no trace (expected the text of ftrace, trace-cmd report or "
-			"perf "
-			"script, a trace.dat or a perf.data)");
+	return fail(
+		in,
+		"a binary file, no trace (expected the text of ftrace, trace-cmd report or perf script, a trace.dat or a perf.data)");
 }
 
 struct format {

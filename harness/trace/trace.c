@@ -428,11 +428,10 @@ static int read_item(struct trace *t, struct item *it)
 	for (;;) {
 		got = t->dat ? trace_dat_next(t->dat, &l) : next_text(t, &l);
 		if (got < 0 && t->dat)
-			return fail(t,
-				    "%s: a trace-cmd file that is truncated or damaged (was it "
-				    "copied "
-				    "whole, and did trace-cmd record end by itself?)",
-				    t->in->name);
+			return fail(
+				t,
+				"%s: a trace-cmd file that is truncated or damaged (was it copied whole, and did trace-cmd record end by itself?)",
+				t->in->name);
 		if (got <= 0)
 			return got;
 		if (t->dat_ns)
@@ -611,24 +610,21 @@ static int decide_clock(struct trace *t)
 		t->st.evidence = TRACE_EXACT;
 		if (r.irqs_agree)
 			because(t,
-				"time stamps are %s: %zu of %zu timer interrupts follow their "
-				"deadline",
+				"time stamps are %s: %zu of %zu timer interrupts follow their deadline",
 				what, r.irqs_agree, r.irqs);
 		else
 			because(t, "time stamps are %s: deadlines lie just ahead of them", what);
 		return 0;
 	case JUDGE_UNPROVEN:
 		because(t,
-			"nothing in the trace shows that time stamps are %s; record timer "
-			"interrupts too",
+			"nothing in the trace shows that time stamps are %s; record timer interrupts too",
 			what);
 		return 0;
 	case JUDGE_OFFSET:
 		t->fit = true;
 		t->given_rate = 1;
 		because(t,
-			"time stamps count in units of %s, but not from its start (latency-format, "
-			"--date)",
+			"time stamps count in units of %s, but not from its start (latency-format, --date)",
 			what);
 		return 0;
 	case JUDGE_OTHER:
@@ -638,43 +634,32 @@ static int decide_clock(struct trace *t)
 		return 0;
 	default:
 		if (!r.rate)
-			return fail(t,
-				    "%s: time stamps are whole numbers, and nothing shows what "
-				    "they "
-				    "count; record with trace_clock x86-tsc, and timer interrupts",
-				    t->in->name);
-		return fail(t,
-			    "%s: time stamps do not tell the time: deadlines move by %.0f TSC "
-			    "cycles "
-			    "for each unit, as with trace_clock counter or uptime; record with "
-			    "trace_clock x86-tsc",
-			    t->in->name, r.rate);
+			return fail(
+				t,
+				"%s: time stamps are whole numbers, and nothing shows what they count; record with trace_clock x86-tsc, and timer interrupts",
+				t->in->name);
+		return fail(
+			t,
+			"%s: time stamps do not tell the time: deadlines move by %.0f TSC cycles for each unit, as with trace_clock counter or uptime; record with trace_clock x86-tsc",
+			t->in->name, r.rate);
 	}
 }
 
 static const char *const spoiled_by[TRACE_SPOILED_WAYS] = {
-	[TRACE_SPOILED_RAW] = "ftrace's option raw, hex or bin prints no values: "
-			      "echo 0 > options/raw (hex, bin), and cat trace again",
-	[TRACE_SPOILED_CONTEXT] = "deadline writes without time stamp and CPU: ftrace's option "
-				  "context-info is off, or perf script -F left them out; echo 1 > "
-				  "options/context-info, or perf script -F "
-				  "comm,pid,tid,cpu,time,event,trace",
-	[TRACE_SPOILED_CPU] = "a guest's deadline writes without their CPU: perf script -F left it "
-			      "out; "
-			      "run perf script --ns -F comm,pid,tid,cpu,time,event,trace",
-	[TRACE_SPOILED_TIME] = "deadline writes without time stamp: perf script -F left it out; "
-			       "run "
-			       "perf script --ns -F comm,pid,tid,cpu,time,event,trace",
-	[TRACE_SPOILED_EVENT] = "values without the name of their event: perf script -F left it "
-				"out; "
-				"run perf script --ns -F comm,pid,tid,cpu,time,event,trace",
-	[TRACE_SPOILED_TEXT] = "events without their values: perf script -F left out trace; run "
-			       "perf "
-			       "script --ns -F comm,pid,tid,cpu,time,event,trace",
-	[TRACE_SPOILED_PERF_TRACE] = "perf trace does not print a guest's CPU; run perf record -a "
-				     "-e "
-				     "msr:write_msr -e irq_vectors:local_timer_entry, then perf "
-				     "script --ns",
+	[TRACE_SPOILED_RAW] =
+		"ftrace's option raw, hex or bin prints no values: echo 0 > options/raw (hex, bin), and cat trace again",
+	[TRACE_SPOILED_CONTEXT] =
+		"deadline writes without time stamp and CPU: ftrace's option context-info is off, or perf script -F left them out; echo 1 > options/context-info, or perf script -F comm,pid,tid,cpu,time,event,trace",
+	[TRACE_SPOILED_CPU] =
+		"a guest's deadline writes without their CPU: perf script -F left it out; run perf script --ns -F comm,pid,tid,cpu,time,event,trace",
+	[TRACE_SPOILED_TIME] =
+		"deadline writes without time stamp: perf script -F left it out; run perf script --ns -F comm,pid,tid,cpu,time,event,trace",
+	[TRACE_SPOILED_EVENT] =
+		"values without the name of their event: perf script -F left it out; run perf script --ns -F comm,pid,tid,cpu,time,event,trace",
+	[TRACE_SPOILED_TEXT] =
+		"events without their values: perf script -F left out trace; run perf script --ns -F comm,pid,tid,cpu,time,event,trace",
+	[TRACE_SPOILED_PERF_TRACE] =
+		"perf trace does not print a guest's CPU; run perf record -a -e msr:write_msr -e irq_vectors:local_timer_entry, then perf script --ns",
 };
 
 /* There is no deadline in the trace: say why. */
@@ -698,13 +683,14 @@ static int no_deadlines(struct trace *t)
 			    name, t->st.first_damaged, n);
 	if (k[TRACE_LINE_COMMENT] + k[TRACE_LINE_UNKNOWN] == n)
 		return fail(t,
-			    "%s: no trace event in %" PRIu64 " lines (expected the text of ftrace, "
-			    "trace-cmd report or perf script)",
+			    "%s: no trace event in %" PRIu64
+			    " lines (expected the text of ftrace, trace-cmd report or perf script)",
 			    name, n);
-	return fail(t,
-		    "%s: no TSC-deadline write in %" PRIu64 " lines; record msr:write_msr in the "
-		    "guest (from Linux 7.1 on timer:hrtimer_rearm), or kvm:kvm_msr on its host",
-		    name, n);
+	return fail(
+		t,
+		"%s: no TSC-deadline write in %" PRIu64
+		" lines; record msr:write_msr in the guest (from Linux 7.1 on timer:hrtimer_rearm), or kvm:kvm_msr on its host",
+		name, n);
 }
 
 /* Exits alone. */
@@ -715,17 +701,15 @@ static int decide_exits(struct trace *t)
 	for (unsigned int i = 0; i < t->threads.n; i++)
 		exits += t->threads.v[i].pub.exits.last != 0;
 	if (!exits)
-		return fail(t,
-			    "%s: a host's trace without exits and without its guests' deadline "
-			    "writes; on the host: perf record -a -e kvm:kvm_msr --filter 'ecx == "
-			    "0x6e0' sleep 10",
-			    t->in->name);
+		return fail(
+			t,
+			"%s: a host's trace without exits and without its guests' deadline writes; on the host: perf record -a -e kvm:kvm_msr --filter 'ecx == 0x6e0' sleep 10",
+			t->in->name);
 	t->st.source = TRACE_EXITS;
 	t->st.host = true;
 	t->st.evidence = TRACE_BOUNDS;
-	because(t, "exits alone: kvm:kvm_msr is missing; on the host: perf record -a -e "
-		   "kvm:kvm_msr "
-		   "--filter 'ecx == 0x6e0' sleep 10");
+	because(t,
+		"exits alone: kvm:kvm_msr is missing; on the host: perf record -a -e kvm:kvm_msr --filter 'ecx == 0x6e0' sleep 10");
 	return 0;
 }
 
@@ -1099,18 +1083,18 @@ static int at_end(struct trace *t)
 		return 0;
 	}
 	if (st->no_vcpu && !st->writes)
-		return fail(t,
-			    "%s: %" PRIu64 " deadline writes of a host, none tells its vCPU "
-			    "(expected thread ids, threads named \"CPU n/KVM\", or kvm_entry "
-			    "events)",
-			    t->in->name, st->no_vcpu);
+		return fail(
+			t,
+			"%s: %" PRIu64
+			" deadline writes of a host, none tells its vCPU (expected thread ids, threads named \"CPU n/KVM\", or kvm_entry events)",
+			t->in->name, st->no_vcpu);
 	if (st->out_of_order > st->writes)
-		return fail(t,
-			    "%s:%" PRIu64 ": time stamps go back on %" PRIu64 " of %" PRIu64
-			    " deadline writes: differences, as of perf script --deltatime, are no "
-			    "time; print the trace without that option",
-			    t->in->name, st->first_out_of_order, st->out_of_order,
-			    st->out_of_order + st->writes);
+		return fail(
+			t,
+			"%s:%" PRIu64 ": time stamps go back on %" PRIu64 " of %" PRIu64
+			" deadline writes: differences, as of perf script --deltatime, are no time; print the trace without that option",
+			t->in->name, st->first_out_of_order, st->out_of_order,
+			st->out_of_order + st->writes);
 	if (!st->host && t->strange > st->writes / 2 && st->evidence == TRACE_EXACT)
 		return fail(t,
 			    "%s: time stamps change their meaning within the trace: %" PRIu64
@@ -1119,9 +1103,8 @@ static int at_end(struct trace *t)
 	if (t->exact_if_clear && t->hidden && st->evidence == TRACE_EXACT) {
 		st->evidence = TRACE_APPROXIMATE;
 		because(t,
-			"%" PRIu64 " deadlines lie within the microsecond to which their time "
-			"stamp is "
-			"rounded",
+			"%" PRIu64
+			" deadlines lie within the microsecond to which their time stamp is rounded",
 			t->hidden);
 	}
 	st->approximate = st->evidence != TRACE_EXACT;
@@ -1148,11 +1131,12 @@ static int next_raw(struct trace *t, struct trace_event *ev)
 				return at_end(t);
 			it = &one;
 			if (it->kind == TRACE_LINE_HOST_WRITE && !t->st.host && t->nlabels == 1)
-				return fail(t,
-					    "%s:%" PRIu64 ": a guest's deadline write seen by its "
-					    "host, after %" PRIu64 " of a machine's own: keep the "
-					    "kvm lines alone",
-					    t->in->name, it->line, t->st.writes);
+				return fail(
+					t,
+					"%s:%" PRIu64
+					": a guest's deadline write seen by its host, after %" PRIu64
+					" of a machine's own: keep the kvm lines alone",
+					t->in->name, it->line, t->st.writes);
 		}
 		if (t->st.source == TRACE_EXITS) {
 			t->st.own_timer += is_guest_write(it);

@@ -360,8 +360,7 @@ void vm_show(struct vmm *m)
 		get_msr(fd, LAZYTSC_MSR, &pv);
 		memcpy(&lvtt, lapic.regs + LAPIC_LVTT, sizeof(lvtt));
 		fprintf(stderr,
-			"lazytsc-vmm: vCPU %d: mp_state %u rip 0x%llx rflags 0x%llx tsc %llu "
-			"deadline %llu lvtt 0x%x pv 0x%llx",
+			"lazytsc-vmm: vCPU %d: mp_state %u rip 0x%llx rflags 0x%llx tsc %llu deadline %llu lvtt 0x%x pv 0x%llx",
 			i, mp.mp_state, regs.rip, regs.rflags, (unsigned long long)tsc,
 			(unsigned long long)deadline, lvtt, (unsigned long long)pv);
 		show_area(m, pv);
