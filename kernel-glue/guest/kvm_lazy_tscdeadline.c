@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * KVM guest side of the lazy TSC deadline: the per-CPU area, when it is in use, and debugfs. What
- * to do with a deadline is the core's (guest.c); apic.c asks on each path that programs the timer.
+ * KVM guest side of the lazy TSC deadline: the per-CPU area, switching it on and off, and debugfs.
+ * The core (guest.c) decides whether a deadline is written; apic.c asks on each path that programs
+ * the timer.
  */
 #define pr_fmt(fmt) "kvm-guest: " fmt
 
@@ -30,12 +31,12 @@
 
 DEFINE_STATIC_KEY_FALSE(kvm_lazy_tscdeadline_key);
 
-/* In memory that the host can reach, when the guest's is encrypted (B20). */
+/* Decrypted, so that the host can reach it also when the guest's memory is encrypted (B20). */
 static DEFINE_PER_CPU_DECRYPTED(struct lazytsc_area, kvm_lazy_area);
 static DEFINE_PER_CPU(struct lazytsc_guest, kvm_lazy_guest);
 
 static bool kvm_lazy_allowed __ro_after_init = true;
-/* What debugfs says; changed under cpus_read_lock(). */
+/* The switch in debugfs; changed under cpus_read_lock(). */
 static bool kvm_lazy_wanted = true;
 
 static int __init kvm_lazy_parse_off(char *arg)
@@ -70,15 +71,15 @@ void kvm_lazy_tscdeadline_cpu_online(void)
 	if (!kvm_lazy_tscdeadline_active() || !READ_ONCE(kvm_lazy_wanted) || g->area)
 		return;
 
-	/* Refused, it stays disabled: the timer works, and traps. */
+	/* If the host refuses, the feature stays off on this CPU, and every write traps. */
 	if (wrmsrq_safe(LAZYTSC_MSR,
 			lazytsc_guest_enable(g, area, slow_virt_to_phys(area), KVM_LAZY_GRACE)))
 		lazytsc_guest_disable(g);
 }
 
 /*
- * On the CPU, interrupts off: CPU offline, suspend, kexec, crash (B16). The memory belongs to
- * somebody else soon, and the host must not write there any more.
+ * On the CPU, interrupts off: CPU offline, suspend, kexec, crash (B16). The area's memory may be
+ * reused afterwards, so the host must not write there any more.
  */
 void kvm_lazy_tscdeadline_cpu_offline(void)
 {
@@ -100,8 +101,8 @@ bool __kvm_lazy_tscdeadline_skip(u64 deadline)
 }
 
 /*
- * The write has left nothing armed, again and again: was the guest restored by a VMM that does not
- * know LAZYTSC_MSR? Then give the area to the host once more (B27).
+ * After several writes in a row that left nothing armed, the guest may have been restored by a VMM
+ * that does not know LAZYTSC_MSR. Then give the area to the host once more (B27).
  */
 void __kvm_lazy_tscdeadline_wrote(u64 deadline)
 {
@@ -111,7 +112,7 @@ void __kvm_lazy_tscdeadline_wrote(u64 deadline)
 	if (!lazytsc_guest_wrote(g, deadline))
 		return;
 
-	/* A host that does not know the MSR any more is one without the feature. */
+	/* A host that does not know the MSR any more does not have the feature. */
 	if (rdmsrq_safe(LAZYTSC_MSR, &word)) {
 		lazytsc_guest_disable(g);
 		return;

@@ -14,17 +14,23 @@
 
 DECLARE_STATIC_KEY_FALSE(kvm_lazy_tscdeadline_key);
 
-/* Does this guest use it at all? A CPU may still have it disabled. */
+/* Does this guest use the feature at all? It may still be disabled on some CPUs. */
 static inline bool kvm_lazy_tscdeadline_active(void)
 {
 	return static_branch_unlikely(&kvm_lazy_tscdeadline_key);
 }
 
+/* Only for kvm_lazy_tscdeadline_program(): before the MSR write, true: skip it; and after it. */
 bool __kvm_lazy_tscdeadline_skip(u64 deadline);
 void __kvm_lazy_tscdeadline_wrote(u64 deadline);
 
+/* At boot: find out whether the host offers the feature. */
 void kvm_lazy_tscdeadline_init(void);
+
+/* At boot, if memory is encrypted: decrypt the area of this CPU. */
 void kvm_lazy_tscdeadline_set_decrypted(int cpu);
+
+/* On the CPU, interrupts off: start to use the area, and stop using it. */
 void kvm_lazy_tscdeadline_cpu_online(void);
 void kvm_lazy_tscdeadline_cpu_offline(void);
 
@@ -49,8 +55,8 @@ static inline void kvm_lazy_tscdeadline_cpu_offline(void) { }
 #endif
 
 /*
- * Want @deadline; 0: none. The one place where the kernel writes MSR_IA32_TSC_DEADLINE, or does
- * not. Interrupts are off.
+ * Program @deadline; 0: none. The kernel writes MSR_IA32_TSC_DEADLINE, or skips the write, in this
+ * place only. Interrupts are off.
  */
 static __always_inline void kvm_lazy_tscdeadline_program(u64 deadline)
 {

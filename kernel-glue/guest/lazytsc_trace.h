@@ -8,9 +8,9 @@
 #include <linux/tracepoint.h>
 
 /*
- * A deadline that was not written to the MSR (skip), or is about to be (write; where msr:write_msr
- * does not say so). Both read as msr:write_msr does: together they are the trace that a guest
- * without the feature would give.
+ * lazytsc_skip: a deadline that was not written to the MSR. lazytsc_write: one that is about to be,
+ * in kernels whose msr:write_msr does not show it. Both print as msr:write_msr does, so that a
+ * trace of both shows the same deadlines as that of a guest without the feature.
  */
 DECLARE_EVENT_CLASS(lazytsc_deadline,
 	TP_PROTO(u64 deadline),

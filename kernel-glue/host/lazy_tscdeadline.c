@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * KVM host side of the lazy TSC deadline: reaches the guest's page, asks the core (host.c) what to
+ * KVM host side of the lazy TSC deadline. It maps the guest's page, asks the core (host.c) what to
  * do, and tells lapic.c. docs/kernel.md says why each hook is where it is.
  *
- * The page. A gfn_to_pfn_cache, as in xen.c. Only the vCPU's thread can refresh it, and only where
- * it may sleep.
+ * The page is reached by a gfn_to_pfn_cache, as in xen.c. Only the vCPU's thread can refresh the
+ * cache, and only where it may sleep.
  *
- * Nobody gives the mapping up before the promise in it: a lazy timer has a mapped page, always.
- * Whoever takes the mapping away, for whichever reason, withdraws first, under @lock: the MMU
- * notifier (kvm_lazy_invalidate), a memslot update (kvm_lazy_flush_vcpu), the vCPU's thread before
- * it looks the page up anew (kvm_lazy_enter_thread) or lets it go (disable). So an expiry, in
- * whichever context, needs @lock and nothing else, and never has to wait for the page. What is new
- * to be published needs a page that is the guest's by the memslots of now (kvm_lazy_enter).
+ * A lazy timer always has its page mapped. Whoever takes the mapping away, for whichever reason,
+ * withdraws first, under @lock: the MMU notifier (kvm_lazy_invalidate), a memslot update
+ * (kvm_lazy_flush_vcpu), and the vCPU's thread before it looks the page up anew
+ * (kvm_lazy_enter_thread) or releases it (kvm_lazy_tscdeadline_disable). So an expiry, in whichever
+ * context, needs @lock and nothing else, and never has to wait for the page. A new promise is
+ * published only in a page that is the guest's by the current memslots (kvm_lazy_enter).
  *
- * The timer. kvm_timer.tscdeadline is when the hardware timer fires. It may be earlier than the
- * core's timer (after a withdrawal it is left alone): then it expires silently and is armed again.
+ * kvm_timer.tscdeadline is when the hardware timer fires. It may be earlier than the core's timer,
+ * because a withdrawal leaves it alone: then it expires silently and is armed again.
  *
- * armed in the page is not 0 only while lazytsc_host.lazy, and that only within KVM_RUN.
+ * armed in the page is other than 0 only while lazytsc_host.lazy is set, and so only within
+ * KVM_RUN.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -38,17 +39,20 @@ static bool lazy_tscdeadline_early;
 module_param(lazy_tscdeadline_early, bool, 0444);
 MODULE_PARM_DESC(lazy_tscdeadline_early, "Guess the guest's next deadline and arm that early");
 
-/* How early, ns: what a guess may miss by, and the guest be kept waiting for. */
+/* A guess may lie this far before the deadline, and the guest is held so long to wait for it. */
 #define EARLY_SLACK_NS 1000
 
-/* Nobody else is in the core, and @area, if there is one, is mapped and the guest's. */
+/*
+ * From kvm_lazy_enter() to kvm_lazy_leave(): no other context is in the core, and @area, if it is
+ * not NULL, is mapped and the guest's.
+ */
 struct kvm_lazy_section {
 	struct lazytsc_area *area;
 	unsigned long flags;
 	int srcu;
 };
 
-/* Where a promise stands; NULL where none does. */
+/* The area in which a promise is published; NULL if there is no promise. */
 static struct lazytsc_area *kvm_lazy_area(const struct kvm_lazy_tscdeadline *lazy)
 {
 	return lazy->host.lazy ? lazy->area : NULL;
@@ -71,8 +75,9 @@ static void kvm_lazy_withdraw(struct kvm_lapic *apic, struct lazytsc_area *area,
 }
 
 /*
- * Interrupts go off before gpc.lock, and @lock nests in it, as in the notifier. The SRCU section is
- * what kvm_lazy_tscdeadline_flush_memslot() has waited for.
+ * Interrupts are disabled before gpc.lock is taken, and @lock nests in gpc.lock, as in the MMU
+ * notifier. A memslot update waits for this SRCU section before it calls
+ * kvm_lazy_tscdeadline_flush_memslot().
  */
 static void kvm_lazy_enter(struct kvm_lapic *apic, struct kvm_lazy_section *s)
 	__acquires(&apic->vcpu->kvm->srcu) __acquires(&apic->lazy.gpc.lock)
@@ -110,12 +115,12 @@ static int kvm_lazy_refresh(struct kvm_lapic *apic)
 	return r;
 }
 
-/* How often something is tried again before it is left to a later time. */
+/* How often a look-up of the page, or an expired timer, is tried again within one exit (B10). */
 #define KVM_LAZY_TRIES 4
 
 /*
- * The same in the vCPU's thread, which looks the page up where it has to. Without one there is no
- * lazy timer either. May sleep.
+ * The same as kvm_lazy_enter() in the vCPU's thread, which looks the page up if it has to. If that
+ * fails, @s->area is NULL, and there is no lazy timer. May sleep.
  */
 static void kvm_lazy_enter_thread(struct kvm_lapic *apic, struct kvm_lazy_section *s)
 	__acquires(&apic->vcpu->kvm->srcu) __acquires(&apic->lazy.gpc.lock)
@@ -127,7 +132,7 @@ static void kvm_lazy_enter_thread(struct kvm_lapic *apic, struct kvm_lazy_sectio
 		kvm_lazy_enter(apic, s);
 		if (s->area)
 			return;
-		/* The memslots have changed, and what is mapped may not be the page any more. */
+		/* The memslots have changed: the mapped page may not be the guest's any more. */
 		kvm_lazy_withdraw(apic, kvm_lazy_area(&apic->lazy), LAZYTSC_WITHDRAW_MEMSLOT);
 		if (gone || tries == KVM_LAZY_TRIES)
 			return;
@@ -136,6 +141,7 @@ static void kvm_lazy_enter_thread(struct kvm_lapic *apic, struct kvm_lazy_sectio
 	}
 }
 
+/* Does the core manage this timer? Only in TSC-deadline mode. */
 static bool kvm_lazy_managed(struct kvm_lapic *apic)
 {
 	return apic->lapic_timer.timer_mode == APIC_LVT_TIMER_TSCDEADLINE;
@@ -152,7 +158,7 @@ static void kvm_lazy_published(struct kvm_lapic *apic)
 	trace_kvm_lazy_tscdeadline_publish(apic->vcpu->vcpu_id, host->timer);
 }
 
-/* Only in the vCPU's thread, where the dirty ring wants it. */
+/* Only in the vCPU's thread: the dirty ring belongs to the running vCPU. */
 static void kvm_lazy_mark_dirty(struct kvm_lapic *apic)
 {
 	struct gfn_to_pfn_cache *gpc = &apic->lazy.gpc;
@@ -162,7 +168,7 @@ static void kvm_lazy_mark_dirty(struct kvm_lapic *apic)
 
 /*
  * No processor that this kernel knows has an APIC timer that KVM lets the guest program without an
- * exit. Where one has, there is nothing to offer (B21), and this is the place to say so.
+ * exit. For one that has, this must return false (B21).
  */
 bool kvm_lazy_tscdeadline_offered(void)
 {
@@ -170,9 +176,9 @@ bool kvm_lazy_tscdeadline_offered(void)
 }
 
 /*
- * The mapping goes away (mprotect(), fork(), compaction, ...), and nothing may bring it back for a
- * long time: take the promise back while it can be reached (B18). The hardware timer is left
- * alone: it is early, not late. In the MMU notifier, under gpc->lock for writing.
+ * The mapping goes away (mprotect(), fork(), compaction, ...) and may stay away for a long time:
+ * take the promise back while the page can be reached (B18). The hardware timer is left alone: it
+ * is early, not late. Called in the MMU notifier, under gpc->lock for writing.
  */
 static void kvm_lazy_invalidate(struct gfn_to_pfn_cache *gpc)
 {
@@ -195,7 +201,7 @@ void kvm_lazy_tscdeadline_destroy(struct kvm_lapic *apic)
 	kvm_gpc_deactivate(&apic->lazy.gpc);
 }
 
-/* The vCPU's thread starts the hardware timer, for this deadline, before it goes on. */
+/* After this the vCPU's thread must start the hardware timer for @deadline. */
 static void kvm_lazy_set_timer(struct kvm_lapic *apic, u64 deadline)
 {
 	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
@@ -206,7 +212,7 @@ static void kvm_lazy_set_timer(struct kvm_lapic *apic, u64 deadline)
 	apic->lapic_timer.tscdeadline = deadline;
 }
 
-/* Let the core know what the stock code has done so far. */
+/* The core takes over the timer, and an undelivered interrupt, from the stock code. */
 static void kvm_lazy_import(struct kvm_lapic *apic)
 {
 	struct kvm_timer *ktimer = &apic->lapic_timer;
@@ -234,7 +240,7 @@ static int kvm_lazy_enable(struct kvm_lapic *apic, u64 data, bool host_initiated
 		hrtimer_cancel(&apic->lapic_timer.timer);
 	kvm_lazy_enter(apic, &s);
 	kvm_lazy_import(apic);
-	/* Once: enabling it again must not renew what the guesses may cost. */
+	/* Only once: enabling the feature again must not renew the predictor's credit (B12). */
 	if (lazy_tscdeadline_early && !lazy->predictor.slack)
 		lazytsc_predictor_init(&lazy->predictor,
 				       nsec_to_cycles(apic->vcpu, EARLY_SLACK_NS));
@@ -278,7 +284,7 @@ int kvm_lazy_tscdeadline_set_msr(struct kvm_vcpu *vcpu, u64 data, bool host_init
 	verdict = lazytsc_host_check_msr(data, 1ULL << cpuid_maxphyaddr(vcpu));
 	if (verdict != LAZYTSC_MSR_SWITCH_ON && verdict != LAZYTSC_MSR_SWITCH_OFF)
 		return 1;
-	/* A protected APIC (TDX) is not KVM's: its timer cannot be put off. */
+	/* KVM does not emulate a protected APIC (TDX), so it cannot put its timer off. */
 	if (!lapic_in_kernel(vcpu) || kvm_lazy_apic_protected(apic))
 		return verdict != LAZYTSC_MSR_SWITCH_OFF;
 
@@ -291,7 +297,7 @@ int kvm_lazy_tscdeadline_set_msr(struct kvm_vcpu *vcpu, u64 data, bool host_init
 
 static void kvm_lazy_resume(struct kvm_lapic *apic, struct lazytsc_area *area)
 {
-	/* With the APIC disabled MSR writes are ignored: none may be skipped instead (A13). */
+	/* While the APIC is disabled writes are ignored, so the guest must not skip them (A13). */
 	if (kvm_apic_present(apic->vcpu))
 		lazytsc_host_resume(&apic->lazy.host, area, kvm_l1_tsc_at_entry(apic->vcpu));
 	else if (area)
@@ -300,9 +306,9 @@ static void kvm_lazy_resume(struct kvm_lapic *apic, struct lazytsc_area *area)
 }
 
 /*
- * The guest's TSC was changed, by whomever. Any context in which the vCPU does not run: the
- * request keeps it out of the guest until kvm_lazy_retime(). Until then an expiry is
- * decided by the new time: where the hardware timer is early by that, it is armed again.
+ * The guest's TSC was changed, by the guest, by user space or by KVM. Any context in which the vCPU
+ * does not run: the request keeps it out of the guest until kvm_lazy_retime(). Until then an expiry
+ * is decided by the new time: if the hardware timer is early by the new time, it is armed again.
  */
 void kvm_lazy_tscdeadline_time_changed(struct kvm_lapic *apic)
 {
@@ -311,9 +317,9 @@ void kvm_lazy_tscdeadline_time_changed(struct kvm_lapic *apic)
 }
 
 /*
- * Compute the timer anew after the TSC has changed (B19). What was armed in the former time is no
- * promise in this one: a deadline that is past now, left armed, would swallow the guest's later
- * ones (A7, B9).
+ * Compute the timer anew after the TSC has changed (B19). A promise made in the former time means
+ * nothing in the new one: if armed is past by the new time and stays published, the guest skips its
+ * later deadlines on it, and they are lost (A7, B9).
  */
 static void kvm_lazy_retime(struct kvm_lapic *apic)
 {
@@ -328,8 +334,8 @@ static void kvm_lazy_retime(struct kvm_lapic *apic)
 }
 
 /*
- * In the vCPU's thread: does it have to start the timer, because the TSC has changed, or because an
- * expiry on another CPU has left that to it (B25)?
+ * Must the vCPU's thread start the timer, because the TSC has changed, or because an expiry on
+ * another CPU has left that to it (B25)?
  */
 bool kvm_lazy_tscdeadline_start(struct kvm_lapic *apic)
 {
@@ -348,7 +354,6 @@ bool kvm_lazy_tscdeadline_start(struct kvm_lapic *apic)
 	return true;
 }
 
-/* User space has restored something, and the vCPU has not run since. */
 bool kvm_lazy_tscdeadline_restored(const struct kvm_lapic *apic)
 {
 	return apic->lazy.restored;
@@ -374,9 +379,9 @@ static bool kvm_lazy_recover(struct kvm_lapic *apic, struct lazytsc_area *area)
 }
 
 /*
- * In user space the vCPU may be saved, and its page copied: there armed is 0 (B17). Publishing
- * again also repairs a page that comes from an image taken without stopping the vCPU. Returns
- * whether the timer must be started.
+ * armed is 0 while the vCPU is in user space, where it may be saved and its page copied (B17); here
+ * it is published again. That also repairs a page from an image that was taken without stopping the
+ * vCPU.
  */
 bool kvm_lazy_tscdeadline_run(struct kvm_lapic *apic)
 {
@@ -390,7 +395,10 @@ bool kvm_lazy_tscdeadline_run(struct kvm_lapic *apic)
 	return start;
 }
 
-/* Returns true when a timer that has fired must be started once more, for what is wanted. */
+/*
+ * Returns true if the timer has fired and its expiry was left to the vCPU's thread: then it must be
+ * started again, for the wanted deadline.
+ */
 static bool kvm_lazy_withdraw_fired(struct kvm_lapic *apic, struct lazytsc_area *area,
 				    enum lazytsc_withdraw_reason reason)
 {
@@ -446,8 +454,8 @@ static void kvm_lazy_flush_vcpu(struct kvm_lapic *apic, struct kvm_memory_slot *
 }
 
 /*
- * From here on kvm_lazy_enter() finds no page, so that nothing new is published behind our back;
- * whoever was in there before has left its SRCU section. The hardware timer is left alone: it is
+ * From here on kvm_lazy_enter() finds no page, so no new promise is published; every section that
+ * was entered before has ended with its SRCU section. The hardware timer is left alone: it is
  * early, not late.
  */
 void kvm_lazy_tscdeadline_flush_memslot(struct kvm *kvm, struct kvm_memory_slot *slot)
@@ -541,7 +549,7 @@ static enum kvm_lazy_action kvm_lazy_decide(struct kvm_lapic *apic, struct lazyt
 	WRITE_ONCE(ktimer->tscdeadline, d.timer);
 	if (d.inject) {
 		ktimer->expired_tscdeadline = d.inject;
-		/* A guess is armed when the interrupt is delivered. */
+		/* The timer for a guess is armed when the interrupt is delivered. */
 		kvm_lazy_published(apic);
 		return KVM_LAZY_INJECT;
 	}
@@ -557,11 +565,12 @@ static enum kvm_lazy_action kvm_lazy_decide(struct kvm_lapic *apic, struct lazyt
 }
 
 /*
- * Where the decision is made matters for the timer advance only: the timer fires up to that early,
- * and the guest must not run until the deadline. kvm_wait_lapic_expire() sees to that, so an expiry
- * on the vCPU's own CPU, which is an exit, is as good as one in its thread. On another CPU a lazy
- * timer that is due within the advance is left to the vCPU's thread, which has to be woken for it
- * anyway; a plain timer need not be, because the guest cannot move it without an exit.
+ * The CPU on which an expiry is decided matters only because of the timer advance: the timer fires
+ * that early, and the guest must not run until the deadline. On the vCPU's own CPU the expiry was
+ * an exit, and kvm_wait_lapic_expire() keeps the guest out, as for an expiry in the vCPU's thread.
+ * On another CPU a lazy timer that is due within the advance is left to the vCPU's thread, which
+ * must be woken for the interrupt anyway. A plain timer is decided there, because the guest cannot
+ * move it without an exit.
  */
 enum kvm_lazy_action kvm_lazy_tscdeadline_expire(struct kvm_lapic *apic, bool from_timer_fn)
 {
@@ -602,14 +611,14 @@ enum kvm_lazy_action kvm_lazy_tscdeadline_expire(struct kvm_lapic *apic, bool fr
 	return action;
 }
 
-/* When the hrtimer callback restarts its timer. Interrupts are off. */
+/* Called in the hrtimer callback, with interrupts off. */
 ktime_t kvm_lazy_tscdeadline_expires(struct kvm_lapic *apic)
 {
 	u64 deadline = READ_ONCE(apic->lapic_timer.tscdeadline);
 	u64 now = kvm_l1_tsc_at_entry(apic->vcpu);
 	u64 ns = deadline > now ? deadline - now : 0;
 
-	/* Far deadlines are looked at early rather than overflow (A8). */
+	/* The conversion must not overflow: a timer for a far deadline fires early (A8). */
 	ns = min(ns, U64_MAX / USEC_PER_SEC) * USEC_PER_SEC;
 	do_div(ns, apic->vcpu->arch.virtual_tsc_khz);
 	return ktime_sub_ns(ktime_add_ns(ktime_get(), ns), apic->lapic_timer.timer_advance_ns);
@@ -621,8 +630,9 @@ void kvm_lazy_tscdeadline_set_again(struct kvm_lapic *apic)
 }
 
 /*
- * In the vCPU's thread or its preempt notifier: does the timer have to be started once more? When
- * the time has caught up with KVM_LAZY_TRIES deadlines in a row, vcpu_run() goes on.
+ * In the vCPU's thread or its preempt notifier: must the timer be started again? After
+ * KVM_LAZY_TRIES deadlines in a row that had passed when they were armed, the answer is no, and
+ * vcpu_run() goes on with the expiry.
  */
 bool kvm_lazy_tscdeadline_again(struct kvm_lapic *apic, int *tries)
 {
@@ -640,7 +650,6 @@ bool kvm_lazy_tscdeadline_again(struct kvm_lapic *apic, int *tries)
 	return false;
 }
 
-/* In the vCPU's thread: has the timer fired where nothing could be decided? Then decide now. */
 bool kvm_lazy_tscdeadline_settle(const struct kvm_lapic *apic)
 {
 	return READ_ONCE(apic->lazy.undecided);
@@ -669,7 +678,7 @@ void kvm_lazy_tscdeadline_cancel(struct kvm_lapic *apic)
 	raw_spin_unlock_irqrestore(&lazy->lock, flags);
 }
 
-/* KVM_SET_LAPIC drops what is pending: an interrupt that was decided becomes a timer again. */
+/* KVM_SET_LAPIC drops lapic_timer.pending: the interrupt that was decided becomes a timer again. */
 void kvm_lazy_tscdeadline_requeue(struct kvm_lapic *apic)
 {
 	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;

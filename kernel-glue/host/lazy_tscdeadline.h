@@ -3,8 +3,8 @@
  * KVM host side of the lazy TSC deadline: what lapic.c and x86.c call.
  *
  * While the guest has the feature enabled and its APIC timer is in TSC-deadline mode, struct
- * lazytsc_host knows what is wanted, and kvm_timer.tscdeadline is only when the hardware timer (hv
- * timer or hrtimer) shall fire: never later than lazytsc_host.timer.
+ * lazytsc_host holds the wanted deadline. kvm_timer.tscdeadline is then only the time at which the
+ * hardware timer (hv timer or hrtimer) shall fire, which is never later than lazytsc_host.timer.
  */
 #ifndef __KVM_X86_LAZY_TSCDEADLINE_H
 #define __KVM_X86_LAZY_TSCDEADLINE_H
@@ -28,17 +28,17 @@ struct kvm_lazy_tscdeadline {
 	struct lazytsc_host host;
 	struct lazytsc_predictor predictor;
 	struct gfn_to_pfn_cache gpc;
-	/* Where armed stands published, while host.lazy. Mapped as long as that. */
+	/* While host.lazy is set: the area in which armed is published. It is mapped then. */
 	struct lazytsc_area *area;
 	/* What the guest, or user space, wrote to LAZYTSC_MSR; 0: not enabled. */
 	u64 msr_val;
-	/* The timer fired where nothing could be decided: kvm_lapic_settle_timer() will. */
+	/* An expiry is still to be decided, by kvm_lapic_settle_timer(). */
 	bool undecided;
 	/* An expiry on another CPU was silent: kvm_lapic_settle_timer() starts the timer. */
 	bool left;
 	/* An expiry in the vCPU's thread was silent: the timer must be started again. */
 	bool again;
-	/* The TSC was changed since the timer was computed. */
+	/* The TSC was changed since the hardware timer was computed. */
 	bool retime;
 	/* User space has written timer state since the vCPU last ran. */
 	bool restored;
@@ -51,13 +51,16 @@ static inline bool kvm_lazy_tscdeadline_enabled(const struct kvm_lazy_tscdeadlin
 	return READ_ONCE(lazy->msr_val);
 }
 
-/* May the expiry that is waited for feed the timer advance? */
+/* May the wait for this expiry adjust the timer advance? Only if the timer was armed for it. */
 static inline bool kvm_lazy_tscdeadline_punctual(const struct kvm_lazy_tscdeadline *lazy)
 {
 	return !kvm_lazy_tscdeadline_enabled(lazy) || lazy->punctual;
 }
 
+/* Does this host offer the feature to guests? */
 bool kvm_lazy_tscdeadline_offered(void);
+
+/* Set up, and release, what each LAPIC needs. With the LAPIC itself. */
 void kvm_lazy_tscdeadline_create(struct kvm_lapic *apic);
 void kvm_lazy_tscdeadline_destroy(struct kvm_lapic *apic);
 
@@ -87,8 +90,8 @@ static inline void kvm_lazy_tscdeadline_destroy(struct kvm_lapic *apic) { }
 #endif
 
 /*
- * Everything below is called only where kvm_lazy_tscdeadline_offered() or _enabled() is true, so
- * that no call is left without CONFIG_KVM_LAZY_TSCDEADLINE.
+ * All callers of the functions below test kvm_lazy_tscdeadline_offered() or _enabled() first, so
+ * the compiler drops the calls without CONFIG_KVM_LAZY_TSCDEADLINE.
  */
 
 enum kvm_lazy_action {
@@ -97,47 +100,67 @@ enum kvm_lazy_action {
 	KVM_LAZY_INJECT,	/* the interrupt for kvm_timer.expired_tscdeadline is due */
 };
 
-/* The guest's MSR, and what switches it off. vCPU thread. */
+/* Serve a write of LAZYTSC_MSR; returns 1 if it is refused. vCPU thread. */
 int kvm_lazy_tscdeadline_set_msr(struct kvm_vcpu *vcpu, u64 data, bool host_initiated);
+
+/* Switch the feature off; the wanted deadline becomes a stock one. vCPU thread. */
 void kvm_lazy_tscdeadline_disable(struct kvm_lapic *apic);
 
-/*
- * The vCPU thread enters KVM_RUN, and returns to user space. The first returns whether the timer
- * must be started.
- */
+/* Has user space restored timer state since the vCPU last ran? */
 bool kvm_lazy_tscdeadline_restored(const struct kvm_lapic *apic);
+
+/* The vCPU thread enters KVM_RUN: publish. Returns whether the timer must be started. */
 bool kvm_lazy_tscdeadline_run(struct kvm_lapic *apic);
+
+/* The vCPU thread returns to user space: withdraw, and mark the page dirty. */
 void kvm_lazy_tscdeadline_put(struct kvm_lapic *apic);
 
-/* The guest's TSC is another one from now on: any context, the vCPU is not in the guest. */
+/* The guest's TSC was changed. Any context; the vCPU is not in the guest. */
 void kvm_lazy_tscdeadline_time_changed(struct kvm_lapic *apic);
-u64 kvm_l1_tsc_at_entry(struct kvm_vcpu *vcpu); /* x86.c */
+
+/* The guest's (L1's) TSC as the vCPU will find it at its next entry. In x86.c. */
+u64 kvm_l1_tsc_at_entry(struct kvm_vcpu *vcpu);
+
+/* Returns whether the vCPU's thread, which calls, must start the timer. */
 bool kvm_lazy_tscdeadline_start(struct kvm_lapic *apic);
 
-/* A memslot goes away: any thread, no vCPU can look its gfns up any more. */
+/* A memslot goes away: withdraw. Any thread; no vCPU can look the slot's gfns up any more. */
 void kvm_lazy_tscdeadline_flush_memslot(struct kvm *kvm, struct kvm_memory_slot *slot);
 
 /*
- * MSR_IA32_TSC_DEADLINE. A write fails, without effect, where the page is out of reach and
- * @atomic forbids to look for it; else kvm_timer.tscdeadline is what to run, @inject what is due.
+ * Serve a write of MSR_IA32_TSC_DEADLINE. Returns false, without effect, if the page must be looked
+ * up and @atomic forbids it. Else kvm_timer.tscdeadline is the timer to start, and @inject the
+ * deadline whose interrupt is due (0: none).
  */
 bool kvm_lazy_tscdeadline_write(struct kvm_lapic *apic, u64 data, bool host_initiated, bool atomic,
 				u64 *inject);
+
+/* What MSR_IA32_TSC_DEADLINE reads: the effective deadline. */
 u64 kvm_lazy_tscdeadline_read(struct kvm_lapic *apic);
 
-/* The hardware timer fired. Any context with preemption off. */
+/* The hardware timer fired: decide. Any context with preemption off. */
 enum kvm_lazy_action kvm_lazy_tscdeadline_expire(struct kvm_lapic *apic, bool from_timer_fn);
+
+/* For KVM_LAZY_REARM: when the hrtimer must fire. */
 ktime_t kvm_lazy_tscdeadline_expires(struct kvm_lapic *apic);
+
+/* Note that the timer must be started again; ask whether it must, in the vCPU's thread. */
 void kvm_lazy_tscdeadline_set_again(struct kvm_lapic *apic);
 bool kvm_lazy_tscdeadline_again(struct kvm_lapic *apic, int *tries);
+
+/* Must the vCPU's thread decide an expiry that was left undecided? */
 bool kvm_lazy_tscdeadline_settle(const struct kvm_lapic *apic);
 
-/* The interrupt is in the LAPIC. Returns what kvm_timer.tscdeadline is from now on. */
+/* The interrupt is in the LAPIC. Returns the new kvm_timer.tscdeadline. */
 u64 kvm_lazy_tscdeadline_delivered(struct kvm_lapic *apic);
 
-/* The rest of the LAPIC. vCPU thread. */
+/* The timer was masked: withdraw. vCPU thread. */
 void kvm_lazy_tscdeadline_mask(struct kvm_lapic *apic);
+
+/* The timer left deadline mode, or the LAPIC was reset: nothing is wanted. vCPU thread. */
 void kvm_lazy_tscdeadline_cancel(struct kvm_lapic *apic);
+
+/* KVM_SET_LAPIC: an interrupt that was decided becomes a timer again. vCPU thread. */
 void kvm_lazy_tscdeadline_requeue(struct kvm_lapic *apic);
 
 #endif
