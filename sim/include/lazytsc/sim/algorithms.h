@@ -45,8 +45,8 @@ const char *lazytsc_algorithm_name(enum lazytsc_algorithm which);
  * @options: how it is built; must outlive the program
  * @threads: filled; must outlive the program
  *
- * Loops without a limit on tries are made of
- * assumptions: threads that wait for good count as blocked.
+ * Loops without a limit on tries are assumptions: executions in which a thread waits forever count
+ * as blocked.
  */
 struct lazytsc_program lazytsc_algorithm(enum lazytsc_algorithm which,
 					 const struct lazytsc_algorithm_options *options,

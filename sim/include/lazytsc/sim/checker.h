@@ -8,7 +8,7 @@
  * How to use it. Write the threads as functions over the port (<lazytsc/sim/program.h>). State what
  * must hold with lazytsc_assert() in them, or in `final`, at the end of each execution. Write a
  * spin loop as one load and lazytsc_assume(): executions that would spin are counted as blocked.
- * Threads may not communicate but through shared fields, and lazytsc_event_if() is not for them.
+ * Threads may communicate only through shared fields, and must not use lazytsc_event_if().
  *
  * Counts, verdict, outcomes and counterexample depend on the program, the model and the limits on
  * executions and depth alone, and not on the number of jobs.
@@ -56,7 +56,7 @@ struct lazytsc_check_limits {
 	size_t memory; /* bytes */
 };
 
-/* The limit on depth that counts. */
+/* The limit on depth that a search with these limits uses: the default, if none is given. */
 unsigned lazytsc_check_depth(const struct lazytsc_check_limits *limits);
 
 struct lazytsc_check {
@@ -104,8 +104,8 @@ struct lazytsc_check_result {
  * @check:  what to do
  * @result: what was found; to be released with lazytsc_check_release()
  *
- * A thread that does not do the same when it is run again, and one that asks for what the search
- * cannot do, are faults in the program: says so and aborts.
+ * If a thread does not do the same when it is run again, or asks for an operation that the search
+ * does not have, the program is faulty: the function says so on stderr and aborts.
  *
  * Return: false when there was no memory to start with.
  */
@@ -114,7 +114,7 @@ bool lazytsc_check_run(const struct lazytsc_check *check, struct lazytsc_check_r
 /** lazytsc_check_release() - free what lazytsc_check_run() left in @result, whatever it returned */
 void lazytsc_check_release(struct lazytsc_check_result *result);
 
-/* "complete", or which bound was met: "bounded at N executions". */
+/* Writes "complete", or the bound that was met, as in "bounded at N executions", to @text. */
 void lazytsc_check_verdict(const struct lazytsc_check *check,
 			   const struct lazytsc_check_result *result, char text[64]);
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The search: every state of a cell of a scenario.
+ * The search visits every state of a cell of a scenario.
  *
- * First depth first, which says whether anything is violated. Each state is visited once; it is
- * known by a hash (lazytsc_stepper_hash()). Where something is violated, breadth first: the
- * violation with the fewest steps; of those with so many the one with the fewest context switches;
- * of those the first in the order of the search. So the same cell gives the same answer always.
+ * lazytsc_sweep() searches depth first and says whether anything is violated. It visits each state
+ * once, and recognises states by a hash (lazytsc_stepper_hash()). lazytsc_shortest() searches
+ * breadth first for the violation with the fewest steps; among these for the one with the fewest
+ * context switches; and among these for the first in the order of the search. So the same cell
+ * always gives the same answer.
  */
 #ifndef LAZYTSC_SIM_EXPLORE_H
 #define LAZYTSC_SIM_EXPLORE_H
@@ -19,8 +20,8 @@ extern "C" {
 enum lazytsc_explore_outcome {
 	LAZYTSC_HOLDS, /* every state was visited, and nothing is violated */
 	LAZYTSC_VIOLATED,
-	LAZYTSC_BOUNDED, /* it stopped at a bound before either */
-	LAZYTSC_CYCLE, /* the machine comes back to a state: it may go on for ever */
+	LAZYTSC_BOUNDED, /* the search stopped at a bound before it could say either */
+	LAZYTSC_CYCLE, /* the machine comes back to a state of its path: it may go on forever */
 	LAZYTSC_NO_MEMORY
 };
 
@@ -40,8 +41,8 @@ struct lazytsc_explored {
 /**
  * lazytsc_sweep() - visit every state of a cell
  * @states: visit no more than these; 0: no bound
- * @result: what was found; for lazytsc_explored_fini(). The counts are exact where it holds. Where
- *          it is violated, the path is not given: see lazytsc_shortest().
+ * @result: filled; to be released with lazytsc_explored_fini(). The counts are exact if the outcome
+ *          is LAZYTSC_HOLDS. No path is given for a violation: see lazytsc_shortest().
  *
  * Context: any OS thread; cells can be searched at the same time.
  */
@@ -50,9 +51,9 @@ void lazytsc_sweep(const struct lazytsc_cell *cell, enum lazytsc_model model, u6
 
 /**
  * lazytsc_shortest() - the smallest counterexample of a cell
- * @max_steps: of no interest where it has more steps; 0: no bound
- * @result:    filled; LAZYTSC_HOLDS where there is none, LAZYTSC_BOUNDED where there is none with
- *             so few steps
+ * @max_steps: look for no counterexample with more steps; 0: no bound
+ * @result:    filled; LAZYTSC_HOLDS if there is no counterexample, LAZYTSC_BOUNDED if there is none
+ *             with so few steps
  *
  * Context: as lazytsc_sweep().
  */
@@ -64,11 +65,11 @@ void lazytsc_explored_fini(struct lazytsc_explored *result);
 
 enum lazytsc_verdict {
 	LAZYTSC_SOUND,
-	LAZYTSC_BROKEN, /* a rule, or an assertion */
-	LAZYTSC_BROKEN_OTHER /* one that does not count, see struct lazytsc_cell */
+	LAZYTSC_BROKEN, /* the step broke a rule, or an assertion failed */
+	LAZYTSC_BROKEN_OTHER /* it broke a rule that does not count, see lazytsc_cell.only */
 };
 
-/** lazytsc_judge() - what has the step done that was performed last? */
+/** lazytsc_judge() - has the step that was performed last broken anything? */
 enum lazytsc_verdict lazytsc_judge(const struct lazytsc_cell *cell,
 				   struct lazytsc_stepper *stepper);
 

@@ -11,11 +11,11 @@
  *
  * Races. Each operation that takes more than one step is reported as an interval: a guest's set
  * from _set_begin() to _set_skip() or _trap(), a host's decision from _host_begin() to _decision().
- * Within a set both the former and the new deadline are wanted; an injection is right when its
- * deadline was wanted, and due by the TSC that the host had read, at any moment of the decision's
- * interval. That is exact for every order of memory accesses which a real machine can show: a
- * decision that read pending before the guest moved it stays right, and one that began after the
- * set ended has no excuse. Where steps are atomic the intervals are empty.
+ * During a set both the former and the new deadline count as wanted. An injection is right if its
+ * deadline was wanted, and due by the TSC that the host had read, at some moment of the decision's
+ * interval. This accepts exactly what a real machine may do: a decision that read pending before
+ * the guest moved it is right, and one that began after the set had ended must see the new
+ * deadline. In a machine whose steps are atomic the intervals are empty.
  *
  * The structure is plain data without padding or pointers: copy it, hash it, compare it. Nothing
  * here allocates. All times are guest TSC; 0 stands for none.
@@ -126,7 +126,7 @@ struct lazytsc_arm {
 	uint8_t raw; /* by a WRMSR that pending did not match */
 	uint8_t rearmed; /* the host re-armed silently for it */
 	uint8_t end; /* enum lazytsc_end: how it ended; NONE: wanted */
-	uint8_t zero;
+	uint8_t zero; /* padding, always 0 */
 };
 
 /* An injection that was decided and has not reached the LAPIC. */
@@ -137,21 +137,25 @@ struct lazytsc_inflight {
 	uint8_t masked; /* decided while LVTT was masked: must not be delivered */
 	uint8_t early; /* decided ahead of its deadline: the guest must stay stopped */
 	uint8_t replaced; /* by a WRMSR ahead of its deadline: must be dropped */
-	uint8_t zero;
+	uint8_t zero; /* padding, always 0 */
 };
 
-/* The bounds that the monitor holds the host to. */
+/* The bounds that the host must keep. */
 struct lazytsc_mon_limits {
 	u64 late; /* a deadline is injected, and an injection delivered, within this; cycles */
-	u64 rearm; /* so much more where it was re-armed silently (B15); cycles */
+	u64 rearm; /* added to `late` if the deadline was re-armed silently (B15); cycles */
 	u64 credit; /* silent expiries beyond the skips (B12): 0 for the plain rule */
 	u64 grace; /* the guest's, for a promise that is overdue (B28); 0: endless */
-	u64 nearest; /* between silent expiries that nobody pays for (B25); 0: no bound */
-	/* trapped sets on a host without the area until it has it again (B27); 0: any */
+	/* the least time between silent expiries that are charged to nobody (B25); 0: no bound */
+	u64 nearest;
+	/* trapped sets after which a host without the area must have it (B27); 0: any number */
 	u64 patience;
 };
 
-/* Deadlines that one decision can have seen: sets that end during it, and the one after. */
+/*
+ * The most deadlines that one decision can see: those of the sets that end during it, and the
+ * newest. And the most injections that are decided and not delivered.
+ */
 #define LAZYTSC_ARMS	 6
 #define LAZYTSC_INFLIGHT 2
 
@@ -178,11 +182,11 @@ struct lazytsc_monitor {
 	u64 expiry_tsc; /* of the last expiry */
 	u64 irr_since; /* when the IRR bit was set */
 	u64 set_tsc; /* when the set in progress began */
-	u64 unpaid_tsc; /* the last expiry that nobody paid for */
+	u64 unpaid_tsc; /* the last silent expiry that was charged to nobody (B25) */
 
 	/* What is counted. */
-	u64 skips; /* sets and disarms that did not exit, and writes to the page by hostile hands */
-	u64 silent; /* silent expiries that no raced write excuses */
+	u64 skips; /* sets and disarms that did not exit, and writes outside the protocol */
+	u64 silent; /* silent expiries, without those during a set that then exited */
 	u64 sets; /* sets that armed a deadline */
 	u64 injections; /* decided */
 	u64 deliveries; /* times that IRR went from 0 to 1 */
@@ -196,10 +200,10 @@ struct lazytsc_monitor {
 	uint8_t arms; /* slots of arm[] in use beyond arm[0] */
 	uint8_t inflights;
 	uint8_t in_set; /* a set or disarm is in progress */
-	uint8_t op_armed; /* an armed other than 0 was to be seen during it */
+	uint8_t op_armed; /* armed was other than 0 at some moment of the set */
 	uint8_t in_host; /* a decision is in progress */
-	uint8_t host_armed; /* an armed other than 0 was to be seen during it */
-	uint8_t host_trap; /* it answers a WRMSR */
+	uint8_t host_armed; /* armed was other than 0 at some moment of the decision */
+	uint8_t host_trap; /* the decision answers a WRMSR */
 	uint8_t silent_open; /* silent expiries during the set in progress */
 
 	uint8_t irr;
@@ -209,18 +213,18 @@ struct lazytsc_monitor {
 	uint8_t user; /* the vCPU thread is in user space */
 	uint8_t enabled; /* the host has the guest's area */
 	uint8_t undirtied; /* armed was written since the page was last marked dirty */
-	uint8_t moved; /* to another host, and nothing published since */
+	uint8_t moved; /* the vCPU came to another host, which has published nothing yet */
 
-	uint8_t wild; /* the guest wrote nonsense to its page: what it wants is unknown */
-	uint8_t armed_written; /* by the guest, ever */
+	uint8_t wild; /* the guest wrote nonsense to its page: the wanted deadline is unknown */
+	uint8_t armed_written; /* the guest has written to armed, at some time */
 	uint8_t stale_timer; /* the TSC changed since the host timer was set */
-	uint8_t unpaid; /* there was one, and the vCPU's thread has done nothing since */
-	uint8_t forsaken; /* the host timer is lost: what was promised before is no matter */
+	uint8_t unpaid; /* since unpaid_tsc the vCPU's thread has not run */
+	uint8_t forsaken; /* the host timer was lost: earlier promises are not checked */
 	uint8_t misses; /* sets trapped in a row on a host without the area */
 	uint8_t jumped; /* the TSC changed during the set in progress */
 	uint8_t orphaned; /* armed was left in a page that the host takes for gone */
-	uint8_t zero[7];
-	uint8_t besieged; /* another vCPU writes to the page: what is wanted is never known again */
+	uint8_t zero[7]; /* padding, always 0 */
+	uint8_t besieged; /* another vCPU writes to the page: the wanted deadline stays unknown */
 };
 
 #ifndef __cplusplus
@@ -255,7 +259,7 @@ void lazytsc_mon_set_skip(struct lazytsc_monitor *m, u64 tsc, u64 t, u64 armed);
  * @v:       the value written: from here on it alone is wanted
  * @pending: what pending holds; anything when the feature is off. Differs from @v: a raw write.
  * Ends in lazytsc_mon_decision(). An injection that was decided and not delivered is replaced by it
- * and may be dropped; one that is not due yet must be.
+ * and may be dropped; one that is not due yet must be dropped.
  */
 void lazytsc_mon_trap(struct lazytsc_monitor *m, u64 tsc, u64 v, u64 pending);
 
@@ -266,12 +270,17 @@ void lazytsc_mon_trap(struct lazytsc_monitor *m, u64 tsc, u64 v, u64 pending);
 void lazytsc_mon_scribble(struct lazytsc_monitor *m, u64 tsc, bool armed);
 
 /**
- * lazytsc_mon_wrote() - a set that has exited is all over, and the guest has looked, or not
+ * lazytsc_mon_wrote() - a set that has exited is over, and the guest has read LAZYTSC_MSR if it
+ * wanted to
+ * @t: the deadline set
  * Checks B27.
  */
 void lazytsc_mon_wrote(struct lazytsc_monitor *m, u64 tsc, u64 t);
 
-/** lazytsc_mon_besieged() - another vCPU wrote pending; as _scribble(), and from now on for ever */
+/**
+ * lazytsc_mon_besieged() - another vCPU wrote pending
+ * As lazytsc_mon_scribble(), but what the guest wants stays unknown for the rest of the run.
+ */
 void lazytsc_mon_besieged(struct lazytsc_monitor *m, u64 tsc);
 
 /** lazytsc_mon_rdmsr() - RDMSR(0x6e0), or user space saves it: @value. Checks A3, A8, A11, B14. */
@@ -322,18 +331,20 @@ void lazytsc_mon_timer(struct lazytsc_monitor *m, u64 tsc, u64 wanted, u64 fires
 /** lazytsc_mon_elsewhere() - a timer that a callback started has fired on another CPU (B25) */
 void lazytsc_mon_elsewhere(struct lazytsc_monitor *m, u64 tsc);
 
-/** lazytsc_mon_paid() - the vCPU's thread has done something */
+/** lazytsc_mon_paid() - the vCPU's thread has run: the next silent expiry may come at once (B25) */
 void lazytsc_mon_paid(struct lazytsc_monitor *m);
 
 /**
- * lazytsc_mon_forsaken() - the host timer is lost, by a fault that is not the protocol's
- * What was promised so far may be lost with it. Not what the guest sets by the next exit.
+ * lazytsc_mon_forsaken() - the host timer is lost, by a fault outside the protocol
+ * Deadlines that rely on a promise made so far may be lost with it; one whose set exits later may
+ * not.
  */
 void lazytsc_mon_forsaken(struct lazytsc_monitor *m);
 
 /**
  * lazytsc_mon_orphaned() - the host takes the page for gone, and leaves in it what it has published
- * For hosts that are known to do that: B1 is no news then, and what comes of it is to be seen.
+ * For hosts that are known to do that: B1 is then not checked, so that the search goes on to the
+ * consequences.
  */
 void lazytsc_mon_orphaned(struct lazytsc_monitor *m);
 
@@ -347,8 +358,8 @@ void lazytsc_mon_orphaned(struct lazytsc_monitor *m);
 void lazytsc_mon_delivered(struct lazytsc_monitor *m, u64 tsc);
 
 /**
- * lazytsc_mon_dropped() - it was dropped
- * Right where LVTT is masked, where writes are ignored, and where a newer set replaced it.
+ * lazytsc_mon_dropped() - the oldest injection decided was dropped
+ * This is right if LVTT is masked, if writes are ignored, or if a newer set has replaced it.
  */
 void lazytsc_mon_dropped(struct lazytsc_monitor *m, u64 tsc);
 
@@ -381,7 +392,7 @@ void lazytsc_mon_enter(struct lazytsc_monitor *m, u64 tsc);
 /** lazytsc_mon_halt() - the vCPU blocks in HLT */
 void lazytsc_mon_halt(struct lazytsc_monitor *m, u64 tsc);
 
-/** lazytsc_mon_wake() - the vCPU leaves HLT; @other: for something else than the timer (B13) */
+/** lazytsc_mon_wake() - the vCPU leaves HLT; @other: not because of the timer (B13) */
 void lazytsc_mon_wake(struct lazytsc_monitor *m, u64 tsc, bool other);
 
 /** lazytsc_mon_dirty() - the host marked the area's page dirty */
@@ -425,7 +436,8 @@ void lazytsc_mon_feature_read(struct lazytsc_monitor *m, u64 tsc, u64 word);
 /**
  * lazytsc_mon_end() - no host will do anything more
  * @horizon: a deadline up to here should have been injected
- * For a state from which nothing can follow: what is wanted now is lost. Checks A7, A9, B7.
+ * For a state after which nothing can happen: a deadline that is still wanted is lost. Checks A7,
+ * A9, B7.
  */
 void lazytsc_mon_end(struct lazytsc_monitor *m, u64 tsc, u64 horizon);
 

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Scenarios for `lazytsc check`: the protocol's real code in a small machine, everything that can
- * happen left open.
+ * Scenarios for `lazytsc check`: the protocol's real code in a small machine.
  *
  * The machine has four CPUs of a stepper (<lazytsc/sim/step.h>): the vCPU's (guest, and the host
- * code after its exits), another one that runs hrtimer callbacks, the clock, and the LAPIC to which
- * an interrupt takes time. A scenario says what may happen, and how much of it; in which order,
- * with which deadlines and which guesses is for the search to go through. The monitor of
+ * code after its exits), another one that runs hrtimer callbacks, the clock, and the LAPIC, at
+ * which a decided interrupt arrives later. A scenario says what may happen, and how often. The
+ * search tries every order, every deadline and every guess. The monitor of
  * <lazytsc/sim/properties.h> watches.
  *
  * Time is a counter up to a horizon. Deadlines are any of its values, one long past, and ~0;
@@ -27,18 +26,18 @@ extern "C" {
 #endif
 
 /* What a guest does. Those marked V take each of the values that the scenario allows. */
-#define LAZYTSC_GUEST_OPS(X)                                                               \
-	X(SET, "set", true) /* V */                                                        \
-	X(DISARM, "disarm", false)                                                         \
-	X(RAW, "raw WRMSR", true) /* V, 0 too: past the protocol, pending is left alone */ \
-	X(RDMSR, "RDMSR", false)                                                           \
-	X(HLT, "HLT", false)                                                               \
-	X(MASK, "mask or unmask LVTT", false)                                              \
-	X(MODE, "leave deadline mode and come back", false)                                \
-	X(FEATURE, "switch the feature off or on", false)                                  \
-	X(RESET, "INIT", false)                                                            \
-	X(PENDING, "scribble over pending", true) /* V */                                  \
-	X(ARMED, "scribble over armed", true) /* V */                                      \
+#define LAZYTSC_GUEST_OPS(X)                                                                  \
+	X(SET, "set", true) /* V */                                                           \
+	X(DISARM, "disarm", false)                                                            \
+	X(RAW, "raw WRMSR", true) /* V and 0: outside the protocol, pending is not touched */ \
+	X(RDMSR, "RDMSR", false)                                                              \
+	X(HLT, "HLT", false)                                                                  \
+	X(MASK, "mask or unmask LVTT", false)                                                 \
+	X(MODE, "leave deadline mode and come back", false)                                   \
+	X(FEATURE, "switch the feature off or on", false)                                     \
+	X(RESET, "INIT", false)                                                               \
+	X(PENDING, "scribble over pending", true) /* V */                                     \
+	X(ARMED, "scribble over armed", true) /* V */                                         \
 	X(WORD, "write a bad word to the MSR", false)
 
 enum lazytsc_guest_op {
@@ -60,7 +59,7 @@ enum lazytsc_choice {
 #define X(name, words) LAZYTSC_CHOICE_##name,
 	LAZYTSC_CHOICES(X)
 #undef X
-		LAZYTSC_CHOICE_VALUE /* any of the times and deadlines, under another name */
+		LAZYTSC_CHOICE_VALUE /* a time or a deadline; the step's name says of what */
 };
 
 /* Where expiries are decided. */
@@ -74,7 +73,7 @@ enum lazytsc_scenario_cpu {
 	LAZYTSC_CPU_VCPU, /* the guest, and the host's code after its exits */
 	LAZYTSC_CPU_OTHER, /* hrtimer callbacks, memslot changes, the MMU notifier */
 	LAZYTSC_CPU_CLOCK,
-	LAZYTSC_CPU_LAPIC /* what was decided elsewhere arrives; another vCPU */
+	LAZYTSC_CPU_LAPIC /* interrupts decided on another CPU arrive; stores of another vCPU */
 };
 
 /* What a trip to user space does: the values of the choice "in user space", with their words. */
@@ -85,7 +84,7 @@ enum lazytsc_scenario_cpu {
 	X(UNAWARE, "migrates under a VMM that knows no area")         \
 	X(REVERT, "has 0 written to TSC_DEADLINE")
 
-/* What a host around the core can do wrong; none of it in a sound one. */
+/* Mistakes of the code around the core (in KVM the glue). */
 enum lazytsc_glue_defect {
 	LAZYTSC_GLUE_SOUND,
 	LAZYTSC_GLUE_NO_KICK, /* a posted request waits for an unrelated exit */
@@ -96,7 +95,7 @@ enum lazytsc_glue_defect {
 	LAZYTSC_GLUE_STALE_TIME, /* a change of the TSC leaves everything as it is */
 	LAZYTSC_GLUE_INVALIDATES, /* the mapping goes without a withdrawal */
 	LAZYTSC_GLUE_NO_CANCEL, /* a trapped write does not wait for the callback */
-	LAZYTSC_GLUE_STARTS_ALL, /* a callback starts what is the vCPU's thread to start */
+	LAZYTSC_GLUE_STARTS_ALL, /* a callback starts a timer that it must leave to the thread */
 	LAZYTSC_GLUE_NO_RECOVERY /* nothing is recovered after a restore */
 };
 
@@ -104,28 +103,29 @@ struct lazytsc_scenario {
 	const char *name;
 	const char *summary; /* one line */
 	u64 start, horizon; /* the clock goes from here to there */
-	u64 wait; /* in vCPU context: a timer fires this early, and is waited for this long */
+	u64 wait; /* in vCPU context: how early a timer may fire; the host then waits so long */
 	unsigned int where;
 	unsigned int ops; /* how many the guest performs, one after the other */
 	unsigned int alphabet; /* bits of enum lazytsc_guest_op */
 	bool guesses; /* any guess, or none, at each opportunity */
 	unsigned int trips; /* to user space and back, migration included, at any instruction */
 	unsigned int slots; /* memslot changes, by another CPU */
-	unsigned int wakes; /* from HLT, for something else than the timer */
+	unsigned int wakes; /* from HLT, not by the timer */
 	unsigned int jumps; /* changes of the guest's TSC, to any value, at any instruction */
 	unsigned int forgets; /* host timers that are lost, and never fire */
 	unsigned int siblings; /* stores of any value to pending, by another vCPU */
 	bool restores; /* trips restore a new vCPU part by part, in any order, parts left out */
-	bool impatient; /* the guest looks after LAZYTSC_MSR at once (B27) */
+	bool impatient; /* the guest reads LAZYTSC_MSR after the first miss, not the eighth (B27) */
 	/*
-	 * As in the kernel: the page is mapped, or not, or by a memslot that has changed; a
-	 * withdrawal leaves the hardware timer; a callback acts after it has unlocked.
+	 * Model the kernel's glue: the page is mapped, or not, or through a memslot that has
+	 * changed; a withdrawal leaves the hardware timer alone; a callback acts after it has
+	 * unlocked.
 	 */
 	bool glue;
-	unsigned int unmaps; /* the MMU notifier takes the mapping; with @glue */
-	u64 nearest; /* lazytsc_expiry.nearest: the bound on re-arms that nobody pays for */
+	unsigned int unmaps; /* how often the MMU notifier takes the mapping; with @glue */
+	u64 nearest; /* lazytsc_expiry.nearest, and the monitor's bound of that name (B25) */
 	u64 grace; /* the guest's, for a promise that is overdue; 0: endless */
-	unsigned int stale; /* calls for a timer that is not due: it was moved meanwhile */
+	unsigned int stale; /* calls of expire() for a timer that was moved meanwhile */
 	unsigned int prefix; /* cells fix so many of the guest's first operations */
 	bool full; /* for --full only */
 };
@@ -136,7 +136,7 @@ const struct lazytsc_scenario *lazytsc_scenario_at(unsigned int i);
 /** lazytsc_scenario_find() - the scenario of that name, or NULL */
 const struct lazytsc_scenario *lazytsc_scenario_find(const char *name);
 
-/** lazytsc_scenario_cells() - into how many cells it is divided */
+/** lazytsc_scenario_cells() - the number of cells into which @s is divided */
 unsigned int lazytsc_scenario_cells(const struct lazytsc_scenario *s);
 
 /* One guest operation with its value. */
@@ -168,7 +168,7 @@ enum lazytsc_restored_part lazytsc_part_missing(uint8_t parts, u64 n);
 
 enum { LAZYTSC_ALPHABET_MAX = 64, LAZYTSC_PREFIX_MAX = 4 };
 
-/* A scenario with everything fixed that is not searched over. */
+/* A scenario with everything fixed that the search does not vary. */
 struct lazytsc_cell {
 	const struct lazytsc_scenario *scenario;
 	const struct lazytsc_variant *variant;
@@ -217,12 +217,12 @@ struct lazytsc_world {
 	uint8_t jumps, forgets, siblings, unmaps; /* used up */
 	uint8_t mapped, outdated; /* the page's mapping: there, made before a memslot change */
 	uint8_t acting; /* a callback has decided and unlocked, and not acted yet */
-	uint8_t undecided; /* an expiry that the vCPU's thread has to decide */
-	uint8_t again; /* the timer is the vCPU's thread to start */
+	uint8_t undecided; /* the vCPU's thread must decide an expiry */
+	uint8_t again; /* the vCPU's thread must start the timer */
 	uint8_t elsewhere; /* the host timer was started by a callback on another CPU */
-	uint8_t parts; /* of a restore, done */
-	uint8_t was_enabled; /* when it was saved */
-	/* in it: CPUID came before the LAPIC, whose deadline mode so survived */
+	uint8_t parts; /* the parts of a restore that are done: bits of lazytsc_restored_part */
+	uint8_t was_enabled; /* the feature was enabled when the vCPU was saved */
+	/* in this restore CPUID came before the LAPIC, so KVM kept the LAPIC's deadline mode */
 	uint8_t cpuid_first;
 };
 

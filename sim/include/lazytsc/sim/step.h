@@ -4,8 +4,8 @@
  *
  * How to use it. Make a stepper of a program. After lazytsc_stepper_reset() each thread has run up
  * to its first operation. Ask which steps are enabled, perform one, ask again. A path through the
- * program is the list of steps that were performed: to come back to a state, reset and perform them
- * again (some 10 ns a step).
+ * program is the list of steps that were performed. To come back to a state, reset the stepper and
+ * perform its path again (some 10 ns a step).
  *
  * A step is an operation of a thread together with all that its function does up to the next one;
  * or a drain: the oldest store of a CPU's buffer goes to memory. In TSO, mfence, locked operations
@@ -40,7 +40,7 @@ struct lazytsc_step_info {
 	const lazytsc_shared_t *field; /* NULL: it touches none */
 	const char *name, *file, *func; /* in the source; for a drain, of the store */
 	int line;
-	bool local; /* nothing but its own CPU can tell when it happens: a store into a buffer */
+	bool local; /* no other CPU can tell when it happens, as with a store into a buffer */
 	bool forwarded; /* last(): a load that took its value from the CPU's own buffer */
 	u64 value; /* stored, drained, exchanged, added */
 	u64 result; /* last(): what it read, or the choice */
@@ -54,11 +54,12 @@ enum lazytsc_stepper_status {
 };
 
 /*
- * What may break into a CPU's thread before any of its operations: a VM exit, an interrupt. It is a
- * step of that CPU with choice LAZYTSC_INTERRUPTION + its index, enabled while ready() holds and,
- * if it drains, while the CPU's buffer is empty. Then run() is called on the thread, and may itself
- * use the port; the interrupted operation comes after it. None breaks into run(), nor into a thread
- * that has returned. Neither function may use anything of the interrupted one but memory.
+ * An interruption, such as a VM exit or an interrupt, may come before any operation of a CPU's
+ * thread. It is a step of that CPU with choice LAZYTSC_INTERRUPTION + its index, enabled while
+ * ready() holds and, if it drains, while the CPU's buffer is empty. The step calls run() on the
+ * thread; run() may use the port, and the interrupted operation comes after it. No interruption
+ * comes within run(), or after the thread has returned. Of the interrupted function's data, ready()
+ * and run() may use only what is in memory that they share.
  */
 enum { LAZYTSC_INTERRUPTION = 0x8000 };
 
@@ -87,10 +88,10 @@ struct lazytsc_stepper_config {
 	 */
 	void (*performed)(void *common, void *shared, const struct lazytsc_step_info *step);
 	/*
-	 * For lazytsc_stepper_hash(): a thread keeps nothing of the common memory in its variables
-	 * across an operation, except what lazytsc_note() names. Without this promise the hash
-	 * takes it that each thread remembers the whole of the common memory at each of its
-	 * operations.
+	 * For lazytsc_stepper_hash(): the threads promise to keep nothing of the common memory in
+	 * their variables across an operation, except what they pass to lazytsc_note(). Without
+	 * this promise the hash assumes that each thread remembers the whole common memory at each
+	 * of its operations.
 	 */
 	bool notes;
 };
@@ -108,10 +109,13 @@ struct lazytsc_stepper *lazytsc_stepper_new(const struct lazytsc_stepper_config 
 /** lazytsc_stepper_free() - free it, and the memory that its programs were given; @s may be NULL */
 void lazytsc_stepper_free(struct lazytsc_stepper *s);
 
-/* All CPUs at their start, memory as the program's init and then the setup leave it. */
+/*
+ * Puts all CPUs back to their start, and memory to what the program's init and then the
+ * configuration's setup make of it.
+ */
 void lazytsc_stepper_reset(struct lazytsc_stepper *s);
 
-/* Any time. */
+/* Says how far the program is. Can be called at any time. */
 enum lazytsc_stepper_status lazytsc_stepper_status(struct lazytsc_stepper *s);
 
 /**
@@ -176,7 +180,7 @@ void *lazytsc_stepper_own(const struct lazytsc_stepper *s, unsigned cpu);
 /** lazytsc_stepper_common() - the block of all threads, plain memory */
 void *lazytsc_stepper_common(const struct lazytsc_stepper *s);
 
-/* 128 bits: enough that states may be told apart by them. */
+/* A hash of a state: 128 bits, so two different states practically never share one. */
 struct lazytsc_state_hash {
 	u64 low, high;
 };
@@ -185,12 +189,13 @@ struct lazytsc_state_hash {
  * lazytsc_stepper_hash() - the whole state: equal states have equal hashes
  * @s: the stepper
  *
- * Covers memory, buffers, the own blocks, the common memory (blank there what must not count), and
- * for each thread all that it has read since its start or its last lazytsc_checkpoint(), which is
- * what the rest of it depends on (for common memory see `notes` above). So states with different
- * pasts may have different hashes although the threads would go on alike; checkpoints help. Two
- * steppers of one program agree on the hash: an address of a shared field, an own block or the
- * common memory counts as an offset.
+ * The hash covers memory, buffers, the own blocks, the common memory (a program must zero there
+ * what must not count), and for each thread everything that it has read since its start or its last
+ * lazytsc_checkpoint(): the rest of the thread depends on nothing else (for common memory see
+ * `notes` above). Two states with different pasts may so have different hashes although the threads
+ * would go on in the same way; checkpoints avoid that. Two steppers of one program agree on the
+ * hash, because an address of a shared field, an own block or the common memory counts as an
+ * offset.
  */
 struct lazytsc_state_hash lazytsc_stepper_hash(const struct lazytsc_stepper *s);
 
@@ -200,8 +205,8 @@ struct lazytsc_state_hash lazytsc_stepper_hash(const struct lazytsc_stepper *s);
  * @to:   room for the copy; good for this stepper alone, until it is freed
  * @room: bytes there
  *
- * Return: how many bytes it takes; written only if they fit. 0: not in this build (sanitizers):
- * then perform the steps again.
+ * Return: the size of the copy in bytes; it is written only if it fits. 0: this build (with
+ * sanitizers) cannot save states, and the caller performs the steps again instead.
  */
 size_t lazytsc_stepper_save(const struct lazytsc_stepper *s, void *to, size_t room);
 
