@@ -282,12 +282,22 @@ static uint64_t lost_events(struct tracefs_instance *t)
 	return lost;
 }
 
+/* This machine's TSC; 0 on one that has none, which cmd_record() refuses. */
+static uint64_t read_tsc(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	return __builtin_ia32_rdtsc();
+#else
+	return 0;
+#endif
+}
+
 /* TSC cycles for a millisecond, over the time from @tsc0 and @s0 on. */
 static double tsc_khz(uint64_t tsc0, double s0)
 {
 	double s = cli_seconds() - s0;
 
-	return s > 0.05 ? (double)(__builtin_ia32_rdtsc() - tsc0) / s / 1e3 : 0;
+	return s > 0.05 ? (double)(read_tsc() - tsc0) / s / 1e3 : 0;
 }
 
 /* Copy the trace to the file, complete or not at all. Return: deadline writes in it, or -1. */
@@ -334,7 +344,7 @@ static int64_t save(struct tracefs_instance *t, const struct plan *p, const char
 
 static int record(struct tracefs_instance *t, const struct plan *p, const struct arguments *a)
 {
-	uint64_t lost, tsc0 = __builtin_ia32_rdtsc();
+	uint64_t lost, tsc0 = read_tsc();
 	double s0 = cli_seconds(), khz;
 	int64_t writes;
 	bool ran;
@@ -376,6 +386,10 @@ int cmd_record(int argc, char **argv)
 	int ret;
 
 	cli_parse(&argp, argc, argv, &a);
+	if (!read_tsc()) {
+		warnx("only x86 has TSC deadlines to record; replay reads traces here too");
+		return CLI_MISMATCH;
+	}
 	if (!a.command && !a.seconds)
 		a.seconds = 10;
 	if (!make_plan(&a, &plan))

@@ -7,6 +7,8 @@
 
 /* page.html, as it is at build time, and a zero behind it. */
 __asm__(".pushsection .rodata\n"
+	".globl page_html\n"
+	".hidden page_html\n"
 	"page_html: .incbin \"" PAGE_HTML "\"\n"
 	".byte 0\n"
 	".popsection\n");

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <ucontext.h>
 
 #include "fiber.h"
 
@@ -35,15 +36,19 @@ enum {
 	GUARD_SIZE = 4 << 10,
 };
 
+static void fiber_main(struct fiber *f);
+
+#if defined(__x86_64__) && defined(__LP64__) && !defined(FIBER_PORTABLE)
+#define FIBER_CAN_SAVE 1
+
 /*
  * Saves the callee-saved registers on this stack and its pointer in *save, then goes on where `to`
  * was saved. The control words of the FPU are part of the ABI's callee-saved state too, but no code
- * under the checker changes them. A fresh stack holds fiber_entry as the return address, and the
- * fiber in rbx.
+ * under the checker changes them. A fresh stack holds fiber_entry as the return address, the fiber
+ * in rbx, and fiber_main in r12: assembly names nothing of C, which -flto would not see.
  */
 void fiber_swap(void **save, void *to);
 void fiber_entry(void);
-void fiber_main(struct fiber *f);
 
 __asm__(".pushsection .text\n"
 	".globl fiber_swap\n"
@@ -71,10 +76,61 @@ __asm__(".pushsection .text\n"
 	".type fiber_entry, @function\n"
 	"fiber_entry:\n"
 	"	movq %rbx, %rdi\n"
-	"	call fiber_main\n"
+	"	call *%r12\n"
 	"	ud2\n"
 	".size fiber_entry, . - fiber_entry\n"
 	".popsection\n");
+
+static void *first_frame(struct fiber *f)
+{
+	/*
+	 * As fiber_swap() leaves it: r15 to r12, rbx, rbp, the return address. That leaves the
+	 * stack pointer two words below the top: aligned to 16, as fiber_entry needs it for its
+	 * call.
+	 */
+	void **sp = (void **)f->top - 9;
+
+	sp[3] = (void *)(uintptr_t)fiber_main;
+	sp[4] = f;
+	sp[6] = (void *)(uintptr_t)fiber_entry;
+	return sp;
+}
+#else
+#define FIBER_CAN_SAVE 0
+
+/*
+ * Other machines: the C library's contexts, each a system call and some hundred instructions
+ * slower. A context lies on the stack of who waits, as the registers do above; a fresh one at the
+ * top of the fiber's own stack.
+ */
+static void fiber_swap(void **save, void *to)
+{
+	ucontext_t here;
+
+	*save = &here;
+	swapcontext(&here, to);
+}
+
+/* makecontext() passes ints: a pointer takes two. */
+static void fiber_entry(unsigned int high, unsigned int low)
+{
+	fiber_main((struct fiber *)(uintptr_t)((uint64_t)high << 32 | low));
+}
+
+static void *first_frame(struct fiber *f)
+{
+	uint64_t self = (uintptr_t)f;
+	ucontext_t *first = (ucontext_t *)f->top - 1;
+
+	getcontext(first);
+	first->uc_link = NULL;
+	first->uc_stack.ss_sp = f->stack;
+	first->uc_stack.ss_size = (size_t)((char *)first - f->stack);
+	makecontext(first, (void (*)(void))fiber_entry, 2, (unsigned int)(self >> 32),
+		    (unsigned int)self);
+	return first;
+}
+#endif
 
 bool fiber_init(struct fiber *f)
 {
@@ -111,23 +167,13 @@ void fiber_fini(struct fiber *f)
 
 void fiber_start(struct fiber *f, void (*run)(void *arg), void *arg)
 {
-	void **sp;
-
 #ifdef FIBER_ASAN
 	__asan_unpoison_memory_region(f->stack, STACK_SIZE);
 #endif
 	f->run = run;
 	f->arg = arg;
 	f->fake = NULL;
-	/*
-	 * As fiber_swap() leaves it: r15 to r12, rbx, rbp, the return address. That leaves the
-	 * stack pointer two words below the top: aligned to 16, as fiber_entry needs it for its
-	 * call.
-	 */
-	sp = (void **)f->top - 9;
-	sp[4] = f;
-	sp[6] = (void *)(uintptr_t)fiber_entry;
-	f->sp = sp;
+	f->sp = first_frame(f);
 #ifdef FIBER_TSAN
 	/* A dropped run leaves its calls on TSan's own stack; a new one is slow to make. */
 	if (f->starts++ % TSAN_STARTS == 0) {
@@ -143,7 +189,7 @@ bool fiber_can_save(void)
 #if defined(FIBER_ASAN) || defined(FIBER_TSAN)
 	return false;
 #else
-	return true;
+	return FIBER_CAN_SAVE;
 #endif
 }
 
@@ -181,7 +227,7 @@ void fiber_yield(struct fiber *f)
 #endif
 }
 
-void fiber_main(struct fiber *f)
+static void fiber_main(struct fiber *f)
 {
 	void *unused;
 

@@ -2,8 +2,9 @@
 /*
  * Fibers: functions that stop in the middle and go on later, without a system call.
  *
- * A fiber belongs to the OS thread that first resumes it. It may be dropped or started anew at any
- * time: nothing is unwound, so its function must own nothing but its stack. x86-64 only.
+ * A fiber belongs to the OS thread that first resumes it. It may be dropped or started anew at
+ * any time: nothing is unwound, so its function must own nothing but its stack. On x86-64 a
+ * switch is a few instructions; elsewhere it is swapcontext().
  */
 #ifndef LAZYTSC_SIM_FIBER_H
 #define LAZYTSC_SIM_FIBER_H
@@ -36,7 +37,7 @@ bool fiber_resume(struct fiber *f);
 
 /*
  * A stopped fiber's state is its sp and the bytes from there to its top: a copy of them can be put
- * back. Not under a sanitizer, which keeps state of its own.
+ * back. Not under a sanitizer, which keeps state of its own, and on x86-64 only.
  */
 bool fiber_can_save(void);
 

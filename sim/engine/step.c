@@ -473,7 +473,7 @@ static u64 without_base(const struct lazytsc_stepper *s, u64 word)
 /* Appends bytes as words to what will be hashed; the last word is filled up with 0. */
 static u64 *append_bytes(const struct lazytsc_stepper *s, u64 *to, const void *bytes, size_t size)
 {
-	size_t words = (size + sizeof(u64) - 1) / sizeof(u64);
+	size_t words = size / sizeof(u64) + !!(size % sizeof(u64));
 
 	if (words)
 		to[words - 1] = 0;

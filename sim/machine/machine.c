@@ -6,6 +6,7 @@
 #include "guest.h"
 #include "loop.h"
 #include "trouble.h"
+#include "wide.h"
 
 /* The liveness phase: how far ahead a deadline may lie and still has to come. */
 #define SETTLE_NS 1000000000000ULL
@@ -79,19 +80,17 @@ const char *lazytsc_machine_step_what(enum lazytsc_step_kind kind)
 
 static u64 time_units(const struct lazytsc_machine_config *c, u64 ns)
 {
-	unsigned __int128 t = (unsigned __int128)ns * c->host_khz[0] / 1000000;
-
-	return t > NEVER ? NEVER : (u64)t;
+	return wide_mul_div_sat(ns, c->host_khz[0], 0, 1000000);
 }
 
 static u64 nanoseconds(const struct lazytsc_machine_config *c, u64 time)
 {
-	return (u64)((unsigned __int128)time * 1000000 / c->host_khz[0]);
+	return wide_mul_div(time, 1000000, c->host_khz[0]);
 }
 
 static u64 guest_cycles(const struct lazytsc_machine_config *c, u64 ns)
 {
-	return (u64)((unsigned __int128)ns * c->guest_khz / 1000000);
+	return wide_mul_div(ns, c->guest_khz, 1000000);
 }
 
 static void derive(struct lazytsc_machine *m)
@@ -112,7 +111,7 @@ static void derive(struct lazytsc_machine *m)
 	d->downtime = time_units(c, c->downtime_ns);
 	d->wait = guest_cycles(c, c->advance_ns);
 	d->grace = guest_cycles(c, GRACE_NS);
-	d->ns_per_cycle = (u64)(((unsigned __int128)1000000 << 48) / c->guest_khz);
+	d->ns_per_cycle = wide_mul_div(1000000, RATIO_1, c->guest_khz);
 
 	/* Late is what no queue of exits explains: each kind of cost, four times over. */
 	sum += c->costs.exit_write + c->costs.exit_timer + c->costs.exit_irq + c->costs.exit_other +
@@ -135,7 +134,7 @@ static void init_vcpu(struct lazytsc_machine *m, unsigned int i)
 	}
 	v->clock.host_base = c->host_tsc;
 	v->clock.host_mul = RATIO_1;
-	v->clock.ratio = (u64)(((unsigned __int128)c->guest_khz << 48) / c->host_khz[0]);
+	v->clock.ratio = wide_mul_div(c->guest_khz, RATIO_1, c->host_khz[0]);
 	v->clock.offset = c->tsc - mul48(c->host_tsc, v->clock.ratio);
 	v->tsc = clock_guest(&v->clock, 0);
 	v->random = lazytsc_random_stream(c->seed, 2 * (u64)i + 1);

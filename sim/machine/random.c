@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <lazytsc/sim/random.h>
 
+#include "wide.h"
+
 u64 lazytsc_random(struct lazytsc_random *r)
 {
 	u64 z = r->state += 0x9e3779b97f4a7c15;
@@ -12,7 +14,7 @@ u64 lazytsc_random(struct lazytsc_random *r)
 
 u64 lazytsc_random_below(struct lazytsc_random *r, u64 n)
 {
-	return (u64)(((unsigned __int128)lazytsc_random(r) * n) >> 64);
+	return wide_mul_shift(lazytsc_random(r), n, 64);
 }
 
 struct lazytsc_random lazytsc_random_stream(u64 seed, u64 i)

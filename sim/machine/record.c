@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What has happened, written down: a step, a publication, an exit. */
 #include "record.h"
+#include "wide.h"
 
 void record_step(struct vcpu *v, enum lazytsc_step_kind kind, u64 value)
 {
@@ -16,7 +17,7 @@ void record_step(struct vcpu *v, enum lazytsc_step_kind kind, u64 value)
 	if (v->m->config.observe) {
 		struct lazytsc_machine_step seen = *s;
 
-		seen.ns = (u64)((unsigned __int128)s->ns * 1000000 / v->m->config.host_khz[0]);
+		seen.ns = wide_mul_div(s->ns, 1000000, v->m->config.host_khz[0]);
 		seen.vcpu = v - v->m->vcpu;
 		v->m->config.observe(v->m->config.observe_arg, &seen);
 	}

@@ -8,6 +8,7 @@
 #include "record.h"
 #include "registers.h"
 #include "trouble.h"
+#include "wide.h"
 
 /* A migration's first pass copies the page; this long afterwards the machine stops. */
 #define PRECOPY_NS 1000000
@@ -77,8 +78,8 @@ static void set_clock(struct vcpu *v)
 
 	v->clock.t0 = v->now;
 	v->clock.host_base = lazytsc_random(&v->random) >> 4;
-	v->clock.host_mul = (u64)(((unsigned __int128)khz << 48) / c->host_khz[0]);
-	v->clock.ratio = (u64)(((unsigned __int128)c->guest_khz << 48) / khz);
+	v->clock.host_mul = wide_mul_div(khz, RATIO_1, c->host_khz[0]);
+	v->clock.ratio = wide_mul_div(c->guest_khz, RATIO_1, khz);
 	v->clock.offset = v->tsc - mul48(v->clock.host_base, v->clock.ratio);
 }
 

@@ -17,6 +17,8 @@
 
 #include <lazytsc/sim/machine.h>
 
+#include "wide.h"
+
 #define NEVER	(~(u64)0)
 #define RATIO_1 ((u64)1 << 48)
 
@@ -37,18 +39,15 @@ static inline u64 mul48(u64 a, u64 ratio)
 {
 	if (ratio == RATIO_1)
 		return a;
-	return (u64)(((unsigned __int128)a * ratio) >> 48);
+	return wide_mul_shift(a, ratio, 48);
 }
 
 /* Rounds up, so that a timer is never early by rounding; saturates. */
 static inline u64 div48(u64 a, u64 ratio)
 {
-	unsigned __int128 q;
-
 	if (ratio == RATIO_1)
 		return a;
-	q = (((unsigned __int128)a << 48) + ratio - 1) / ratio;
-	return q > NEVER ? NEVER : (u64)q;
+	return wide_mul_div_sat(a, RATIO_1, ratio - 1, ratio);
 }
 
 static inline u64 add_sat(u64 a, u64 b)

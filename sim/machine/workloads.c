@@ -4,6 +4,8 @@
 #include <lazytsc/abi.h>
 #include <lazytsc/sim/workload.h>
 
+#include "wide.h"
+
 struct lazytsc_workload_options lazytsc_workload_options_default(void)
 {
 	return (struct lazytsc_workload_options){
@@ -19,7 +21,7 @@ struct lazytsc_workload_options lazytsc_workload_options_default(void)
 
 static u64 cycles(const struct lazytsc_workload_state *s, u64 ns)
 {
-	return (u64)((unsigned __int128)ns * s->khz / 1000000);
+	return wide_mul_div(ns, s->khz, 1000000);
 }
 
 /* Uniform around a mean: in [1, 2 * mean]. */
