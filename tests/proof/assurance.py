@@ -95,7 +95,17 @@ COLUMNS = [
 ]
 
 
+def check_promises():
+    """Each test that docs/early.md names for a promise of the predictor is one, and runs."""
+    runs = set(re.findall(r"cmocka_unit_test_setup\((\w+),", (TOP / "tests/unit/predictor.c").read_text()))
+    page = (TOP / "docs/early.md").read_text()
+    named = [t for row in re.findall(r"^\| [AB]\d+ \| .* \| ([\w, ]+) \|$", page, re.M) for t in row.split(", ")]
+    if not named or not set(named) <= runs:
+        raise ValueError(f"docs/early.md: no such test in tests/unit/predictor.c: {sorted(set(named) - runs)}")
+
+
 def table():
+    check_promises()
     rows = re.findall(r"^\| ([AB]\d+) \| (.*) \|$", (TOP / "docs/protocol.md").read_text(), re.M)
     if len(rows) < 40:
         raise ValueError("docs/protocol.md: the tables of requirements are not found")
