@@ -23,7 +23,7 @@ Prints a table, and each mutant that survives.
 -j N             so many at a time (default: one for each CPU)
 
 Exit status: 0 done; 1 fewer than --least, or not as --known; 2 usage, or something cannot be built
-or run; 77 --changed without git.
+or run; 77 --changed, and there is no commit to compare with.
 """
 import argparse
 import collections
@@ -236,7 +236,10 @@ def git(*arguments):
 
 def base_commit():
     """Where this branch left main; on main itself the commit before."""
-    here, base = git("rev-parse", "HEAD"), git("merge-base", "HEAD", "main")
+    try:
+        here, base = git("rev-parse", "HEAD"), git("merge-base", "HEAD", "main")
+    except Unusable:
+        return "HEAD~1"
     return "HEAD~1" if here == base and not git("status", "--porcelain", "--", CORE) else base
 
 
@@ -341,10 +344,13 @@ def main():
             mutants = [m for m in mutants if m.file in options.file]
         known = read_known(options.known) if options.known else {}
         if options.changed is not None:
-            if subprocess.run(["git", "-C", TOP, "rev-parse"], capture_output=True).returncode:
-                print("mutation.py: this tree is no git repository: what has changed is not known", file=sys.stderr)
-                return 77
-            base = options.changed or base_commit()
+            base = options.changed
+            if not base:
+                try:
+                    base = git("rev-parse", base_commit())
+                except Unusable as error:
+                    print(f"mutation.py: no commit to compare with: {error}", file=sys.stderr)
+                    return 77
             lines = {f: changed_lines(base, f) for f in FILES}
             mutants = [m for m in mutants if m.line in lines[m.file]]
             if not mutants:

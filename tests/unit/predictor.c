@@ -728,6 +728,12 @@ static void a_delivery_goes_on_to_the_next_beat(void **state)
 	assert_int_equal(s->age, 7);
 	assert_false(s->seen);
 	assert_int_equal(m.p.delivered, m.now);
+	/* A beat that is over when the deadline comes goes by before. */
+	m.now += 3 * PERIOD / 2;
+	s = follow(0, PERIOD, m.now - SLACK - 1);
+	s->context = 0;
+	fire(m.now, m.now, LAZYTSC_VCPU);
+	assert_true(s->next == m.now - SLACK - 1 + PERIOD && s->chance[0] == 87);
 	/* Only wanted: the beat is still to come. */
 	s = follow(0, PERIOD, m.now + 5000);
 	write_value(m.now + 5000);
@@ -754,6 +760,11 @@ static void of_two_streams_the_nearer(void **state)
 		write_value(m.now + 5051);
 		assert_true(a->age == 6 && b->age == 7);
 	}
+	/* A later beat that is nearer counts, and so the other stream learns nothing. */
+	follow(0, PERIOD, m.now + 5000);
+	b = follow(1, PERIOD, m.now + 5050 + PERIOD);
+	write_value(m.now + 5000 + PERIOD);
+	assert_true(m.p.streams[0].age == 6 && b->age == 6);
 	/* As near: the first. */
 	a = follow(0, PERIOD, m.now + 5000);
 	b = follow(1, PERIOD, m.now + 5100);
@@ -1067,6 +1078,13 @@ static void where_a_stream_goes_on(void **state)
 	assert_int_equal(guess_after_delivery(), m.now + PERIOD - 100 - 31);
 	assert_int_equal(s->context, 4);
 	m.p.streams[1].period = 0;
+	/* What is now is still to come. */
+	for (u64 d = 0; d < 2; d++) {
+		follow(0, PERIOD, m.now)->chance[0] = 0;
+		follow(1, PERIOD, m.now - d);
+		assert_int_equal(guess_after_delivery(), m.now - d - 31 + d * PERIOD);
+	}
+	m.p.streams[1].period = 0;
 	/* An expiry comes late: the first beat that is ahead then. */
 	for (u64 d = 0; d < 2; d++) {
 		s = follow(0, PERIOD, m.now - 3 * PERIOD - 100 + 100 * d);
@@ -1100,6 +1118,36 @@ static void at_rest_a_beat_must_be_likelier_than_none(void **state)
 	}
 }
 
+static void a_beat_at_the_deadline_is_no_guess(void **state)
+{
+	const u64 wanted = m.now + NOWHERE;
+
+	(void)state;
+	/* The first stream learns from it; a beat of the other lies before it, by the slack. */
+	follow(0, PERIOD, wanted);
+	follow(1, PERIOD, wanted - SLACK)->chance[2] = 255;
+	assert_int_equal(write_value(wanted), 0);
+}
+
+static void nothing_beyond_is_touched(void **state)
+{
+	struct lazytsc_stream was;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		u64 next = m.now + (i ? PERIOD : 0) - 2 * SLACK;
+
+		follow(0, PERIOD, next);
+		was = m.p.streams[0];
+		m.p.streams[0].period = 0;
+		m.beyond = was;
+		write_value(next - PERIOD / 2);
+		fire(m.now, m.now, LAZYTSC_VCPU);
+		write_value(m.now + NOWHERE);
+		assert_memory_equal(&m.beyond, &was, sizeof(was));
+	}
+}
+
 static void nothing_is_wanted(void **state)
 {
 	struct lazytsc_stream *s = follow(0, PERIOD, m.now + NOWHERE);
@@ -1113,6 +1161,9 @@ static void nothing_is_wanted(void **state)
 	assert_int_equal(fire(m.now, 1, LAZYTSC_VCPU), 0);
 	assert_false(m.p.certain);
 	s->chance[2] = 52;
+	assert_int_equal(fire(m.now, 1, LAZYTSC_VCPU), s->next - 31);
+	/* As likely as not at the first beat, and then there are more. */
+	s->chance[2] = 128;
 	assert_int_equal(fire(m.now, 1, LAZYTSC_VCPU), s->next - 31);
 	/* It has changed since: as after a delivery. */
 	s->chance[2] = 0;
@@ -1226,6 +1277,10 @@ static void a_guess_that_cannot_be_waited_for_stands(void **state)
 		assert_int_equal(s->next != m.now - 5, d > SLACK);
 		assert_int_equal(m.p.again, d > SLACK ? 50 : 0);
 	}
+	/* Nor for a timer that is found too early. */
+	m.p.again = 50;
+	fire(m.now + SLACK + 1, m.now + SLACK + 1, LAZYTSC_VCPU);
+	assert_int_equal(m.p.again, 0);
 	/* Otherwise the beats up to a slack beyond the guess are over. */
 	for (u64 d = SLACK; d <= SLACK + 1; d++) {
 		s = follow(0, PERIOD, m.now + d);
@@ -1279,8 +1334,8 @@ static void off_nothing_changes(void **state)
 	start(0);
 	m.host.stats.silent_running = 3;
 	was = m.p;
-	write_value(m.now);
-	fire(m.now, m.now, LAZYTSC_VCPU);
+	assert_int_equal(write_value(m.now), 0);
+	assert_int_equal(fire(m.now, m.now, LAZYTSC_VCPU), 0);
 	assert_memory_equal(&was, &m.p, sizeof(was));
 	/* On a raw write, and for a timer that is plain, nothing is learned. */
 	start(SLACK);
@@ -1384,6 +1439,8 @@ int main(void)
 		cmocka_unit_test_setup(off_nothing_changes, setup),
 		cmocka_unit_test_setup(times_wrap, setup),
 		cmocka_unit_test_setup(margins_are_shares_of_the_slack, setup),
+		cmocka_unit_test_setup(a_beat_at_the_deadline_is_no_guess, setup),
+		cmocka_unit_test_setup(nothing_beyond_is_touched, setup),
 		cmocka_unit_test_setup(any_values, setup),
 	};
 
