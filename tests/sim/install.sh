@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# What is installed can be linked by anyone: docs/examples/sim.c against the shared library and the
-# static one by pkg-config, and both by CMake, all with the same result. Both show the symbols of
-# sim/install/lazytsc-sim.symbols, which are what the installed headers declare, and no others.
-# The headers compile alone, in pairs, all together, and as C++, from where the library links; so do
-# the examples in them. The version is the same wherever it is told: by the project, the
-# command, the library, its name, pkg-config and the changelog.
+# What is installed can be linked by anyone: docs/examples/sim.c against the shared library and
+# the static one by pkg-config, and both by CMake, all with the same result. Both show the symbols
+# of sim/install/lazytsc-sim.symbols, which are what the installed headers declare, and no others.
+# The headers compile alone, in pairs, all together, and as C++, from where the library links; so
+# do the examples in them. The core is installed with its port to C11: docs/examples/hypervisor.c
+# is built and run against it, by pkg-config and by CMake. The version is the same wherever it is
+# told: by the project, the command, the library, its name, pkg-config and the changelog.
 # Usage: install.sh BUILD SOURCE CC CXX VERSION
 set -eu
 build=$1 source=$2 cc=$3 cxx=$4 version=$5
@@ -63,6 +64,9 @@ project(example C)
 find_package(lazytsc-sim ${version%.*} REQUIRED)
 add_executable(dynamic $source/docs/examples/sim.c)
 target_link_libraries(dynamic lazytsc::sim)
+find_package(lazytsc-core ${version%.*} REQUIRED)
+add_executable(hypervisor $source/docs/examples/hypervisor.c)
+target_link_libraries(hypervisor lazytsc::core)
 add_executable(fixed $source/docs/examples/sim.c)
 target_link_libraries(fixed lazytsc::sim-static)
 END
@@ -73,6 +77,16 @@ END
 for program in dynamic fixed; do
 	"$dir/project/build/$program" >"$dir/cmake.out" || fail "$program: $(cat "$dir/cmake.out")"
 	cmp "$dir/shared.out" "$dir/cmake.out"
+done
+
+same "pkg-config of the core" "$(pkg-config --modversion lazytsc-core)"
+# shellcheck disable=SC2046
+"$cc" -Wall -Wextra -Werror "$source/docs/examples/hypervisor.c" -o "$dir/hypervisor" \
+	$(pkg-config --cflags --libs lazytsc-core)
+for program in "$dir/hypervisor" "$dir/project/build/hypervisor"; do
+	found=$("$program")
+	# 1000 deadlines of 10000 cycles within 100100: the host looks once for each 10000.
+	[ "$found" = "1000 deadlines: 1 exits, 11 silent expiries, 1 interrupt" ] || fail "hypervisor.c: $found"
 done
 
 include=$dir/usr/include/lazytsc-sim
