@@ -61,7 +61,7 @@ pick '\.[ch]$' '\.sh$' '\.py$' 'CMakeLists\.txt$' '^\.ci/run$' | xargs awk '
 pick '\.[chS]$' '\.sh$' '\.py$' '\.awk$' 'CMakeLists\.txt$' 'Makefile' '^\.ci/run$' | xargs awk '
 	function told() {
 		if (file != "" && !good)
-			print file ":1: spdx: the first two lines need SPDX-License-Identifier: " licence
+			print file ":1: spdx: the first two lines need SPDX-" "License-Identifier: " licence
 	}
 	FNR == 1 {
 		told()
@@ -69,7 +69,7 @@ pick '\.[chS]$' '\.sh$' '\.py$' '\.awk$' 'CMakeLists\.txt$' 'Makefile' '^\.ci/ru
 		good = 0
 		licence = file ~ /^(core|kernel-glue)\// ? "GPL-2.0-only OR BSD-2-Clause" : "BSD-2-Clause"
 	}
-	FNR <= 2 && match($0, /SPDX-License-Identifier: .*/) {
+	FNR <= 2 && match($0, /SPDX-[L]icense-Identifier: .*/) {
 		said = substr($0, RSTART + 25)
 		sub(/ \*\/$/, "", said)
 		good = good || said == licence

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
+# REUSE-IgnoreStart: the licences in here are those of files that it makes.
 # tests/tidy.sh finds what it is for: in a small tree with one fault of each rule it names the file,
 # the line and the rule of each, and no other; without the faults it finds nothing.
 set -euo pipefail
