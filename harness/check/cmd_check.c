@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include <ctype.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,10 +76,17 @@ static const char doc[] =
 
 static void parse_shard(struct argp_state *state, const char *arg, struct check_run *run)
 {
-	int end = 0;
+	unsigned long n[2] = { 0, 0 };
+	char *end = (char *)arg;
 
-	if (sscanf(arg, "%u/%u%n", &run->shard, &run->shards, &end) != 2 || arg[end] ||
-	    run->shard >= run->shards)
+	errno = 0;
+	if (isdigit((unsigned char)*arg))
+		n[0] = strtoul(arg, &end, 10);
+	if (end != arg && *end == '/' && isdigit((unsigned char)end[1]))
+		n[1] = strtoul(end + 1, &end, 10);
+	run->shard = (unsigned int)n[0];
+	run->shards = (unsigned int)n[1];
+	if (end == arg || *end || errno || n[0] >= n[1] || n[1] > UINT_MAX)
 		argp_error(state, "--shard is I/N with 0 <= I < N, not '%s'", arg);
 }
 

@@ -369,6 +369,7 @@ static bool read_trace(struct sim_arguments *a)
 	struct trace *t;
 	int got = trace_open(a->trace, &o, &t);
 
+	a->ntraces = 0;
 	while (!got && (got = trace_next(t, &e)) > 0) {
 		struct lazytsc_workload_write *w;
 		size_t i = 0;

@@ -133,7 +133,7 @@ static void print_hist(FILE *to, const struct sim_run *run, const struct sim_res
 	fputs("# Total:", to);
 	for (unsigned int v = 0; v < run->nvariants; v++)
 		fprintf(to, " %09" PRIu64, results[v].total.interrupts);
-	fprintf(to, "\n# Histogram Overflows (from %u us):", LAZYTSC_LATENESS_US);
+	fprintf(to, "\n# Histogram Overflows (from %d us):", LAZYTSC_LATENESS_US);
 	for (unsigned int v = 0; v < run->nvariants; v++)
 		fprintf(to, " %05" PRIu64, results[v].total.late_us[LAZYTSC_LATENESS_US]);
 	fputc('\n', to);

@@ -104,7 +104,7 @@ static void case_tsc_back(bool lazy)
 		u64 t;
 
 		set_msr(&vm, MSR_IA32_TSC, 1ULL << 40);
-		set_and_jump(&vm, how, delays, -2000 * vm.ms, 0);
+		set_and_jump(&vm, how, delays, -(2000 * vm.ms), 0);
 		t = vm.shared->result[1];
 		wait_ms(&vm, 30);
 		if (lazy) {

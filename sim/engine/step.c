@@ -475,8 +475,9 @@ static u64 *append_bytes(const struct lazytsc_stepper *s, u64 *to, const void *b
 {
 	size_t words = size / sizeof(u64) + !!(size % sizeof(u64));
 
-	if (words)
-		to[words - 1] = 0;
+	if (!words)
+		return to;
+	to[words - 1] = 0;
 	memcpy(to, bytes, size);
 	for (size_t i = 0; i < words; i++)
 		if (to[i] >> 32)
@@ -680,7 +681,7 @@ void lazytsc_step_print(struct lazytsc_step step, char text[LAZYTSC_STEP_TEXT])
 		snprintf(text, LAZYTSC_STEP_TEXT, "%ud", step.cpu);
 	else if (step.choice >= LAZYTSC_INTERRUPTION)
 		snprintf(text, LAZYTSC_STEP_TEXT, "%u!%u", step.cpu,
-			 step.choice - LAZYTSC_INTERRUPTION);
+			 step.choice - (unsigned int)LAZYTSC_INTERRUPTION);
 	else if (step.choice)
 		snprintf(text, LAZYTSC_STEP_TEXT, "%u=%u", step.cpu, step.choice);
 	else

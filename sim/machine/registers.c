@@ -125,7 +125,7 @@ static bool accepted(const struct vcpu *v, u64 word)
 /* A word for LAZYTSC_MSR, from the guest or from user space; one that is refused does nothing. */
 void register_word(struct vcpu *v, u64 word)
 {
-	u64 before = lazytsc_load(&v->area.armed);
+	u64 before;
 
 	record_step(v, LAZYTSC_STEP_WORD, word);
 	if (!accepted(v, word))

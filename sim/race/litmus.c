@@ -223,7 +223,7 @@ void lazytsc_litmus_state(const struct lazytsc_litmus *t, const void *const *own
 
 bool lazytsc_litmus_holds(const struct lazytsc_litmus *t, const int64_t *state)
 {
-	bool value[LAZYTSC_LITMUS_MAX_NODES];
+	bool value[LAZYTSC_LITMUS_MAX_NODES] = { false };
 
 	assert(t->nodes);
 	for (unsigned i = 0; i < t->nodes; i++) {

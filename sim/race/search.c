@@ -324,7 +324,7 @@ static void visit_read(struct search *s, struct graph *g, unsigned thread, bool 
 
 		graph_set_rf(g, read, w, ++s->uid, &s->log);
 		g->prefer = locked ? (int)thread : -1;
-		descend(s, g, weight / n, n > 1);
+		descend(s, g, weight / (double)n, n > 1);
 		graph_unset(g, read, &s->log, used);
 	}
 	graph_pop(g, thread);
@@ -419,7 +419,7 @@ static void revisit(struct search *s, const struct graph *from, const struct wri
 		size_t used = s->log.used;
 
 		graph_set_co(&g, write, after, &s->log);
-		retake(s, &g, &from->ev[read], write, weight / n);
+		retake(s, &g, &from->ev[read], write, weight / (double)n);
 		graph_unset(&g, write, &s->log, used);
 	}
 	s->level--;
@@ -465,12 +465,12 @@ static void visit_write(struct search *s, struct graph *g, const struct write *w
 		size_t used = s->log.used;
 
 		graph_set_co(g, write, after, &s->log);
-		descend(s, g, weight / n, n > 1);
+		descend(s, g, weight / (double)n, n > 1);
 		graph_unset(g, write, &s->log, used);
 	}
 	graph_pop(g, w->thread);
 	for (size_t i = 0; i < revisits && !s->done; i++)
-		revisit(s, g, w, s->reads[before + i], weight / n);
+		revisit(s, g, w, s->reads[before + i], weight / (double)n);
 	s->reads_used = before;
 }
 

@@ -50,6 +50,9 @@ says 1 "--max-depth: expected a whole number from 1 to 65000, found '65001'" \
 says 1 "--slack: expected a whole number from 0 to 4294967295, found '4294967296'" \
 	replay --slack=4294967296 "$example"
 says 1 "--tsc-khz: expected a number from 1 to 1e+09 (kHz), found '0'" replay --tsc-khz=0 "$example"
+for shard in 0/-1 1/1 4294967296/4294967297 0/0 0/1x x/1 /1 1; do
+	says 1 "--shard is I/N with 0 <= I < N, not '$shard'" check --shard=$shard
+done
 # A seed as it is printed, and as programmers write it; never octal.
 for seed in 10 0xa 010; do
 	status 0 sim --duration=1ms --seed=$seed

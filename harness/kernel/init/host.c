@@ -99,14 +99,16 @@ static int run(char **argv)
 
 static void run_line(char *line)
 {
-	char *argv[MAX_ARGS + 1], *name = strtok(line, " ");
+	char *save = NULL, *argv[MAX_ARGS + 1], *name = strtok_r(line, " ", &save);
 	struct stat st;
 	int n = 0, status;
 
-	while (n < MAX_ARGS && (argv[n] = strtok(NULL, " ")))
+	if (!name)
+		return;
+	while (n < MAX_ARGS && (argv[n] = strtok_r(NULL, " ", &save)))
 		n++;
 	argv[n] = NULL;
-	if (!name || !n)
+	if (!n)
 		return;
 	/* A command line for the guest is one argument: its blanks are written as semicolons. */
 	for (int i = 1; i < n; i++)
