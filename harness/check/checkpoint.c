@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #define XXH_INLINE_ALL
@@ -9,6 +10,9 @@
 
 #include "checkpoint.h"
 #include "cli.h"
+
+/* The longest line that is read; a counterexample of 60,000 steps has less. */
+enum { MAX_LINE = 1 << 20 };
 
 struct entry {
 	const struct lazytsc_scenario *scenario;
@@ -21,6 +25,7 @@ struct check_point {
 	struct entry *entry;
 	size_t entries, room;
 	bool sorted;
+	unsigned char *seen[CHECK_SCENARIOS]; /* by scenario and cell */
 	FILE *file; /* where further ones go */
 	const char *name;
 	bool failed;
@@ -58,6 +63,8 @@ void check_point_free(struct check_point *point)
 		lazytsc_explored_fini(&point->entry[i].result);
 	if (point->file)
 		fclose(point->file);
+	for (size_t i = 0; i < CHECK_SCENARIOS; i++)
+		free(point->seen[i]);
 	free(point->entry);
 	free(point);
 }
@@ -192,14 +199,27 @@ static bool parse_cell(json_t *json, struct entry *entry)
 	return false;
 }
 
-static void add(struct check_point *point, const struct entry *e)
+/* False: the cell is there already. So there are never more entries than cells. */
+static bool add(struct check_point *point, const struct entry *e)
 {
+	unsigned char *seen;
+	size_t s = 0;
+
+	while (lazytsc_scenario_at((unsigned int)s) != e->scenario)
+		s++;
+	if (!point->seen[s])
+		point->seen[s] = cli_alloc(lazytsc_scenario_cells(e->scenario), 1);
+	seen = &point->seen[s][e->cell];
+	if (*seen)
+		return false;
+	*seen = 1;
 	if (point->entries == point->room) {
 		point->room = point->room ? point->room * 2 : 64;
 		point->entry = cli_grow(point->entry, point->room, sizeof(*e));
 	}
 	point->entry[point->entries++] = *e;
 	point->sorted = false;
+	return true;
 }
 
 static json_t *header(const struct check_run *run, const struct lazytsc_scenario *const *scenarios,
@@ -280,41 +300,63 @@ static const char *parse_line(struct check_point *point, struct check_run *run, 
 		wrong = parse_header(point, json, run);
 	else if (!parse_cell(json, &e))
 		wrong = "no result of a cell";
-	else
-		add(point, &e);
+	else if (!add(point, &e))
+		wrong = "a cell whose result is there already";
 	if (wrong)
 		lazytsc_explored_fini(&e.result);
 	json_decref(json);
 	return wrong;
 }
 
-int check_point_read(struct check_point *point, struct check_run *run, const char *file,
-		     bool may_miss)
+/* Whole lines; what follows the last newline was cut off. */
+static int read_lines(struct check_point *point, struct check_run *run, FILE *f, const char *file)
+{
+	char *line = cli_alloc(MAX_LINE + 1, 1);
+	size_t number = 0, length = 0;
+	const char *wrong = NULL;
+	int c = EOF;
+
+	while (!wrong && (c = getc(f)) != EOF) {
+		if (c != '\n' && length < MAX_LINE) {
+			line[length++] = (char)c;
+			continue;
+		}
+		line[length] = 0;
+		number++;
+		if (c != '\n')
+			wrong = "a line of more than 1 MiB";
+		else if (strlen(line) != length)
+			wrong = "not JSON";
+		else
+			wrong = parse_line(point, run, line, number == 1);
+		length = 0;
+	}
+	if (!wrong && !number && !ferror(f))
+		wrong = length ? "no header of a checkpoint" : "empty";
+	free(line);
+	if (ferror(f)) {
+		warn("%s", file);
+		return CLI_BAD_INPUT;
+	}
+	if (wrong && number)
+		warnx("%s:%zu: %s", file, number, wrong);
+	else if (wrong)
+		warnx("%s: %s", file, wrong);
+	return wrong ? CLI_BAD_INPUT : CLI_OK;
+}
+
+int check_point_read(struct check_point *point, struct check_run *run, const char *file)
 {
 	FILE *f = fopen(file, "r");
-	char *line = NULL;
-	size_t room = 0, number = 0;
-	ssize_t length;
-	const char *wrong = NULL;
+	int status;
 
-	if (!f && errno == ENOENT && may_miss)
-		return CLI_OK;
 	if (!f) {
 		warn("%s", file);
 		return CLI_BAD_INPUT;
 	}
-	while (!wrong && (length = getline(&line, &room, f)) > 0) {
-		if (line[length - 1] != '\n')
-			break; /* cut off */
-		wrong = parse_line(point, run, line, number++ == 0);
-	}
-	if (!wrong && !number)
-		wrong = "empty";
-	if (wrong)
-		warnx("%s:%zu: %s", file, number, wrong);
-	free(line);
+	status = read_lines(point, run, f, file);
 	fclose(f);
-	return wrong ? CLI_BAD_INPUT : CLI_OK;
+	return status;
 }
 
 static void write_line(struct check_point *point, json_t *json)
@@ -331,9 +373,10 @@ static bool cut_off(FILE *f)
 	return !fseek(f, -1, SEEK_END) && fgetc(f) != '\n';
 }
 
-int check_point_append_to(struct check_point *point, const struct check_run *run, const char *file,
-			  const struct lazytsc_scenario *const *scenarios, size_t n)
+int check_point_resume(struct check_point *point, struct check_run *run, const char *file,
+		       const struct lazytsc_scenario *const *scenarios, size_t n)
 {
+	int status;
 	long size;
 
 	point->name = file;
@@ -341,6 +384,20 @@ int check_point_append_to(struct check_point *point, const struct check_run *run
 	if (!point->file) {
 		warn("%s", file);
 		return CLI_BAD_INPUT;
+	}
+	/* Until the end of the process: what another one adds is not known here. */
+	if (flock(fileno(point->file), LOCK_EX | LOCK_NB)) {
+		if (errno == EWOULDBLOCK)
+			warnx("%s: in use by another lazytsc check", file);
+		else
+			warn("%s", file);
+		return CLI_BAD_INPUT;
+	}
+	if (!fseek(point->file, 0, SEEK_END) && ftell(point->file) > 0) {
+		rewind(point->file);
+		status = read_lines(point, run, point->file, file);
+		if (status != CLI_OK)
+			return status;
 	}
 	if (cut_off(point->file)) {
 		/* Go back to the last whole line. */

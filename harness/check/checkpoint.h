@@ -19,11 +19,10 @@ void check_point_free(struct check_point *point);
 
 /*
  * Reads a file into what is known. Its subject must be that of the files read before, and of *run
- * where that names one; else *run gets it. Returns an enum cli_status, a failure told on stderr.
- * A file that does not exist is no failure where `may_miss`.
+ * where that names one; else *run gets it. A cell that is known already is refused. Returns an enum
+ * cli_status, a failure told on stderr.
  */
-int check_point_read(struct check_point *point, struct check_run *run, const char *file,
-		     bool may_miss);
+int check_point_read(struct check_point *point, struct check_run *run, const char *file);
 
 /* The scenarios that the first file is about, NULL at their end. */
 const struct lazytsc_scenario *const *check_point_scenarios(const struct check_point *point);
@@ -32,9 +31,12 @@ const struct lazytsc_scenario *const *check_point_scenarios(const struct check_p
 bool check_point_find(struct check_point *point, const struct lazytsc_scenario *s,
 		      unsigned int cell, struct lazytsc_explored *result);
 
-/* Further cells go to the end of this file. Returns an enum cli_status. */
-int check_point_append_to(struct check_point *point, const struct check_run *run, const char *file,
-			  const struct lazytsc_scenario *const *scenarios, size_t n);
+/*
+ * Reads a file that may be missing or empty, and has further cells go to its end. It is locked: a
+ * second process is refused. Returns an enum cli_status.
+ */
+int check_point_resume(struct check_point *point, struct check_run *run, const char *file,
+		       const struct lazytsc_scenario *const *scenarios, size_t n);
 void check_point_note(struct check_point *point, const struct lazytsc_scenario *s,
 		      unsigned int cell, const struct lazytsc_explored *result);
 

@@ -270,12 +270,9 @@ static int run(struct arguments *a)
 	struct check_point *point = check_point_new();
 	int status = CLI_OK;
 
-	if (a->checkpoint) {
-		status = check_point_read(point, &a->run, a->checkpoint, true);
-		if (status == CLI_OK)
-			status = check_point_append_to(point, &a->run, a->checkpoint, a->scenario,
-						       a->scenarios);
-	}
+	if (a->checkpoint)
+		status = check_point_resume(point, &a->run, a->checkpoint, a->scenario,
+					    a->scenarios);
 	if (status == CLI_OK)
 		status = check_scenarios(&a->run, point, a->scenario, a->scenarios, results);
 	if (status == CLI_OK) {

@@ -86,7 +86,7 @@ int cmd_merge(int argc, char **argv)
 	run.argc = argc;
 	run.argv = argv;
 	for (int i = 0; i < a.nfiles && status == CLI_OK; i++)
-		status = check_point_read(point, &run, a.files[i], false);
+		status = check_point_read(point, &run, a.files[i]);
 	if (status == CLI_OK) {
 		scenarios = check_point_scenarios(point);
 		while (scenarios[n])

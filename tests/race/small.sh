@@ -91,5 +91,24 @@ echo nonsense >"$dir/nonsense"
 expect 2 "nonsense:1: not JSON" check -s overdue --checkpoint "$dir/nonsense"
 : >"$dir/empty"
 expect 2 "empty" merge "$dir/empty"
+expect 2 "part.0:2: a cell whose result is there already" merge "$dir/part.0" "$dir/part.1" "$dir/part.2" "$dir/part.0"
+sed 2p "$dir/part.0" >"$dir/twice"
+expect 2 "twice:3: a cell whose result is there already" check -s overdue --checkpoint "$dir/twice"
+printf '{' >"$dir/cut"
+expect 2 "cut: no header of a checkpoint" check -s overdue --checkpoint "$dir/cut"
+[ "$(cat "$dir/cut")" = "{" ] || fail "a file that is no checkpoint was changed"
+# A file without a newline, of any size, is refused before it fills the memory; so is a 0 byte.
+truncate -s 4G "$dir/long"
+expect 2 "long:1: a line of more than 1 MiB" merge "$dir/long"
+expect 2 "long:1: a line of more than 1 MiB" check -s overdue --checkpoint "$dir/long"
+printf '{}\0\n' >"$dir/zero"
+expect 2 "zero:1: not JSON" merge "$dir/zero"
+# Of two processes on one checkpoint the second is refused.
+exec 8>>"$dir/locked"
+flock 8
+expect 2 "locked: in use by another lazytsc check" check -s overdue --checkpoint "$dir/locked"
+exec 8>&-
+expect 0 exhaustive check -s overdue --checkpoint "$dir/locked"
+expect 0 exhaustive merge "$dir/locked"
 expect 2 "another variant" check -s overdue --variant rfc-v3 --checkpoint "$dir/part.0"
 exit $failed
