@@ -5,7 +5,7 @@
 # Usage: tests/run.sh [all | PRESET...]
 # Presets: release asan tsan clang coverage. Without any: release and asan, what a change needs
 # before it is shown. all: every one of them, and in release and clang the long searches and proofs
-# too: what a change must pass.
+# too, and a minute of tests/fuzz/run.sh: what a change must pass.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 harness/deps.sh test
@@ -45,9 +45,14 @@ run_preset()
 # What is left out, in place of what the preset leaves out.
 short='kernel|heavy'
 [ $# -gt 0 ] || set -- release asan
-[ "$*" != all ] || { set -- release asan tsan clang coverage && short=; }
+all=no
+[ "$*" != all ] || { set -- release asan tsan clang coverage && short= && all=yes; }
 for preset in "$@"; do
 	run_preset "$preset"
 done
+if [ "$all" = yes ]; then
+	echo "== fuzz"
+	tests/fuzz/run.sh 60
+fi
 echo "All tests passed: $*. The others: tests/run.sh all; and those that boot kernels:
   harness/deps.sh kernel && ctest --test-dir build/release -L kernel -j2"

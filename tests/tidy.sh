@@ -126,7 +126,7 @@ awk '
 # Each line of the list: an extended regular expression, the files, what to write instead.
 while IFS=$'\t' read -r word where instead; do
 	case $word in '' | '#'*) continue ;; esac
-	pick "$where" | grep -v '^tests/tidy' | xargs -r grep -nHE -e "$word" |
+	pick "$where" | grep -v '^tests/tidy' | xargs -r grep -nHIE -e "$word" |
 		awk -v word="${word//\\/\\\\}" -v instead="$instead" -F: '{ print $1 ":" $2 ": words: " word ": write " instead }'
 done <"$top/tests/tidy.words" >>"$found"
 

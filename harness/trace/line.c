@@ -326,7 +326,7 @@ static int vcpu_of_name(const char *p, const char *end)
 
 	for (q = end; q > p && end - q <= 4 && q[-1] != '/'; q--)
 		;
-	if (q > p && q[-1] == '/' && !memcmp(q, "KVM", (size_t)(end - q)))
+	if (q > p && q[-1] == '/' && end - q <= 3 && !memcmp(q, "KVM", (size_t)(end - q)))
 		end = q - 1;
 	else
 		q = NULL;

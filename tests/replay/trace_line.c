@@ -174,6 +174,9 @@ static const struct form others[] = {
 	FORM(OTHER_MSR, " a-1 [000] d.. 5: write_msr: c0000100, value 7fea2bcbc700"),
 	FORM(OTHER_MSR, " CPU 0/KVM 1821753 [015] 4831258.258093: kvm:kvm_msr: msr_write 830 = "
 			"0x2"),
+	/* A name whose last part is longer than "KVM": nothing is read beyond that word. */
+	FORM(OTHER_MSR, " CPU 0/other 1821753 [015] 4831258.258093: kvm:kvm_msr: msr_write 830 = "
+			"0x1"),
 	FORM(OTHER_MSR, " CPU 0/KVM 1821753 [015] 4831258.258148: kvm:kvm_msr: msr_read 6e0 = 0x0"),
 	FORM(OTHER_EVENT, " rdmsr 3862 d... [000] 681.185714: msr:read_msr: 6e0, value 0"),
 	FORM(IDLE, " <idle>-0 [000] d..1. 1552771636389: cpu_idle: state=1 cpu_id=0"),

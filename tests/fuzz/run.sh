@@ -1,0 +1,41 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Run every libFuzzer target on the corpora of this folder, and on what earlier runs have found in
+# build/fuzz/corpus.
+# Usage: run.sh [SECONDS]   (all targets together; default 60)
+# Exit status: 0 nothing found; 1 something: the input is in build/fuzz/found, and
+#   build/fuzz/tests/fuzz/fuzz-NAME FILE   repeats it.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+seconds=${1:-60}
+case $seconds in
+'' | *[!0-9]*)
+	echo "run.sh: SECONDS is a whole number, not '$seconds'" >&2
+	exit 1
+	;;
+esac
+harness/deps.sh test
+mkdir -p build/fuzz/found build/test-logs
+if ! { cmake --preset fuzz && cmake --build --preset fuzz -j "$(nproc)"; } >build/test-logs/fuzz-build.log 2>&1; then
+	tail -n 40 build/test-logs/fuzz-build.log >&2
+	exit 1
+fi
+# Readers allocate large buffers: without this most of the time goes into what was freed.
+export ASAN_OPTIONS=quarantine_size_mb=16
+targets=(build/fuzz/tests/fuzz/fuzz-*)
+found=0
+for target in "${targets[@]}"; do
+	name=${target##*/fuzz-}
+	mkdir -p "build/fuzz/corpus/$name"
+	most=4096
+	case $name in trace) most=32768 ;; esac
+	if ! "$target" -max_total_time=$((seconds / ${#targets[@]} + 1)) -max_len=$most -timeout=20 -close_fd_mask=3 \
+		-rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="build/fuzz/found/$name-" \
+		"build/fuzz/corpus/$name" "tests/fuzz/corpus/$name" >"build/test-logs/fuzz-$name.log" 2>&1; then
+		found=1
+		echo "run.sh: $name: $(grep -m 1 -E 'ERROR|runtime error|deadly signal' "build/test-logs/fuzz-$name.log")" >&2
+		grep -E 'Test unit written|^artifact' "build/test-logs/fuzz-$name.log" >&2 || true
+	fi
+	echo "$name: $(sed -n 's/^stat::number_of_executed_units: *//p' "build/test-logs/fuzz-$name.log") inputs"
+done
+exit $found

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A trace of any form, text or compressed or trace-cmd's, replayed under every policy. It is taken,
+ * or refused in one line; each of its lines is counted under one kind. The first byte chooses the
+ * options.
+ */
+#include <string.h>
+
+#include "file.h"
+#include "replay/policy.h"
+#include "replay/replay.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const struct policy_options defaults = { .slack = 2000 };
+	struct policy policies[32];
+	const char *name, *summary;
+	size_t n = 0;
+	struct trace_options o = { .no_progress = true };
+	struct replay r = { 0 };
+	uint64_t lines = 0;
+	char path[32];
+	int fd, got;
+
+	if (!size)
+		return 0;
+	for (unsigned int i = 0; n < 32 && (name = policy_at(i, &summary)); i++)
+		if (policy_find(name, &defaults, &policies[n]))
+			n++;
+	o.tsc_khz = data[0] & 1 ? 2.1e6 : 0;
+	o.tasks = data[0] & 2;
+	o.events = data[0] & 4 ? ~0u : 0;
+	fd = fuzz_file(data + 1, size - 1, path);
+	r.policies = policies;
+	r.npolicies = n;
+	r.stock = 0;
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(policies[i].name, "stock"))
+			r.stock = i;
+	r.lazy = r.early = SIZE_MAX;
+	r.by_task = data[0] & 2;
+	got = replay_run(&r, path, &o);
+	if (got && (!*r.error || strchr(r.error, '\n')))
+		abort();
+	if (!got) {
+		for (int k = 0; k < TRACE_LINE_KINDS; k++)
+			lines += r.stats.kinds[k];
+		if (lines != r.stats.lines)
+			abort();
+	}
+	replay_free(&r);
+	close(fd);
+	return 0;
+}
