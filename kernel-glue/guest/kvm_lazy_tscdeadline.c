@@ -7,18 +7,18 @@
 #define pr_fmt(fmt) "kvm-guest: " fmt
 
 #include <linux/cpu.h>
+#include <linux/cpufeature.h>
 #include <linux/debugfs.h>
 #include <linux/init.h>
 #include <linux/kvm_para.h>
 #include <linux/percpu.h>
+#include <linux/pgtable.h>
 #include <linux/seq_file.h>
 #include <linux/set_memory.h>
 #include <linux/smp.h>
 
-#include <asm/cpufeature.h>
 #include <asm/kvm_lazy_tscdeadline.h>
 #include <asm/msr.h>
-#include <asm/pgtable.h>
 #include <asm/tsc.h>
 
 #include <lazytsc/guest.h>

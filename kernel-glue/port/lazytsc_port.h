@@ -9,8 +9,11 @@
 #error "this port is for the kernel; user space has core/ports/c11"
 #endif
 
+#include <linux/bits.h>
 #include <linux/bug.h>
+#include <linux/build_bug.h>
 #include <linux/compiler.h>
+#include <linux/stddef.h>
 #include <linux/types.h>
 #include <asm/barrier.h>
 #include <asm/msr.h>
