@@ -14,6 +14,8 @@
 #   scripts     shellcheck finds nothing that .shellcheckrc does not except
 #   dead        each file is named somewhere else in the tree, or its folder is
 #   words       tests/tidy.words: one word for one thing
+#   message     a sentence in C is one string, so that it can be searched for
+#   links       what a page (.md) links to, or names by its path, is there
 #
 # Usage: tidy.sh [FOLDER]   (default: this tree; files that git knows or would add)
 # Exit status: 0 tidy, 1 not, 2 a tool is missing.
@@ -57,6 +59,12 @@ pick '\.[ch]$' '\.sh$' '\.py$' 'CMakeLists\.txt$' '^\.ci/run$' | xargs awk '
 		if (length(text) > most)
 			print FILENAME ":" FNR ": width: " length(text) " columns, at most " most ": break the line"
 	}' >>"$found"
+
+pick '^(core|sim|harness|kernel-glue)/.*\.[ch]$' | xargs awk '
+	FNR > 1 && cut && /^[ \t]*"[A-Za-z(%]/ {
+		print FILENAME ":" FNR - 1 ": message: the sentence goes on in the next string: join them"
+	}
+	{ cut = /[A-Za-z,;:.] "$/ }' >>"$found"
 
 pick '\.[chS]$' '\.sh$' '\.py$' '\.awk$' 'CMakeLists\.txt$' 'Makefile' '^\.ci/run$' | xargs awk '
 	function told() {
@@ -122,6 +130,18 @@ awk '
 		    !($1 ~ /^tests\/.*\.sh$/ && elsewhere(stem, $1, folder "CMakeLists.txt")))
 			print $1 ":1: dead: nothing names it: use it or delete it"
 	}' "$named" "$names" >>"$found"
+
+# A link counts from the page's folder, a path in backquotes from the top.
+pick '\.md$' | while read -r f; do
+	grep -noE '\]\([^)#: ]+|`(core|docs|harness|kernel-glue|sim|tests)/[A-Za-z0-9_/.-]+\.[a-z0-9]+' "$f" |
+		while IFS=: read -r line to; do
+			case $to in
+			'`'*) path=${to#?} ;;
+			*) path=$(dirname "$f")/${to#??} ;;
+			esac
+			[ -e "$path" ] || echo "$f:$line: links: $path is not there: mend it or leave it out"
+		done
+done >>"$found"
 
 # Each line of the list: an extended regular expression, the files, what to write instead.
 while IFS=$'\t' read -r word where instead; do

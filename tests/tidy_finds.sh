@@ -48,6 +48,13 @@ sed -i 's|#include "a.h"|int a(void); // a.h|' sim/a.c
 finds pair sim/a.c:1
 echo ' * blanks ' >>README.md
 finds space README.md:2
+printf '%s\n' 'const char *m = "a sentence "' '		"in two";' >>core/b.c
+finds message core/b.c:3
+echo 'See [that](docs/gone.md).' >>README.md
+finds links README.md:2
+# shellcheck disable=SC2016
+echo 'See `tests/gone.sh`.' >>README.md
+finds links README.md:2
 # shellcheck disable=SC2016
 echo 'for f in $(ls | grep x); do echo "$f"; done' >>run.sh
 finds scripts run.sh:5

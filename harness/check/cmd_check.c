@@ -70,8 +70,7 @@ static const struct argp_option options[] = {
 
 static const char doc[] =
 	"Search the states of the lazy TSC deadline's protocol, guest and host, for one that breaks a requirement.\v"
-	"The scenarios' bounds are printed; within them the search is exhaustive. Where a "
-	"requirement is broken, the smallest counterexample is shown step by step.\n\n"
+	"The scenarios' bounds are printed; within them the search is exhaustive. Where a requirement is broken, the smallest counterexample is shown step by step.\n\n"
 	"Exit status: 0 nothing is violated; 1 wrong usage; 2 a checkpoint cannot be read or written; 3 stopped at a bound; 42 a violation was found.";
 
 static void parse_shard(struct argp_state *state, const char *arg, struct check_run *run)

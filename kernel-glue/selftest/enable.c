@@ -34,8 +34,8 @@ static void case_cpuid(bool lazy)
 	struct vm without = start(false);
 
 	CHECK(!guest_wrmsr(&vm, LAZYTSC_MSR, AREA_ADDR | 1), "refused");
-	CHECK(guest_wrmsr(&without, LAZYTSC_MSR, AREA_ADDR | 1) == 1, "accepted without CPUID "
-								      "(B18)");
+	CHECK(guest_wrmsr(&without, LAZYTSC_MSR, AREA_ADDR | 1) == 1,
+	      "accepted without CPUID (B18)");
 	CHECK(!try_set_msr(&without, LAZYTSC_MSR, AREA_ADDR | 1), "accepted without CPUID (B18)");
 	destroy(&without);
 	destroy(&vm);
@@ -98,9 +98,8 @@ static void case_disable(bool lazy)
 	struct vm vm = start(lazy);
 	u64 t;
 
-	CHECK(!guest(&vm, CMD_SET_WRMSR, 4 * vm.ms, 20 * vm.ms, 0, LAZYTSC_MSR, 0), "armed while "
-										    "disabled "
-										    "(B8)");
+	CHECK(!guest(&vm, CMD_SET_WRMSR, 4 * vm.ms, 20 * vm.ms, 0, LAZYTSC_MSR, 0),
+	      "armed while disabled (B8)");
 	t = vm.shared->result[1];
 	CHECK(vm.shared->result[2] == t, "deadline lost (B8)");
 	wait_ms(&vm, 30);

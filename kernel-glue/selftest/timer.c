@@ -26,8 +26,8 @@ static void case_effective(bool lazy)
 	CHECK(get_msr(&vm, MSR_IA32_TSC_DEADLINE) == t, "KVM_GET_MSRS: not the last deadline");
 	wait_ms(&vm, 30);
 	check_silent(&vm, "at the first deadline (A6)");
-	CHECK(get_msr(&vm, MSR_IA32_TSC_DEADLINE) == t, "after the silent expiry: not the last "
-							"one");
+	CHECK(get_msr(&vm, MSR_IA32_TSC_DEADLINE) == t,
+	      "after the silent expiry: not the last one");
 	CHECK(guest_rdmsr(&vm, MSR_IA32_TSC_DEADLINE) == t, "RDMSR: not the last deadline");
 	wait_ms(&vm, 30);
 	check_fired(&vm, t);
@@ -79,8 +79,8 @@ static void case_disarm(bool lazy)
 	CHECK(get_msr(&vm, MSR_IA32_TSC_DEADLINE) == 0, "KVM_GET_MSRS: still set (B14)");
 	wait_ms(&vm, 40);
 	check_silent(&vm, "after the disarm (A4)");
-	CHECK(vcpu_stat(&vm, "lazy_tscdeadline_silent") <= 1, "more silent expiries than skips "
-							      "(B12)");
+	CHECK(vcpu_stat(&vm, "lazy_tscdeadline_silent") <= 1,
+	      "more silent expiries than skips (B12)");
 	check_example(&vm, lazy);
 	destroy(&vm);
 }
