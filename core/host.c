@@ -105,10 +105,10 @@ struct lazytsc_decision lazytsc_host_write(struct lazytsc_host *h, struct lazyts
 }
 
 /*
- * The timer fires later, or not again. On another CPU that is work which nobody pays for: another
- * vCPU that keeps moving pending a little ahead has the timer fire there as fast as it can be
- * served. So a re-arm that is near must not follow another one, unless the vCPU's thread starts it
- * (B25).
+ * A silent expiry: the timer fires later, or not again. On another CPU nobody is charged for it,
+ * and another vCPU that keeps moving pending a little ahead could make the timer fire as fast as it
+ * can be served. So when the timer was re-armed silently there before, a near re-arm is left to the
+ * vCPU's thread (B25).
  */
 static struct lazytsc_decision silent(struct lazytsc_host *h, const struct lazytsc_expiry *e)
 {
@@ -131,7 +131,7 @@ static struct lazytsc_decision silent(struct lazytsc_host *h, const struct lazyt
 /* The last moment at which a deadline is due in this expiry; ~0 where the sum would wrap. */
 static u64 due_limit(const struct lazytsc_expiry *e)
 {
-	/* On another CPU the guest could still move what is not due yet: never commit early. */
+	/* On another CPU the guest could still move a deadline that is not due: wait for none. */
 	u64 wait = e->context == LAZYTSC_VCPU ? e->wait : 0;
 
 	return e->now > ~wait ? ~(u64)0 : e->now + wait;
@@ -162,7 +162,7 @@ static struct lazytsc_decision expire_lazy(struct lazytsc_host *h, struct lazyts
 	}
 
 	if (pending < fired) {
-		/* None, delivered before, or its MSR write is on the way. */
+		/* Nothing is wanted: disarmed, delivered before, or its WRMSR is on the way. */
 		set_timer(h, next != 0, next, 0);
 		return silent(h, e);
 	}
@@ -202,8 +202,8 @@ static void make_plain(struct lazytsc_host *h, struct lazytsc_area *area)
 }
 
 /*
- * What pending holds is wanted only where a timer or an injection stands for it. The MSRs say so as
- * well, but may be restored wrongly or not at all; the area comes along with the guest's memory.
+ * The deadline in pending is wanted only if a timer or an injection stands for it. User space saves
+ * these as MSRs too, but may restore those wrongly; the area comes with the guest's memory.
  */
 static void write_done(const struct lazytsc_host *h, struct lazytsc_area *area)
 {

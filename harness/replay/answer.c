@@ -25,7 +25,7 @@ double answer_rate(const struct replay *r, uint64_t n)
 static const char *number_text(double v, int digits, char *to)
 {
 	snprintf(to, 32, "%.*f", digits, v);
-	/* Not "-0". */
+	/* Prints 0 and not "-0". */
 	if (to[0] == '-' && !to[strspn(to, "-0.")])
 		memmove(to, to + 1, strlen(to));
 	return to;
@@ -126,7 +126,7 @@ static struct gain gain(const struct replay *r, const struct answer *a, size_t p
 	return g;
 }
 
-/* Shares of the trace, and by how much busier its busiest tenth has to be to be told. */
+/* A tenth of the trace; how much busier than the average it must be to be mentioned. */
 #define TENTH	    10
 #define PEAK_FACTOR 2
 

@@ -4,17 +4,18 @@
 
 #include "clock.h"
 
-/* Slowest and fastest TSC believed, in cycles for a nanosecond (or for a cycle of the host). */
+/* The range of plausible rates: TSC cycles for a nanosecond (or for a cycle of the host). */
 #define RATE_MIN 0.1
 #define RATE_MAX 10.0
-/* So many interrupts make them better witnesses than writes. */
+/* With this many interrupts the fit uses them, and not the writes. */
 #define IRQS_ENOUGH 16
 /*
- * The densest part of a sample, which is believed: many interrupts that end an idle period are
- * taken after their deadline was replaced on the way out of idle.
+ * The fit uses the densest part of a sample, with this share of it. Many interrupts that end an
+ * idle period are outliers: they are taken after their deadline was replaced on the way out of
+ * idle.
  */
 #define CORE_SHARE 0.25
-/* What lies within so many widths of the core belongs to it; of these, so many are no outliers. */
+/* Points within CORE_REACH widths of the densest part belong to it, but for the outermost. */
 #define CORE_REACH    3
 #define CORE_QUANTILE 0.98
 /* The share of writes whose time stamp was taken after their deadline. */

@@ -2,12 +2,12 @@
 /*
  * Guest TSC from another clock's time stamps.
  *
- * A straight line is fitted to a window of the trace. Timer interrupts are the better witnesses:
- * each is taken a short, nearly constant time after the deadline that stood. Where the trace has
- * none, the deadlines themselves have to do: one that is written lies ahead, the closest ones just
- * ahead. Both kinds have outliers on either side (a deadline replaced just before its interrupt, a
- * time stamp taken long after the exit): slopes begin as medians of many pairs, and interrupts
- * count where most of them agree.
+ * A straight line is fitted to a window of the trace. Timer interrupts give the better fit: each is
+ * taken a short, nearly constant time after its deadline. If the trace has none, the deadlines
+ * themselves are used: a deadline lies ahead of the time of its write, and the closest ones lie
+ * just ahead. Both kinds have outliers on either side (a deadline replaced just before its
+ * interrupt, a time stamp taken long after the exit). So a slope begins as the median of many
+ * pairs, and only those interrupts count on which most agree.
  */
 #ifndef LAZYTSC_TRACE_CLOCK_H
 #define LAZYTSC_TRACE_CLOCK_H

@@ -8,25 +8,25 @@
 #define IRQS_ENOUGH   4
 #define WRITES_ENOUGH 16
 /*
- * A timer interrupt that belongs to the deadline before it is not later than that, in cycles or ns.
+ * A timer interrupt that belongs to a deadline comes at most this long after it, in cycles or ns.
  */
 #define LATE_MAX 0x1p26
 /*
- * Of the interrupts, so many are to agree. The others may be taken after their deadline was
+ * The share of the interrupts that must agree. The others may be taken after their deadline was
  * replaced on the way out of idle.
  */
 #define IRQS_AGREE 0.2
-/* Rates that are 1 as far as deadlines, which jump about, can show. */
+/* Rates between these count as 1: deadlines jump about, so they show a rate only roughly. */
 #define RATE_ONE_LOW  0.8
 #define RATE_ONE_HIGH 1.25
-/* Slowest and fastest TSC believed, in cycles for a nanosecond; and a nanosecond for such a TSC. */
+/* The range of plausible rates: TSC cycles for a nanosecond, or the reverse. */
 #define RATE_MIN 0.1
 #define RATE_MAX 10.0
-/* The closest deadlines lie less ahead of their write than that, in cycles or ns. */
+/* The closest deadlines lie less than this ahead of their write, in cycles or ns. */
 #define AHEAD_MAX 0x1p28
-/* So far behind its write a deadline is none of this clock's. */
+/* A deadline that lies further behind its write than this is of another clock. */
 #define BEHIND_MAX 0x1p30
-/* Deadlines agree with time stamps in their high digits: they differ by less than this part. */
+/* Deadlines and time stamps of one clock differ by less than this part of them. */
 #define SAME_PART (1.0 / 64)
 
 static int by_number(const void *a, const void *b)
@@ -41,7 +41,7 @@ static double ahead(const struct clock_point *p)
 	return p->value >= p->ts ? (double)(p->value - p->ts) : -(double)(p->ts - p->value);
 }
 
-/* Interrupts that agree: just behind their deadline, the quickest quick. */
+/* The number of interrupts that come just behind their deadline. */
 static size_t agreeing(const struct clock_point *irqs, size_t n, double latency, double *x)
 {
 	size_t m = 0;
@@ -59,7 +59,8 @@ static size_t agreeing(const struct clock_point *irqs, size_t n, double latency,
 }
 
 /*
- * What deadlines alone show. @ts: a time stamp of the middle; @d: how far ahead each is, in order.
+ * Do the deadlines alone show one clock? @ts: a time stamp of the middle; @d: how far ahead of its
+ * write each deadline is, sorted.
  */
 static bool just_ahead(double ts, double span, const double *d, size_t n, double rate, double error)
 {
@@ -70,10 +71,10 @@ static bool just_ahead(double ts, double span, const double *d, size_t n, double
 		behind++;
 	if (n >= 10 && d[n / 10] < -BEHIND_MAX)
 		return false;
-	/* The closest that was ahead; one in a thousand may be chance. */
+	/* The closest deadline that was ahead; one in a thousand may be there by chance. */
 	if (behind < n && d[behind + (n - behind) / 1000] > AHEAD_MAX)
 		return false;
-	/* Deadlines that run away from the time stamps, over longer than they lie ahead. */
+	/* Do deadlines and time stamps drift apart, over a time longer than deadlines lie ahead? */
 	if (n >= WRITES_ENOUGH && error < rate / 4 && span > 4 * far &&
 	    (rate < RATE_ONE_LOW || rate > RATE_ONE_HIGH))
 		return false;

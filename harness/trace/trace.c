@@ -13,33 +13,34 @@
 #include "judge.h"
 #include "vcpus.h"
 
-/* Events that are held while it is decided what the trace is, and that one fit is made from. */
+/* The number of events from which the kind of trace is decided, and one fit is made. */
 #define WINDOW (64 * 1024)
 /*
- * A window for a fit that has fewer deadlines than that (most events are disarms or gaps) is made
- * longer, up to so many times.
+ * A window that has fewer deadlines than this, because most of its events are disarms or gaps, is
+ * made longer, up to LONGEST_WINDOW.
  */
 #define DEADLINES_WANTED (WINDOW / 8)
 #define LONGEST_WINDOW	 (8 * WINDOW)
-/* So many deadlines are enough to decide. */
+/* This number of deadlines is enough to decide what the trace is. */
 #define WRITES_TO_DECIDE (16 * 1024)
-/* A later window's points are worth a fit of their own. */
+/* A later window with at least this number of points gets a fit of its own. */
 #define POINTS_FOR_FIT 2048
 /* Buffers or files that trace-cmd names before its lines; 0 is none. */
 #define MAX_LABELS 64
 #define LABEL_SIZE 64
 #define TASK_SIZE  32
 /*
- * The quickest timer interrupts take less, in TSC cycles or ns: a third of a millisecond at 3 GHz.
+ * The quickest timer interrupts come sooner than this after their deadline, in TSC cycles or ns: a
+ * third of a millisecond at 3 GHz.
  */
 #define IRQ_LATENCY 0x1p20
-/* TSC cycles for a nanosecond, of machines that there are. */
+/* TSC cycles for a nanosecond: the range of real machines. */
 #define NS_RATE_LOW  1.25
 #define NS_RATE_HIGH 8.0
-/* A microsecond stamp hides by how much a time is later. */
+/* A time stamp in microseconds may be this much too low, ns. */
 #define MICROSECOND 1000
 
-/* A line, as long as it is not known what the trace is. */
+/* A line that is kept until it is known what the trace is. */
 struct item {
 	uint64_t ts, value, line;
 	int32_t tid, pid;
@@ -370,7 +371,7 @@ static void note_spoiled(struct trace *t, enum trace_spoiled how)
 	t->spoiled[how]++;
 }
 
-/* Does anybody want this line? */
+/* Is this line used? */
 static bool wanted(const struct trace *t, enum trace_line_kind kind)
 {
 	unsigned int ask = t->options.events;
@@ -419,7 +420,7 @@ static int next_text(struct trace *t, struct trace_line *l)
 	return 1;
 }
 
-/* The next line that somebody wants. Return: 1; 0 at the end; -1 on an error. */
+/* The next line that is used. Return: 1; 0 at the end; -1 on an error. */
 static int read_item(struct trace *t, struct item *it)
 {
 	struct trace_line l;
@@ -541,7 +542,7 @@ static void tell_labels(struct trace *t)
 	if (shared)
 		return;
 	t->labels_are_vms = true;
-	/* The vCPUs above are nobody's. */
+	/* The vCPUs that were found for the sake of this test are dropped. */
 	memset(t->vcpus.hash, 0, 2 * TRACE_MAX_VCPUS * sizeof(*t->vcpus.hash));
 	t->vcpus.n = 0;
 }

@@ -41,7 +41,7 @@ bool fiber_resume(struct fiber *f);
  */
 bool fiber_can_save(void);
 
-/* Called on the fiber: back to its resumer. */
+/* Called on the fiber: goes back to whoever resumed it. */
 void fiber_yield(struct fiber *f);
 
 #endif

@@ -5,7 +5,7 @@
 #include "lapic.h"
 #include "record.h"
 
-/* So many guesses are followed in the liveness phase. */
+/* The number of guesses that a vCPU follows in the liveness phase. */
 #define SETTLE_GUESSES 1000
 
 /* Do what was decided. */
@@ -63,7 +63,7 @@ static void wake(struct vcpu *v, u64 after)
 		self(v, SELF_WOKEN, v->now + after + v->m->d.cost.wake);
 }
 
-/* On another CPU: the vCPU goes on meanwhile, and is told if there is something for it. */
+/* The timer fires on another CPU: the vCPU goes on, and is kicked if it has to do something. */
 static void fires_elsewhere(struct vcpu *v)
 {
 	const struct lazytsc_costs *c = &v->m->d.cost;

@@ -4,16 +4,19 @@
 
 #include "vcpu.h"
 
-/* Does what was decided; @expiry: by an expiry of the timer. */
+/* Carries a decision out; @expiry: it was made for an expiry of the timer. */
 void decide_act(struct vcpu *v, const struct lazytsc_decision *d, bool expiry);
 
-/* The timer has fired: ask the core. */
+/* The timer has fired: asks the core, and carries its decision out. */
 void decide_expire(struct vcpu *v, enum lazytsc_context context);
 
 /* The timer fires: an exit, a callback here, or one on another CPU. */
 void decide_timer_fires(struct vcpu *v);
 
+/* Withdraws. */
 void decide_withdraw(struct vcpu *v, enum lazytsc_withdraw_reason reason);
+
+/* Cancels: nothing is wanted any more. */
 void decide_cancel(struct vcpu *v);
 
 #endif

@@ -132,7 +132,7 @@ static void feature(struct vcpu *v, bool on)
 	}
 }
 
-/* Offline, suspend, kexec: the MSR is cleared, then the page is somebody else's. */
+/* Offline, suspend, kexec: the guest clears the MSR, then uses the page for something else. */
 static void offline(struct vcpu *v)
 {
 	if (defect(v, LAZYTSC_DEFECT_OFFLINE_KEEPS))

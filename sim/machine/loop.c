@@ -41,7 +41,7 @@ static void enter(struct vcpu *v)
 	prepare(v);
 	timer_follow(v);
 	if (v->hw_expired) {
-		/* The hv timer stands at 0: an exit before the first instruction. */
+		/* The hv timer has run out: the vCPU exits before its first instruction. */
 		v->hw_expired = 0;
 		v->stats.exits[LAZYTSC_EXIT_TIMER]++;
 		v->host_time += v->m->d.cost.exit_timer;
@@ -51,7 +51,7 @@ static void enter(struct vcpu *v)
 	if (v->inject && v->inject > v->tsc && !defect(v, LAZYTSC_DEFECT_NO_WAIT)) {
 		u64 end = time_of(v, v->inject);
 
-		/* Decided early: the guest stays stopped until it is due. */
+		/* The injection was decided early: the guest stays stopped until it is due. */
 		v->host_time += end - v->now;
 		self(v, SELF_ENTER, end);
 		return;
@@ -96,7 +96,7 @@ static void woken(struct vcpu *v)
 	if (v->inject)
 		lapic_deliver(v);
 	if (!v->irr && !v->device && !defective) {
-		/* Nothing for the guest: it stays halted. */
+		/* There is nothing for the guest: it stays halted. */
 		self(v, SELF_NONE, NEVER);
 		return;
 	}

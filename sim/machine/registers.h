@@ -10,6 +10,7 @@ void register_deadline(struct vcpu *v, u64 value);
 /* RDMSR(0x6e0), TMCCT and LAZYTSC_MSR. */
 void register_read(struct vcpu *v);
 
+/* LVTT is masked or unmasked; its timer mode changes; the APIC is hardware-enabled or disabled. */
 void register_mask(struct vcpu *v, bool masked);
 void register_mode(struct vcpu *v, bool deadline_mode);
 void register_apic(struct vcpu *v, bool enabled);

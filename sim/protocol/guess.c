@@ -27,14 +27,14 @@ static void early_restart(void *state)
 
 	*p = (struct lazytsc_predictor){ 0 };
 	lazytsc_predictor_init(p, slack);
-	/* What was spent is spent, and the last expiry was not accounted for. */
+	/* The credit that was spent stays spent; 1 is for the last expiry, not yet counted. */
 	p->credit = credit ? credit - 1 : 0;
 }
 
 const struct lazytsc_guess_source lazytsc_guess_early = {
 	.name = "early",
 	.size = (sizeof(struct lazytsc_predictor) + 7) / 8 * 8,
-	/* One more while a write of the guest is on its way. */
+	/* One more silent expiry can be seen while a write of the guest is on its way. */
 	.credit = LAZYTSC_PREDICTOR_CREDIT + 1,
 	.init = early_init,
 	.write = early_write,

@@ -37,7 +37,7 @@ static u64 wanted(const struct lazytsc_monitor *m)
 	return live(&m->arm[0]) ? m->arm[0].deadline : 0;
 }
 
-/* When the deadline that the guest holds is late, and when an injection is. */
+/* Sets m->late_at: when the wanted deadline, or an injection, will be late. */
 static void expect(struct lazytsc_monitor *m)
 {
 	const struct lazytsc_arm *a = &m->arm[0];
@@ -86,7 +86,7 @@ static inline void tick(struct lazytsc_monitor *m, u64 tsc)
 		late(m, tsc);
 }
 
-/* What only a running guest can do. */
+/* Checks that the guest may run: for events that only a running guest can cause. */
 static void guest_runs(struct lazytsc_monitor *m, u64 tsc)
 {
 	tick(m, tsc);
@@ -125,7 +125,7 @@ static void push(struct lazytsc_monitor *m, u64 tsc, u64 t)
 	m->sets++;
 }
 
-/* Forget what can no longer be seen by a decision: all but what a set in progress replaces. */
+/* Drops deadlines that no decision can see any more; keeps what a set in progress replaces. */
 static void drop_older(struct lazytsc_monitor *m)
 {
 	unsigned int keep = m->in_set && live(&m->arm[1]);
@@ -164,7 +164,7 @@ static bool overdue(const struct lazytsc_monitor *m, u64 tsc, u64 armed)
 void lazytsc_mon_set_skip(struct lazytsc_monitor *m, u64 tsc, u64 t, u64 armed)
 {
 	guest_runs(m, tsc);
-	/* A guest that skips on what it wrote itself has only itself to blame. */
+	/* A skip on an armed that the guest wrote itself is the guest's own fault. */
 	if (m->armed_written && armed != m->published)
 		m->wild = 1;
 	else if (armed && !m->op_armed && !m->orphaned)
@@ -188,12 +188,12 @@ void lazytsc_mon_trap(struct lazytsc_monitor *m, u64 tsc, u64 v, u64 pending)
 {
 	tick(m, tsc);
 	m->repeats = 0;
-	/* Decided after the guest had left for this write, and not due: it must be dropped now. */
+	/* An injection that is not due yet is replaced by this write, and must be dropped. */
 	for (unsigned int i = 0; i < m->inflights; i++)
 		m->inflight[i].replaced = m->inflight[i].early && tsc < m->inflight[i].deadline;
-	/* A raced silent expiry is not charged: the stock timer would have delivered there. */
+	/* A silent expiry during a set that exits costs nothing: stock delivers at that moment. */
 	m->silent_open = 0;
-	/* What was delivered in the former time can be ahead in the new one. */
+	/* After a jump of the TSC a delivered deadline can lie ahead again. */
 	if (!m->in_set || m->arm[0].deadline != v || m->jumped)
 		push(m, tsc, v);
 	m->in_set = 0;
@@ -688,7 +688,7 @@ void lazytsc_mon_restore(struct lazytsc_monitor *m, u64 tsc, u64 v)
 		push(m, tsc, v);
 		end_older(m, v ? LAZYTSC_END_TRAP : LAZYTSC_END_DISARM);
 	}
-	/* It replaces what was decided and not delivered as well. */
+	/* The restored value also replaces injections that are not delivered. */
 	memset(m->inflight, 0, sizeof(m->inflight));
 	m->inflights = 0;
 	m->wild = m->besieged;

@@ -89,7 +89,7 @@ static void merge(struct checker *c, struct search *s)
 		u64 room = c->limit - c->result->executions;
 
 		if (f->executions >= room && room < c->limit) {
-			/* Too many: once more, and only as far as one worker would have come. */
+			/* The limit lies in this task: run it again, as far as one worker would. */
 			found_fini(f);
 			search_run(s, &c->tasks.task[c->merged], f, room);
 			c->no_memory |= s->no_memory;
@@ -178,7 +178,7 @@ static enum lazytsc_check_bound watch(struct checker *c)
 	return bound;
 }
 
-/* What was found until then, in no order that could be told again. */
+/* Adds what the workers had found when a limit stopped them; its order is not reproducible. */
 static void add_all_found(struct checker *c)
 {
 	for (size_t i = 0; i < c->tasks.n; i++) {

@@ -308,7 +308,7 @@ void graph_pop(struct graph *g, unsigned thread)
 	g->state[thread] = THREAD_RUNS;
 }
 
-/* The writes before `last` in co are hidden from what has this clock. */
+/* Must an event with this clock not read the writes before `last` in co? */
 static bool hides(const struct graph *g, event_id last, event_id id)
 {
 	const struct event *e = &g->ev[id];
@@ -334,7 +334,7 @@ event_id graph_next_co(const struct graph *g, event_id write, event_id after)
 		event_id rf = g->ev[write - 1].rf;
 		event_id next = g->ev[rf].co_next;
 
-		/* Next to what its read has read, unless another locked operation is there. */
+		/* Directly after what its read has read, unless another locked write is there. */
 		if (after != NO_EVENT || (next != NO_EVENT && g->ev[next].locked))
 			return NO_EVENT;
 		return rf;
@@ -374,7 +374,7 @@ static void log_clock(const struct graph *g, event_id id, struct graph_log *log)
 	log->used = need;
 }
 
-/* `id` has become hb-before `next`: all from there on are after what `id` is after. */
+/* `id` has become hb-before `next`: add its clock to `next` and to all that is hb-after that. */
 static void put_before(struct graph *g, event_id id, event_id next, struct graph_log *log)
 {
 	const uint16_t *clock = graph_clock(g, id);

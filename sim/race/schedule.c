@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * hb is a partial order of the execution's reads, of its writes reaching memory, and of its fences.
- * Any order of them that respects it is one in which the machine can do them; stores enter their
- * buffer, in program order, as late as they can. The machine itself runs along, which also takes
- * the steps that are no events of the graph, and proves that the schedule can be performed.
+ * Makes a schedule of steps from an execution graph. hb is a partial order of the execution's
+ * reads, of its writes as they reach memory, and of its fences, and the machine can perform them in
+ * any order that respects hb; stores enter their buffer, in program order, as late as possible. A
+ * stepper performs each step as it is found. That adds the steps which are no events of the graph,
+ * and shows that the schedule can be performed.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -34,7 +35,7 @@ static void perform(struct scheduler *s, struct lazytsc_step step)
 {
 	char text[LAZYTSC_STEP_TEXT];
 
-	/* Another assertion failed on the way: that is where the schedule ends then. */
+	/* Another assertion failed on the way: the schedule ends there. */
 	if (is_failed(s))
 		return;
 	assert(lazytsc_stepper_is_enabled(s->stepper, step));
@@ -157,7 +158,7 @@ static void run_all(struct scheduler *s)
 	}
 }
 
-/* What is left: choices, buffered stores, and silent operations at a thread's end. */
+/* Performs the rest of a thread: choices, buffered stores, operations without an event. */
 static void run_out(struct scheduler *s, unsigned thread)
 {
 	const unsigned len = s->g->len[thread];
@@ -168,7 +169,7 @@ static void run_out(struct scheduler *s, unsigned thread)
 		perform(s, (struct lazytsc_step){ .cpu = (unsigned char)thread });
 }
 
-/* What a thread depends on at its end; NULL: on nothing. */
+/* The clock of a thread's last read, on which its end depends; NULL: it has read nothing. */
 static const uint16_t *last_read_clock(const struct graph *g, unsigned thread)
 {
 	const struct event *e;

@@ -44,7 +44,7 @@ static bool is_locked(enum lazytsc_op op)
 	return op == LAZYTSC_OP_XCHG || op == LAZYTSC_OP_XADD || op == LAZYTSC_OP_CMPXCHG;
 }
 
-/* Does a locked operation write, where its read has read `old`? What? */
+/* Does a locked operation whose read gave `old` write? If so, sets what. */
 static bool locked_write(const struct lazytsc_access *a, u64 old, u64 *value)
 {
 	*value = a->op == LAZYTSC_OP_XADD ? old + a->value : a->value;
@@ -64,7 +64,7 @@ static const struct event *consume(struct search_thread *t, const struct graph *
 	return e;
 }
 
-/* Is the event, or the half of it, that the thread asks for in the graph? Else it waits. */
+/* The thread asks for an event, or half of one. If the graph has it not yet, the thread waits. */
 static bool wait_for_event(struct search *s, struct search_thread *t, bool half,
 			   const struct lazytsc_access *a)
 {
@@ -139,7 +139,7 @@ static u64 access_search(struct lazytsc_engine *engine, const struct lazytsc_acc
 	case LAZYTSC_OP_END:
 		break;
 	}
-	/* It stops here, and nothing resumes it. */
+	/* The thread stops here, and nothing resumes it. */
 	t->pending = *a;
 	fiber_yield(&t->fiber);
 	access_die(a, "went on");
@@ -220,7 +220,7 @@ static void put_aside(struct search *s, const struct graph *g, double weight, bo
 		out_of_memory(s);
 }
 
-/* What is wrong: the assertion that a thread has stopped at, or -1: the final condition. */
+/* Describes a violation: the assertion at which @thread has stopped; -1: the final condition. */
 static char *describe_violation(struct search *s, const struct graph *g, int thread)
 {
 	static const char at_end[] = "the final condition does not hold";
@@ -362,7 +362,7 @@ static struct graph *revisit_graph(struct search *s)
 	return &s->pool[s->level];
 }
 
-/* The read takes its value from the write that was just added; it keeps its place in the order. */
+/* The read now reads from the write that was just added, and keeps its stamp. */
 static void retake(struct search *s, struct graph *g, const struct event *read, event_id write,
 		   double weight)
 {
@@ -395,7 +395,7 @@ static event_id push_write(struct graph *g, const struct write *w)
 	return graph_push(g, w->thread, EVENT_WRITE, w->locked, w->field, w->value, w->uid);
 }
 
-/* The write takes a read over that was added before it. */
+/* A revisit: a read that was added before the write now reads from it. */
 static void revisit(struct search *s, const struct graph *from, const struct write *w,
 		    event_id read, double weight)
 {

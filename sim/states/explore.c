@@ -7,7 +7,7 @@
 
 #include "stateset.h"
 
-/* A state's number in the set: being visited, or done, with the longest path from it. */
+/* What the set holds of a state: ON_PATH while it is visited; then DONE + its longest path. */
 enum { ON_PATH = 1, DONE = 2 };
 
 /* A state on the path that is being visited. */
@@ -57,7 +57,7 @@ static bool save(struct sweep *s, struct level *l)
 	return true;
 }
 
-/* Back to the state of the deepest level. */
+/* Brings the stepper back to the state of the deepest level. */
 static void come_back(struct sweep *s)
 {
 	struct level *l = &s->level[s->depth - 1];

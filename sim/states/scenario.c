@@ -8,12 +8,12 @@
 #include <lazytsc/sim/scenario.h>
 
 #define HUGE_DEADLINE (~(u64)0)
-/* Lateness is no matter of time here: the host may stall for as long as it likes. */
+/* The host may stall for any time here, so the monitor's bound on lateness is never reached. */
 #define NEVER_LATE (~(u64)0)
 #define AREA_GPA   ((u64)1 << 20)
 #define GPA_END	   ((u64)1 << 30)
 
-/* No promise is void, where the scenario is not about that. */
+/* The guest's grace; without one in the scenario no promise is ever void (B28). */
 static u64 grace(const struct lazytsc_scenario *s)
 {
 	return s->grace ? s->grace : NEVER_LATE;
@@ -73,8 +73,8 @@ static struct lazytsc_area *host_area(const struct actor *a)
 }
 
 /*
- * Where armed stands published. The kernel does not look the page up for an expiry: whoever takes
- * the mapping, or changes the memslot, has withdrawn before.
+ * The area in which armed is published. The kernel does not look the page up for an expiry: whoever
+ * takes the mapping, or changes the memslot, has withdrawn before.
  */
 static struct lazytsc_area *published_area(const struct actor *a)
 {
@@ -130,7 +130,7 @@ static bool may_decide(void *arg)
 	return !a->w->deciding;
 }
 
-/* The same where hrtimer_cancel() waits for a callback to return. */
+/* As may_decide(), and no callback is between its decision and its end: hrtimer_cancel(). */
 static bool may_cancel(void *arg)
 {
 	const struct actor *a = arg;
@@ -157,7 +157,7 @@ static u64 begin_deciding(struct actor *a)
 	return w->clock;
 }
 
-/* Any guess, or none: what a predictor could say at its worst. */
+/* Any guess, or none: this includes every guess that a predictor could make. */
 static u64 guess(struct actor *a)
 {
 	u64 choice = 0;
@@ -233,9 +233,9 @@ static void withdraw(struct actor *a, struct lazytsc_area *area,
 }
 
 /*
- * The vCPU's thread wants the page. It may sleep for it, and others decide meanwhile. A mapping
- * that was made before a memslot change still leads to the page that the guest reads: it is
- * withdrawn through, and never published through.
+ * The vCPU's thread looks the page up. It may sleep for that, and others decide meanwhile. A
+ * mapping that was made before a memslot change still leads to the page that the guest reads: the
+ * thread withdraws through it, and publishes nothing there.
  */
 static void look_up(struct actor *a)
 {
@@ -253,7 +253,7 @@ static void look_up(struct actor *a)
 	w->outdated = 0;
 }
 
-/* The vCPU's thread starts the timer; what a callback left to it is done with. */
+/* The vCPU's thread starts the timer: nothing is left to it any more. */
 static void start_timer(struct actor *a)
 {
 	a->w->timer = a->w->host.timer;
@@ -364,7 +364,7 @@ static bool vcpu_stale(const struct lazytsc_self *self)
 	return (a.s->where & LAZYTSC_WHERE_VCPU) && !a.w->in_host && stale_call(a.w, a.s);
 }
 
-/* The timer was moved after it had fired; the call comes all the same, and is nobody's expiry. */
+/* A late call: the timer was moved after it had fired, so no timer expires with this call. */
 static void vcpu_stale_call(const struct lazytsc_self *self)
 {
 	struct actor a = actor(self);
@@ -394,7 +394,7 @@ static bool other_timer_due(void *arg)
 	       w->timer <= w->clock;
 }
 
-/* What was decided on another CPU is done there. */
+/* Acts on what was decided on another CPU, there. */
 static void act(struct actor *a, const struct lazytsc_decision *d)
 {
 	struct lazytsc_world *w = a->w;
@@ -411,7 +411,7 @@ static void act(struct actor *a, const struct lazytsc_decision *d)
 	}
 }
 
-/* Without a page nothing is decided: the vCPU's thread is asked to. As the glue was once. */
+/* As the first glue did: without the page the decision is left to the vCPU's thread. */
 static bool leaves_undecided(struct actor *a)
 {
 	struct lazytsc_world *w = a->w;
@@ -435,10 +435,10 @@ static void call_back(struct actor *a, bool expiry)
 		settle(w);
 		return;
 	}
-	/* How long a caller could wait is of no interest on another CPU. */
+	/* LAZYTSC_REMOTE must ignore the wait, so pass one. */
 	d = expire(a, LAZYTSC_REMOTE, a->s->wait);
 
-	/* Arming a timer, posting an interrupt, unlocking: none without a locked operation. */
+	/* Arming a timer, posting an interrupt and unlocking are all locked operations. */
 	lazytsc_exit(a->s->glue ? "callback unlocks" : "callback returns");
 	lazytsc_mon_decision(&w->mon, w->clock, &d, expiry);
 	w->deciding = 0;
@@ -478,7 +478,7 @@ static bool timer_may_be_lost(const struct lazytsc_self *self)
 	return a.w->forgets < a.s->forgets && a.w->timer && !a.w->deciding && !a.w->acting;
 }
 
-/* A fault, a host that stands still: nobody keeps what was promised. */
+/* A fault outside the protocol, or a host that stands still: the promise is not kept. */
 static void timer_is_lost(const struct lazytsc_self *self)
 {
 	struct lazytsc_world *w = self->common;
@@ -513,11 +513,11 @@ static bool may_unmap(const struct lazytsc_self *self)
 {
 	const struct actor a = actor(self);
 
-	/* gpc->lock: nobody is in the core. */
+	/* The notifier holds gpc->lock, so no decision is in progress. */
 	return a.s->glue && a.w->unmaps < a.s->unmaps && a.w->mapped && !a.w->deciding;
 }
 
-/* The MMU notifier: the page moves in the host, or is looked at, and its mapping is void. */
+/* The MMU notifier: the mapping becomes invalid, for instance because the page is moved. */
 static void unmap(const struct lazytsc_self *self)
 {
 	struct actor a = actor(self);
@@ -547,7 +547,7 @@ static void slot_changes(const struct lazytsc_self *self)
 
 	w->slots++;
 	if (a.s->glue) {
-		/* Whoever looks from now on finds that. Readers of before have left (SRCU). */
+		/* Every look-up from now on sees the change; earlier readers have left (SRCU). */
 		w->outdated = 1;
 		lazytsc_event_if("memslot is flushed", may_decide, &a);
 	}
@@ -635,7 +635,7 @@ static bool tsc_may_change(const struct lazytsc_self *self)
 	return a.w->jumps < a.s->jumps && !a.w->in_host;
 }
 
-/* A callback may be anywhere in its decision, and others may begin, until the timer is anew. */
+/* Callbacks decide on, by either time, until the timer is computed anew below. */
 static void tsc_changes(const struct lazytsc_self *self)
 {
 	struct actor a = actor(self);
@@ -655,7 +655,8 @@ static void tsc_changes(const struct lazytsc_self *self)
 		a.cell->variant->host_resume(&w->host, host_area(&a), now);
 	}
 	/*
-	 * Where it is not done, what comes of it is to be seen, and not that it is not done (B19).
+	 * With this defect the search shall find the consequence, not the missing call: so the
+	 * monitor is told in any case that the timer was set anew (B19).
 	 */
 	lazytsc_mon_timer(&w->mon, w->clock, 0, 0, 0);
 	leave_host(&a);
@@ -707,14 +708,14 @@ static void restore_part(struct actor *a, enum lazytsc_restored_part part)
 	w->parts |= 1u << part;
 	switch (part) {
 	case LAZYTSC_PART_LAPIC:
-		/* Without CPUID's deadline bit KVM drops the mode. */
+		/* Without CPUID's deadline bit KVM drops the LAPIC's deadline mode. */
 		w->cpuid_first = (w->parts & PART(CPUID)) != 0;
 		break;
 	case LAZYTSC_PART_TSC:
 		jump(a, w->saved_clock);
 		break;
 	case LAZYTSC_PART_DEADLINE:
-		/* Without deadline mode KVM drops it, and reports success. */
+		/* Without deadline mode KVM drops the deadline, and reports success. */
 		if (w->cpuid_first)
 			a->cell->variant->host_restore(&w->host, w->saved_deadline);
 		break;
@@ -733,7 +734,7 @@ static void restore_part(struct actor *a, enum lazytsc_restored_part part)
 	lazytsc_exit("restored");
 }
 
-/* Does what the guest wants survive in its memory, where the host will look? Stock loses it. */
+/* Does the host find the wanted deadline in the restored memory? Without recovery it is lost. */
 static bool recoverable(const struct lazytsc_world *w)
 {
 	const struct lazytsc_arm *arm = &w->mon.arm[0];
@@ -742,8 +743,8 @@ static bool recoverable(const struct lazytsc_world *w)
 }
 
 /*
- * A new vCPU, to which nothing has been restored; timers are not started before KVM_RUN. A guest
- * without its LAPIC, its CPUID or its memory is none, so these are not left out.
+ * Restores a new vCPU part by part. No timer is started before KVM_RUN. There is no guest with this
+ * timer without LAPIC, CPUID and memory, so these parts are never left out.
  */
 static void restore_parts(struct actor *a)
 {
@@ -804,7 +805,7 @@ static void migrate(struct actor *a, u64 how)
 		restore(a, v);
 }
 
-/* Back to a snapshot in which nothing was armed: what has expired meanwhile is not known there. */
+/* Back to a snapshot in which nothing was armed: later deadlines do not exist there. */
 static void revert(struct actor *a)
 {
 	struct lazytsc_world *w = a->w;
@@ -897,7 +898,7 @@ static void take(const struct lazytsc_self *self)
 	settle(w);
 }
 
-/* The guest keeps finding nothing armed, and looks whether the host still has its area (B27). */
+/* A guest that keeps finding nothing armed reads LAZYTSC_MSR (B27). */
 static void look_after_msr(struct actor *a)
 {
 	struct lazytsc_world *w = a->w;
@@ -1042,7 +1043,7 @@ static void switch_feature(struct actor *a)
 	}
 	leave_host(a);
 	if (!on) {
-		/* The memory serves something else now. */
+		/* The guest now uses the memory for something else. */
 		lazytsc_store(&a->area->armed, a->s->horizon);
 		lazytsc_store(&a->area->pending, a->s->horizon);
 	}
@@ -1083,7 +1084,7 @@ static void scribble(struct actor *a, bool armed, u64 v)
 static void bad_word(struct actor *a)
 {
 	static const u64 words[] = {
-		AREA_GPA | 0x20 | LAZYTSC_MSR_ENABLE, /* straddles a page where it comes last */
+		AREA_GPA | 0x20 | LAZYTSC_MSR_ENABLE, /* at a page's end it would straddle two */
 		GPA_END | LAZYTSC_MSR_ENABLE,
 	};
 	u64 word = words[lazytsc_choose(choices[LAZYTSC_CHOICE_WORD], 2)];

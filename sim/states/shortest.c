@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Breadth first, by performing a path's steps again. Two passes: the first finds how many steps it
- * takes. In the second, states differ by who made the last step as well; each is kept with the path
- * that has the fewest switches, which is known once the level before it has been visited.
+ * A breadth-first search, which comes back to a state by performing its path again. The first pass
+ * finds the fewest steps to a violation. In the second pass two states are different also if
+ * different CPUs made the last step. Each state is kept with the path to it that has the fewest
+ * context switches; that path is known once the level before has been visited.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -53,7 +54,7 @@ static u32 switches_after(const struct search *s, u32 from, struct lazytsc_step 
 	return s->node[from].switches + (s->node[from].step.cpu != step.cpu);
 }
 
-/* The state that the stepper is in was reached from a node by a step. */
+/* Adds the stepper's present state, which was reached from a node by a step. */
 static bool add(struct search *s, u32 from, struct lazytsc_step step)
 {
 	struct lazytsc_state_hash hash = lazytsc_stepper_hash(s->stepper);
@@ -120,7 +121,7 @@ static void found(struct search *s, u32 node, bool at_end, struct lazytsc_step s
 	s->max_depth = s->depth + !at_end;
 }
 
-/* All that can happen after a node. Returns false without memory. */
+/* Performs every step that is enabled after a node. Returns false without memory. */
 static bool visit(struct search *s, u32 node)
 {
 	struct lazytsc_step steps[LAZYTSC_ENABLED_MAX];

@@ -42,14 +42,19 @@ struct params {
 	long bound; /* torture: an expiry later than this is a lost one, milliseconds */
 };
 
+/* Reports why, and ends the guest. */
 void guest_die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
+
+/* Adds lines "name value" to the report. */
 void guest_report(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Stores a command to the doorbell. */
 void guest_ring(enum vmm_command command, uint32_t arg);
 
 int64_t guest_now(void); /* CLOCK_MONOTONIC, ns */
-void guest_spin(int64_t ns);
-void guest_pin(int cpu);
-int guest_cpus(void);
+void guest_spin(int64_t ns); /* computes for so long */
+void guest_pin(int cpu); /* the calling thread stays on this CPU */
+int guest_cpus(void); /* how many CPUs are online */
 /* Write text into a file of proc or sysfs; false when that is refused or it is not there. */
 bool guest_write(const char *path, const char *text);
 

@@ -5,10 +5,17 @@
 
 #include "vmm.h"
 
+/* Allocates the guest's memory. */
 void machine_memory(struct vmm *m);
+
+/* Loads kernel, initrd and boot parameters. */
 void machine_load(struct vmm *m);
+
+/* Asks KVM for the CPUID that the guest gets, with the feature or without; gives it to a vCPU. */
 void machine_cpuid(struct vmm *m);
 void machine_set_cpuid(struct vmm *m, struct vcpu *v);
+
+/* Sets the registers with which a vCPU enters the kernel. */
 void machine_boot_regs(struct vcpu *v);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "vmm.h"
 
+/* Creates the VM and its vCPUs. */
 void vm_create(struct vmm *m);
 
 /* All vCPU threads are parked. @how: see VMM_RESTORES. */

@@ -60,7 +60,7 @@ static enum lazytsc_msr_verdict rfc_host_check_msr(u64 word, u64 gpa_end)
 	return word & LAZYTSC_MSR_ENABLE ? LAZYTSC_MSR_SWITCH_ON : LAZYTSC_MSR_SWITCH_OFF;
 }
 
-/* CLEAR: the timer stays where it is; what the guest wrote to pending since is not looked at. */
+/* CLEAR: the timer stays as it is, without a look at what the guest has since put in pending. */
 static void clear(struct lazytsc_host *h, struct lazytsc_area *area)
 {
 	if (h->lazy && area)
@@ -195,7 +195,7 @@ static struct lazytsc_decision rfc_host_recover(struct lazytsc_host *h,
 	return (struct lazytsc_decision){ .timer = h->timer };
 }
 
-/* A trapped set is a trapped set. */
+/* The series' guest never enables the feature again. */
 static bool rfc_guest_wrote(struct lazytsc_guest *g, u64 t)
 {
 	(void)g;
