@@ -166,6 +166,20 @@ static void looks_for_a_reason(void **state)
 		assert_false(wrote(60000, 0));
 }
 
+/* B27: no promise is none, also for a guest to which none is ever overdue; a row begins anew. */
+static void a_row_of_misses(void **state)
+{
+	(void)state;
+	lazytsc_guest_enable(&guest, &area, 0x1000, NEVER_VOID);
+	tsc = 1000;
+	for (u64 i = 1; i < LAZYTSC_GUEST_PATIENCE; i++)
+		assert_false(wrote(60000, 0));
+	lazytsc_guest_enable(&guest, &area, 0x1000, NEVER_VOID);
+	for (u64 i = 1; i < LAZYTSC_GUEST_PATIENCE; i++)
+		assert_false(wrote(60000, 0));
+	assert_true(wrote(60000, 0));
+}
+
 /* B27: the word is written again where the host has another one; the area stays as it is. */
 static void found_in_the_msr(void **state)
 {
@@ -211,6 +225,7 @@ int main(void)
 		cmocka_unit_test_setup(overdue_promise_is_void, setup),
 		cmocka_unit_test_setup(looks_after_the_msr, setup),
 		cmocka_unit_test_setup(looks_for_a_reason, setup),
+		cmocka_unit_test_setup(a_row_of_misses, setup),
 		cmocka_unit_test_setup(found_in_the_msr, setup),
 		cmocka_unit_test_setup(disarm_against_armed, setup),
 		cmocka_unit_test_setup(disabled_always_writes, setup),

@@ -164,6 +164,49 @@ static void write_replaces(void **state)
 	want(70);
 	check(trap(70, 51, 0), 70, 0, 70);
 	assert_int_equal(deadline(), 70);
+	/* What was replaced is gone, also once the new one is disarmed by a skip. */
+	want(0);
+	assert_int_equal(deadline(), 0);
+}
+
+/* B1, A7: what stood in the area before is no promise of this host. */
+static void enable_promises_nothing(void **state)
+{
+	(void)state;
+	lazytsc_store(&area.armed, 77);
+	lazytsc_host_enable(&host, &area);
+	assert_int_equal(armed(), 0);
+}
+
+/* A8, B6: at the end of time, and where the timer fires too early, with a guess at the timer. */
+static void edges_of_an_expiry(void **state)
+{
+	(void)state;
+	trap(~0ULL, 0, 0);
+	check(fire(LAZYTSC_VCPU, ~0ULL - 1, 10, 0), 0, ~0ULL, 0);
+
+	arm_lazy(100);
+	want(0);
+	check(fire(LAZYTSC_VCPU, 50, 0, 100), 0, 0, 0);
+}
+
+/* B25: only a bounded re-arm on another CPU is owed, and a cancelled timer owes nothing. */
+static void what_is_not_owed(void **state)
+{
+	(void)state;
+	arm_lazy(100);
+	want(300);
+	fire(LAZYTSC_REMOTE, 100, 0, 0);
+	assert_false(host.unpaid);
+	nearest = 50;
+	fire(LAZYTSC_REMOTE, 300 - 1, 0, 0);
+	assert_true(host.unpaid);
+	lazytsc_host_cancel(&host, &area);
+	assert_false(host.unpaid);
+	arm_lazy(100);
+	want(0);
+	fire(LAZYTSC_REMOTE, 100, 0, 0);
+	assert_false(host.unpaid);
 }
 
 /* The feature is off: a stock TSC deadline (A1..A5). */
@@ -622,6 +665,9 @@ int main(void)
 		cmocka_unit_test_setup(msr_word, setup),
 		cmocka_unit_test_setup(write_decides, setup),
 		cmocka_unit_test_setup(write_replaces, setup),
+		cmocka_unit_test_setup(enable_promises_nothing, setup),
+		cmocka_unit_test_setup(edges_of_an_expiry, setup),
+		cmocka_unit_test_setup(what_is_not_owed, setup),
 		cmocka_unit_test_setup(stock_without_area, setup),
 		cmocka_unit_test_setup(lazy_expiry, setup),
 		cmocka_unit_test_setup(expiry_in_advance, setup),
