@@ -43,7 +43,7 @@ run_preset()
 }
 
 # What is left out, in place of what the preset leaves out.
-short='kernel|heavy'
+short='kernel|heavy|long'
 [ $# -gt 0 ] || set -- release asan
 all=no
 [ "$*" != all ] || { set -- release asan tsan clang coverage && short= && all=yes; }

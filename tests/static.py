@@ -37,7 +37,8 @@ def gcc(command, folder, _build, _file):
 
 
 def clang_tidy(_command, _folder, build, file):
-    return ['clang-tidy', '-p', str(build), '--quiet', str(file)], TOP
+    return ['clang-tidy', '-p', str(build), '--quiet', '--extra-arg=-Wno-ignored-optimization-argument',
+            str(file)], TOP
 
 
 def findings(tool, build, only):
