@@ -111,7 +111,7 @@ pick '\.sh$' '^\.ci/run$' | xargs -r shellcheck -x -S warning -f gcc 2>&1 |
 pick '' | grep -vE '^LICENSES/|\.xz$|\.litmus$|\.hooks$|^kernel-glue/compat/|/corpus/|^\.|^CMakePresets\.json$|^debian/' |
 	grep -vE '(^|/)(README\.md|CMakeLists\.txt|CHANGELOG\.md|SECURITY\.md|HACKING\.md)$' >"$names"
 # What each file says, word by word: WORD FILE.
-pick '' | grep -vE '\.xz$' | xargs grep -oHE '[A-Za-z0-9_.+-]+' |
+pick '' | grep -vE '\.xz$' | xargs grep -oHIE '[A-Za-z0-9_.+-]+' |
 	awk -F: '{ sub(/\.$/, "", $2); if (!seen[$2, $1]++) print $2, $1 }' >"$named"
 awk '
 	NR == FNR { said[$1] = said[$1] " " $2; next }
