@@ -35,6 +35,7 @@ struct arguments {
 	size_t scenarios;
 	const char *checkpoint, *replay, *races, *defect;
 	unsigned int cell;
+	bool has_cell;
 	const struct lazytsc_defect *defects;
 	bool full, all, json, list; /* all: no scenario was named */
 };
@@ -175,11 +176,17 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_CELL:
 		a->cell = (unsigned int)cli_number(state, "--cell", arg, 0, UINT_MAX);
+		a->has_cell = true;
 		break;
 	case OPT_REPLAY:
 		a->replay = arg;
 		break;
 	case ARGP_KEY_END:
+		if (a->has_cell && !a->replay)
+			argp_error(state, "--cell goes with --replay");
+		if (a->replay && a->checkpoint)
+			argp_error(state,
+				   "--replay performs steps: there is nothing for a --checkpoint");
 		if (a->run.only && a->checkpoint)
 			argp_error(state, "--only leaves results that a checkpoint cannot tell");
 		if (a->defect && !known(a->defects, a->defect))

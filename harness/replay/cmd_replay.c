@@ -116,6 +116,23 @@ static void parse_vcpus(struct argp_state *state, struct arguments *a, const cha
 	a->many.selection.vcpus = a->vcpus;
 }
 
+static void set_format(struct arguments *a, enum format format, struct argp_state *state)
+{
+	if (a->format != FORMAT_TABLE && a->format != format)
+		argp_error(state, "--json, --csv and --prometheus exclude each other");
+	a->format = format;
+}
+
+/* An option that the output has no place for is no option. */
+static void check_format(const struct arguments *a, struct argp_state *state)
+{
+	if (a->report.wide && a->format != FORMAT_TABLE)
+		argp_error(state, "--wide goes with the table alone");
+	if ((a->report.hist || a->many.by_task) && a->format != FORMAT_TABLE &&
+	    a->format != FORMAT_JSON)
+		argp_error(state, "--hist and --by go with the table and with --json");
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct arguments *a = state->input;
@@ -138,10 +155,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->many.by_task = true;
 		break;
 	case OPT_JSON:
-		a->format = FORMAT_JSON;
+		set_format(a, FORMAT_JSON, state);
 		break;
 	case OPT_CSV:
-		a->format = FORMAT_CSV;
+		set_format(a, FORMAT_CSV, state);
 		break;
 	case OPT_TIMER:
 		if (strcmp(arg, "hv") && strcmp(arg, "sw"))
@@ -174,7 +191,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->many.trace.tasks = true;
 		break;
 	case OPT_PROMETHEUS:
-		a->format = FORMAT_PROMETHEUS;
+		set_format(a, FORMAT_PROMETHEUS, state);
 		break;
 	case OPT_PERFETTO:
 		a->perfetto = arg;
@@ -198,6 +215,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if ((a->perfetto || a->html) && a->ntraces > 1)
 			argp_error(state, "--perfetto and --html take one trace, found %d",
 				   a->ntraces);
+		check_format(a, state);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;

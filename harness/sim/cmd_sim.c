@@ -48,9 +48,10 @@ struct sim_arguments {
 	u64 swarm;
 	const char *perfetto, *trace;
 	char *repeat;
-	bool json, list, duration, vcpus, khz;
+	bool json, list, duration, vcpus, guest, guest_khz, khz;
 	struct lazytsc_workload_trace *traces;
 	size_t ntraces;
+	double span_ns, trace_khz; /* of the trace; khz 0: it does not tell */
 };
 
 static const struct argp_option options[] = {
@@ -268,6 +269,7 @@ static bool set_machine_option(struct sim_arguments *a, int key, const char *arg
 		return true;
 	case OPT_TSC_KHZ:
 		c->guest_khz = cli_number(state, "--tsc-khz", arg, 100000, 10000000);
+		a->guest_khz = true;
 		return true;
 	case OPT_HOST_KHZ:
 		set_host_khz(a, arg, state);
@@ -308,6 +310,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->run.config.workload = lazytsc_workload_find(arg);
 		if (!a->run.config.workload)
 			argp_error(state, "--guest: '%s' is none; see --list", arg);
+		a->guest = true;
 		break;
 	case 'n':
 		a->run.config.vcpus = cli_number(state, "--vcpus", arg, 1, 100000);
@@ -353,6 +356,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (a->swarm && (a->json || a->perfetto || a->trace))
 			argp_error(state, "--swarm goes with none of --json, --perfetto, --trace");
+		if (a->guest && a->run.config.workload == lazytsc_workload_find("trace") &&
+		    !a->trace)
+			argp_error(state, "--guest=trace needs --trace=FILE");
+		if (a->guest && a->run.config.workload != lazytsc_workload_find("trace") &&
+		    a->trace)
+			argp_error(state,
+				   "--trace is a guest of its own: it goes with no other --guest");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -363,7 +373,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 /* The writes of each of the trace's vCPUs. */
 static bool read_trace(struct sim_arguments *a)
 {
-	const struct trace_options o = { .tsc_khz = 0 };
+	const struct trace_options o = {
+		.tsc_khz = a->guest_khz ? (double)a->run.config.guest_khz : 0,
+	};
+	const struct trace_stats *st;
 	unsigned int ids[1024];
 	struct trace_event e;
 	struct trace *t;
@@ -397,19 +410,23 @@ static bool read_trace(struct sim_arguments *a)
 			(struct lazytsc_workload_write){ .tsc = e.now, .value = e.value };
 		a->traces[i].write = w;
 	}
-	if (got < 0)
+	if (got < 0) {
 		warnx("%s", trace_error(t));
-	else if (!a->ntraces)
+	} else if (!a->ntraces) {
 		warnx("%s: no deadline write", a->trace);
+	} else {
+		st = trace_stats(t);
+		a->trace_khz = st->tsc_khz;
+		a->span_ns = st->span * 1e6;
+	}
 	trace_close(t);
 	return got == 0 && a->ntraces;
 }
 
-/* A trace as the guest: as many vCPUs and as long as it needs. */
+/* A trace as the guest: its vCPUs, its rate and its length, as replay has them. */
 static bool use_trace(struct sim_arguments *a)
 {
 	struct lazytsc_machine_config *c = &a->run.config;
-	u64 longest = 0;
 
 	if (!read_trace(a))
 		return false;
@@ -418,14 +435,14 @@ static bool use_trace(struct sim_arguments *a)
 	c->guest.trace_count = a->ntraces;
 	if (!a->vcpus)
 		c->vcpus = a->ntraces;
-	for (size_t i = 0; i < a->ntraces; i++) {
-		const struct lazytsc_workload_trace *t = &a->traces[i];
-		u64 span = t->write[t->count - 1].tsc - t->write[0].tsc;
-
-		longest = span > longest ? span : longest;
-	}
+	if (a->trace_khz > 0)
+		c->guest_khz = (u64)(a->trace_khz + 0.5);
+	else
+		warnx("%s: the trace does not tell the TSC's rate: taken as %" PRIu64
+		      " kHz (--tsc-khz)",
+		      a->trace, c->guest_khz);
 	if (!a->duration)
-		a->run.duration_ns = (u64)((double)longest * 1e6 / (double)c->guest_khz) + SECOND;
+		a->run.duration_ns = (u64)(a->span_ns / (double)c->guest_khz) + 1;
 	return true;
 }
 
@@ -608,8 +625,6 @@ int cmd_sim(int argc, char **argv)
 	a.run.repeat = a.repeat;
 	if (!a.duration)
 		a.run.duration_ns = a.swarm ? SECOND / 50 : 10 * SECOND;
-	if (!a.khz)
-		a.run.config.host_khz[0] = a.run.config.host_khz[1] = a.run.config.guest_khz;
 	a.run.progress = !a.swarm && isatty(STDERR_FILENO);
 	if (a.list) {
 		sim_print_list(stdout);
@@ -617,6 +632,9 @@ int cmd_sim(int argc, char **argv)
 	} else if (a.trace && !use_trace(&a)) {
 		status = CLI_BAD_INPUT;
 	} else {
+		if (!a.khz)
+			a.run.config.host_khz[0] = a.run.config.host_khz[1] =
+				a.run.config.guest_khz;
 		status = a.swarm ? run_swarm(&a) : run_once(&a);
 	}
 	free_traces(&a);

@@ -233,6 +233,7 @@ void sim_print_json(FILE *to, const struct sim_run *run, const struct sim_result
 	set(root, "vcpus", c->vcpus);
 	/* A JSON integer has a sign; a seed has none. */
 	json_object_set_new(root, "seed", json_sprintf("%" PRIu64, c->seed));
+	set(root, "tsc_khz", c->guest_khz);
 	set(root, "duration_ns", run->duration_ns);
 	for (unsigned int v = 0; v < run->nvariants; v++) {
 		for (unsigned int i = run->per_vcpu ? 0 : c->vcpus; i <= c->vcpus; i++)

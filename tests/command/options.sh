@@ -53,6 +53,16 @@ says 1 "--tsc-khz: expected a number from 1 to 1e+09 (kHz), found '0'" replay --
 for shard in 0/-1 1/1 4294967296/4294967297 0/0 0/1x x/1 /1 1; do
 	says 1 "--shard is I/N with 0 <= I < N, not '$shard'" check --shard=$shard
 done
+# What would be ignored is refused.
+says 1 "--json, --csv and --prometheus exclude each other" replay --csv --json "$example"
+says 1 "--json, --csv and --prometheus exclude each other" replay --prometheus --csv "$example"
+says 1 "--hist and --by go with the table and with --json" replay --csv --hist "$example"
+says 1 "--hist and --by go with the table and with --json" replay --prometheus --by task "$example"
+says 1 "--wide goes with the table alone" replay --json --wide "$example"
+says 1 "--guest=trace needs --trace=FILE" sim --guest=trace
+says 1 "--trace is a guest of its own*" sim --guest=tick --trace="$example"
+says 1 "--cell goes with --replay" check --cell 0
+says 1 "--replay performs steps*" check -s remote --cell 0 --replay "0" --checkpoint x
 # A seed as it is printed, and as programmers write it; never octal.
 for seed in 10 0xa 010; do
 	status 0 sim --duration=1ms --seed=$seed

@@ -100,6 +100,17 @@ assert stock["skips"] == 0 and stock["msr_write_exits"] > 1000
 assert lazy["msr_write_exits"] < stock["msr_write_exits"] / 10
 assert lazy["timer_interrupts"] == stock["timer_interrupts"]
 END
+# Its rate and its length are those that replay reads from it.
+status 0 replay --json --variants=stock "$source/harness/examples/tcp-rr.txt.xz"
+mv "$dir/out" "$dir/replayed"
+status 0 sim --trace="$source/harness/examples/tcp-rr.txt.xz" --json
+python3 - "$dir/out" "$dir/replayed" <<'END'
+import json, sys
+sim, replayed = (json.load(open(f)) for f in sys.argv[1:])
+trace = replayed["traces"][0]
+assert abs(sim["duration_ns"] / 1e9 - trace["seconds"]) < 1e-3, (sim["duration_ns"], trace["seconds"])
+assert abs(sim["tsc_khz"] - trace["tsc_khz"]) < 1, (sim["tsc_khz"], trace["tsc_khz"])
+END
 
 # Wrong usage.
 for bad in --guest=none --vcpus=0 --vcpus=x --duration=5 --duration=-1s --duration=1y --timer=none \
@@ -109,6 +120,9 @@ for bad in --guest=none --vcpus=0 --vcpus=x --duration=5 --duration=-1s --durati
 	[ -s "$dir/err" ] && [ ! -s "$dir/out" ] || fail "$bad: no message, or output"
 done
 status 1 sim --swarm=2 --json
+status 1 sim --guest=trace
+grep -q "needs --trace" "$dir/err" || fail "--guest=trace alone: $(cat "$dir/err")"
+status 1 sim --guest=tick --trace="$source/harness/examples/tcp-rr.txt.xz"
 status 2 sim --trace="$dir/none"
 grep -q "none: No such file" "$dir/err" || fail "a missing trace: $(cat "$dir/err")"
 status 2 sim --trace="$0"
