@@ -342,10 +342,9 @@ void sim_print_list(FILE *to)
 {
 	const struct lazytsc_workload *p;
 	const struct lazytsc_variant *v;
-	enum { COST_NAME, COST_NS, COST_WHAT, COST_SOURCE, COST_COLUMNS };
-	static const char *const heads[COST_COLUMNS] = { "  name", "ns", "what", "source" };
-	const unsigned int numbers = TABLE_COLUMN(COST_NS);
-	struct libscols_table *tb = table_new(heads, COST_COLUMNS, ~numbers);
+	enum { COST_IS, COST_WHAT, COST_SOURCE, COST_COLUMNS };
+	static const char *const heads[COST_COLUMNS] = { "  --cost", "what", "source" };
+	struct libscols_table *tb = table_new(heads, COST_COLUMNS, ~0u);
 
 	fputs("Guests (--guest):\n", to);
 	for (unsigned int i = 0; (p = lazytsc_workload_at(i)); i++)
@@ -358,14 +357,13 @@ void sim_print_list(FILE *to)
 #define X(name, meaning) fprintf(to, "  %-8s  %s\n", #name, meaning);
 	LAZYTSC_TROUBLES(X)
 #undef X
-	fputs("\nCosts (--cost NAME=NS):\n", to);
-#define X(name, ns, meaning, source)                         \
-	do {                                                 \
-		struct libscols_line *line = table_line(tb); \
-		table_cell(line, COST_NAME, "  %s", #name);  \
-		table_cell(line, COST_NS, "%d", ns);         \
-		table_cell(line, COST_WHAT, "%s", meaning);  \
-		table_cell(line, COST_SOURCE, "%s", source); \
+	fputs("\nCosts (--cost NAME=TIME), and their defaults:\n", to);
+#define X(name, ns, meaning, source)                               \
+	do {                                                       \
+		struct libscols_line *line = table_line(tb);       \
+		table_cell(line, COST_IS, "  %s=%dns", #name, ns); \
+		table_cell(line, COST_WHAT, "%s", meaning);        \
+		table_cell(line, COST_SOURCE, "%s", source);       \
 	} while (0);
 	LAZYTSC_COSTS(X)
 #undef X

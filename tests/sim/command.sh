@@ -138,6 +138,19 @@ for option in $(grep -o -e ' --[a-z-]*' "$dir/out"); do
 	grep -q -e "Fl -${option#--}\\b" "$dir/man" || fail "the man page lacks $option"
 done
 status 0 sim --list
+# What it lists can be typed: each cost, guest, variant and trouble.
+cp "$dir/out" "$dir/list"
+costs=$(sed -n 's/^  \([a-z_]*=[0-9]*ns\) .*/--cost \1/p' "$dir/list")
+[ "$(wc -w <<<"$costs")" -ge 20 ] || fail "--list: hardly any costs"
+# shellcheck disable=SC2086
+status 0 sim --duration=1ms $costs
+for kind in guest variants; do
+	names=$(sed -n "/(--$kind/,/^\$/s/^  \([a-z0-9-]*\) .*/\1/p" "$dir/list")
+	[ -n "$names" ] || fail "--list: no $kind"
+	for name in $names; do
+		[ $name = trace ] || status 0 sim --duration=1ms --$kind=$name
+	done
+done
 while read -r name _; do
 	grep -q "\\b$name\\b" "$source/docs/simulator.md" || fail "simulator.md lacks $name"
 done < <(grep '^  [a-z]' "$dir/out")
