@@ -62,7 +62,7 @@ works "$dir/native.out" "$dir/native/harness/lazytsc" || fail "this machine's co
 while read -r arch libs compiler processor emulator; do
 	root=$dir/$arch.root
 	[ -d "$root" ] || mmdebstrap --variant=extract --architectures="$arch" --include="$libraries" \
-		bookworm "$root" >"$dir/log" 2>&1 || fail "no libraries for $arch"
+		bookworm "$root" "deb http://deb.debian.org/debian bookworm main" >"$dir/log" 2>&1 || fail "no libraries for $arch"
 	export PKG_CONFIG_SYSROOT_DIR=$root PKG_CONFIG_LIBDIR=$root/usr/lib/$libs/pkgconfig
 	built "$dir/$arch" -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR="$processor" \
 		-DCMAKE_C_COMPILER="$compiler-gcc" -DCMAKE_SYSROOT="$root" -DCMAKE_LIBRARY_ARCHITECTURE="$libs"
