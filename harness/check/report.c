@@ -65,7 +65,10 @@ static void print_dimensions(FILE *to, const struct check_result *results, size_
 	table_print(to, tb);
 }
 
-/* A violated scenario was not searched to its end: its counts say nothing. */
+/*
+ * A violated scenario was not searched to its end: its counts say nothing, and are no part of the
+ * total.
+ */
 static void print_counts(FILE *to, const struct check_result *results, size_t n)
 {
 	static const char *const names[COLUMNS] = { "scenario",	    "cells",	"states",
@@ -75,18 +78,26 @@ static void print_counts(FILE *to, const struct check_result *results, size_t n)
 				  TABLE_COLUMN(COL_WHAT);
 	struct libscols_table *tb = table_new(names, COLUMNS, left);
 	struct check_result total = { 0 };
+	size_t violated = 0;
 
 	for (size_t i = 0; i <= n; i++) {
 		const struct check_result *r = i < n ? &results[i] : &total;
-		struct libscols_line *line = table_line(tb);
+		struct libscols_line *line;
 
+		if (i == n && violated == n)
+			break;
+		line = table_line(tb);
 		table_cell(line, COL_SCENARIO, "%s", i < n ? r->scenario->name : "total");
 		table_cell(line, COL_CELLS, "%u", r->cells);
-		total.cells += i < n ? r->cells : 0;
 		table_cell(line, COL_RESULT, "%s", i < n ? outcome(r) : "");
-		table_cell(line, COL_WHAT, "%s", i < n ? r->scenario->summary : "");
-		if (r->outcome == LAZYTSC_VIOLATED)
+		table_cell(line, COL_WHAT, "%s",
+			   i < n      ? r->scenario->summary
+			   : violated ? "of the scenarios that were searched to their end"
+				      : "");
+		if (i < n && r->outcome == LAZYTSC_VIOLATED) {
+			violated++;
 			continue;
+		}
 		table_cell(line, COL_STATES, "%" PRIu64, r->states);
 		table_cell(line, COL_TRANSITIONS, "%" PRIu64, r->transitions);
 		/* Each state but a cell's first was reached by one transition first. */
@@ -95,6 +106,7 @@ static void print_counts(FILE *to, const struct check_result *results, size_t n)
 		table_cell(line, COL_LONGEST, "%u", r->longest);
 		if (i == n)
 			continue;
+		total.cells += r->cells;
 		total.states += r->states;
 		total.transitions += r->transitions;
 		total.ends += r->ends;

@@ -45,6 +45,12 @@ bad=(-s lvt --variant reset-keeps-msr)
 expect 42 "B8 at 0" check "${bad[@]}" --chart "$dir/found.svg"
 cp "$dir/out" "$dir/bad"
 grep -q '</svg>' "$dir/found.svg" || fail "no chart"
+# What was not searched to its end is not in the total.
+! grep -q '^total' "$dir/bad" || fail "a total of nothing"
+expect 42 "of the scenarios that were searched" check "${bad[@]}" -s overdue
+counts() { awk -v row="$1" '$1 == row { print $2, $3, $4, $5, $6, $7; exit }' "$2"; }
+[ "$(counts total "$dir/out")" = "$(counts overdue "$dir/one")" ] ||
+	fail "the total: $(counts total "$dir/out"), expected $(counts overdue "$dir/one")"
 for i in 0 1; do
 	"$lazytsc" check "${bad[@]}" --shard $i/2 --checkpoint "$dir/bad.$i" >"$dir/out"
 done
