@@ -12,7 +12,7 @@ static const char *const headings[COLUMNS] = { "test",		"sc",		"tso",
 					       "sc_outcomes",	"tso_outcomes", "sc_executions",
 					       "tso_executions" };
 
-enum { MAX_FIELDS = 64 };
+enum { MAX_FIELDS = 64, MAX_LINE = 4096 };
 
 struct reader {
 	const char *path;
@@ -106,12 +106,17 @@ static int compare_rows(const void *a, const void *b)
 
 static bool read_rows(struct reader *r, struct litmus_table *table, FILE *f)
 {
-	char *line = NULL;
-	size_t size = 0, room = 0;
+	char line[MAX_LINE + 1];
+	size_t room = 0;
 	bool ok = true;
 
-	while (ok && getline(&line, &size, f) >= 0) {
+	while (ok && fgets(line, sizeof(line), f)) {
 		r->line++;
+		if (strlen(line) == MAX_LINE && line[MAX_LINE - 1] != '\n') {
+			cli_say(r->err, "%s:%u: expected a line of less than %d bytes", r->path,
+				r->line, MAX_LINE);
+			return false;
+		}
 		if (r->line == 1) {
 			ok = read_headings(r, line);
 			continue;
@@ -132,7 +137,6 @@ static bool read_rows(struct reader *r, struct litmus_table *table, FILE *f)
 		table->row[table->n] = (struct litmus_expected){ 0 };
 		ok = read_row(r, line, &table->row[table->n++]);
 	}
-	free(line);
 	return ok;
 }
 

@@ -128,6 +128,9 @@ echo 'test	sc' >table
 check 2 "lazytsc litmus: table:1: expected a heading 'tso', found none" \
 	"$lazytsc" litmus --expect table "$dir/SB.litmus"
 printf 'test\tsc\ttso\tsc_outcomes\ttso_outcomes\tsc_executions\ttso_executions\n\n' >table
+{ head -n 1 table; head -c 100000 /dev/zero | tr '\0' x; } >long
+check 2 "lazytsc litmus: long:2: expected a line of less than 4096 bytes" \
+	"$lazytsc" litmus --expect long "$dir/SB.litmus"
 check 2 "lazytsc litmus: table: expected a test, found headings alone" \
 	"$lazytsc" litmus --expect table "$dir/SB.litmus"
 check 2 "lazytsc litmus: none: No such file or directory" "$lazytsc" litmus --expect none "$dir/SB.litmus"
