@@ -92,6 +92,7 @@ refused()
 for version in $versions; do
 	make_tree "$version"
 	make_hooks
+	rm -rf "$tmp/stock"
 	cp -a "$tree" "$tmp/stock"
 	refused "nothing was imported" --undo "$tree"
 
@@ -138,6 +139,8 @@ for version in $versions; do
 	"$import" --undo "$tree"
 	diff -r "$tree" "$tmp/stock" || fail "--undo left a difference"
 
+	# What is refused does not depend on the version: the first is enough.
+	[ "$version" = "${versions%% *}" ] || continue
 	# Hooks without a place, or with two.
 	sed -i 's/^@@ create(/@@ destroy(/' "$glue/hooks/0002-b.hooks"
 	refused "0002-b.hooks:7: arch/x86/kvm/lapic.c: no definition of: destroy(; nothing changed" "$tree"
@@ -162,7 +165,6 @@ for version in $versions; do
 	refused "is not known; known: $versions" "$tree"
 	rm "$tree/Kbuild"
 	refused "not a Linux source tree" "$tree"
-	rm -rf "$tmp/stock"
 done
 
 status=0
