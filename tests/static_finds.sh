@@ -15,6 +15,7 @@ cp "$top/tests/static.py" "$top/tests/static.cfg" "$dir/tests"
 cat >"$dir/core/fault.c" <<'END'
 #include <stdlib.h>
 #include <stdio.h>
+#include <string.h>
 
 int fault(const int *number)
 {
@@ -23,6 +24,7 @@ int fault(const int *number)
 
 	if (!number)
 		puts("none");
+	memset(four, sizeof(four), 0);
 	four[copy ? 4 : 0] = *number;
 	return four[0];
 }
