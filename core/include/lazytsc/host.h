@@ -113,6 +113,7 @@ enum lazytsc_msr_verdict {
  * An acceptable address is aligned to LAZYTSC_AREA_SIZE, so the area lies in one page. The caller
  * must find out whether there is memory. Any context.
  *
+ * Return: what the word asks for, or why it is refused.
  * Source: requirement B11.
  */
 enum lazytsc_msr_verdict lazytsc_host_check_msr(u64 word, u64 gpa_end);
@@ -140,6 +141,7 @@ void lazytsc_host_enable(struct lazytsc_host *h, struct lazytsc_area *area);
  * caller drops the injection. The same holds for lazytsc_host_cancel() and _restore().
  *
  * Context: vCPU context.
+ * Return: the timer to arm, and the deadline to inject now, if any.
  * Source: requirements A1, A2, A4, A5, B7, B9.
  */
 struct lazytsc_decision lazytsc_host_write(struct lazytsc_host *h, struct lazytsc_area *area, u64 v,
@@ -174,6 +176,7 @@ struct lazytsc_expiry {
  * decided, every published armed must lie beyond its deadline. A call after the timer was stopped
  * decides nothing.
  *
+ * Return: the deadline to inject, if any, the timer to arm, and who starts it.
  * Source: requirements A3, A6, A7, B4, B5, B6, B10, B12, B25.
  */
 struct lazytsc_decision lazytsc_host_expire(struct lazytsc_host *h, struct lazytsc_area *area,
@@ -206,6 +209,7 @@ void lazytsc_host_delivered(struct lazytsc_host *h);
  * call may come after the change, as long as the guest has not run in between. In between, other
  * CPUs may decide by either time.
  *
+ * Return: the plain timer to arm, if any.
  * Source: requirements B8, B17, B18, B19, B26.
  */
 struct lazytsc_decision lazytsc_host_withdraw(struct lazytsc_host *h, struct lazytsc_area *area,
@@ -223,6 +227,7 @@ struct lazytsc_decision lazytsc_host_withdraw(struct lazytsc_host *h, struct laz
  * is neither 0 nor `done`, the deadline in pending becomes a plain timer. The caller arms the
  * returned timer; in the past it fires at once. Context: vCPU context.
  *
+ * Return: the timer to arm, if any.
  * Source: requirement B26.
  */
 struct lazytsc_decision lazytsc_host_recover(struct lazytsc_host *h,
@@ -249,6 +254,7 @@ void lazytsc_host_resume(struct lazytsc_host *h, struct lazytsc_area *area, u64 
  *
  * Stops the timer, and drops an injection that is not delivered. Context: vCPU context.
  *
+ * Return: no timer, and nothing to inject.
  * Source: requirements A4, A11, A17, B8.
  */
 struct lazytsc_decision lazytsc_host_cancel(struct lazytsc_host *h, struct lazytsc_area *area);
@@ -263,7 +269,8 @@ struct lazytsc_decision lazytsc_host_cancel(struct lazytsc_host *h, struct lazyt
  * and its injection is not delivered yet, the injection is forgotten: a vCPU that is reverted to a
  * snapshot has the deadline of the snapshot and no other (B14).
  *
- * Context: vCPU context, in user space. Return: the timer to arm.
+ * Context: vCPU context, in user space.
+ * Return: the timer to arm, if any.
  */
 struct lazytsc_decision lazytsc_host_restore(struct lazytsc_host *h, u64 v);
 
