@@ -3,20 +3,23 @@
 # Build and run the tests, but for those that boot kernels; those take longer, and are run by
 #   harness/deps.sh kernel && ctest --test-dir build/release -L kernel -j2
 # Usage: tests/run.sh [all | PRESET...]
-# Presets: release asan tsan clang coverage. Without any: release and asan, what a change needs
-# before it is shown. all: every one of them, and in release and clang the long searches and proofs
-# too, and a minute of tests/fuzz/run.sh: what a change must pass.
+# Presets: release asan tsan clang coverage; release without the long searches and proofs. Without
+# any: release and asan, and asan without the tests of what reports say: what a change needs before
+# it is shown. all: every preset, release with the long searches and proofs, and a minute of
+# tests/fuzz/run.sh: what a change must pass.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 harness/deps.sh test
 
 jobs=$(nproc)
+# Some tests wait more than they compute.
+tests=$((jobs + 1))
 log=build/test-logs
 mkdir -p "$log"
 
 run_preset()
 {
-	local preset=$1
+	local preset=$1 which
 
 	if ! { cmake --preset "$preset" && cmake --build --preset "$preset" -j "$jobs"; } \
 		>"$log/$preset-build.log" 2>&1; then
@@ -27,17 +30,16 @@ run_preset()
 	echo "== $preset"
 	# Counts of another run, and of files that are gone.
 	[ "$preset" != coverage ] || find build/coverage -name '*.gcda' -delete
-	case $preset in
+	which=(--preset "$preset")
 	# What a preset leaves out cannot be added to on the command line.
-	release) if [ -n "$short" ]; then
-			ctest --test-dir build/release -LE "$short" -j "$jobs" --output-on-failure
-		else
-			ctest --preset "$preset" -j "$jobs" --output-on-failure
-		fi ;;
-	# Here only failures are of interest: which tests there are is above.
-	*) ctest --preset "$preset" ${short:+-LE "$short|once"} -j "$jobs" --output-on-failure -Q -O "$log/$preset.log" &&
-		grep -E 'tests passed|Total Test time' "$log/$preset.log" ;;
-	esac || {
+	[ -z "${leave[$preset]:-}" ] || which=(--test-dir "build/$preset" -LE "${leave[$preset]}")
+	# The first run says which tests there are; of the others only failures are of interest.
+	if [ "$preset" = release ]; then
+		ctest "${which[@]}" -j "$tests" --output-on-failure
+	else
+		ctest "${which[@]}" -j "$tests" --output-on-failure -Q -O "$log/$preset.log" &&
+			grep -E 'tests passed|Total Test time' "$log/$preset.log"
+	fi || {
 		[ "$preset" = release ] || tail -n 60 "$log/$preset.log" >&2
 		echo "FAIL: tests of the $preset build" >&2
 		return 1
@@ -47,11 +49,17 @@ run_preset()
 	fi
 }
 
-# What is left out, in place of what the preset leaves out.
-short='kernel|heavy|long'
-[ $# -gt 0 ] || set -- release asan
+# The labels that are left out, where they are not those that the preset leaves out.
+declare -A leave=([release]='kernel|heavy|long')
 all=no
-[ "$*" != all ] || { set -- release asan tsan clang coverage && short= && all=yes; }
+if [ $# -eq 0 ]; then
+	leave[asan]='kernel|heavy|long|once|report'
+	set -- release asan
+elif [ "$*" = all ]; then
+	leave=()
+	all=yes
+	set -- release asan tsan clang coverage
+fi
 for preset in "$@"; do
 	run_preset "$preset"
 done
