@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # Install the Debian packages that a group of jobs needs and that are not there yet.
-# Usage: harness/deps.sh [GROUP...]   groups: build test bench kernel (default: build)
+# Usage: harness/deps.sh [GROUP...]   groups: build test bench kernel qemu (default: build)
 set -eu
 
 build="gcc cmake ninja-build pkg-config libjansson-dev libsmartcols-dev libarchive-dev zlib1g-dev libxxhash-dev
@@ -14,6 +14,7 @@ bench="$build spin"
 kernel="$build linux-source-6.12 linux-source-6.1 ccache bc flex bison libelf-dev libssl-dev cpio kmod xz-utils lz4
 	make rsync perl patch python3 qemu-system-x86 bochs bochs-term bochsbios vgabios isolinux
 	syslinux-common xorriso bsdutils procps sparse"
+qemu="$build ccache dpkg-dev libglib2.0-dev libfdt-dev patch perl python3 python3-venv"
 
 wanted=
 for group in "${@:-build}"; do
@@ -22,8 +23,9 @@ for group in "${@:-build}"; do
 	test) wanted="$wanted $test" ;;
 	bench) wanted="$wanted $bench" ;;
 	kernel) wanted="$wanted $kernel" ;;
+	qemu) wanted="$wanted $qemu" ;;
 	*)
-		echo "deps.sh: no group '$group'; groups: build test bench kernel" >&2
+		echo "deps.sh: no group '$group'; groups: build test bench kernel qemu" >&2
 		exit 1
 		;;
 	esac
