@@ -114,7 +114,9 @@ static struct lazytsc_decision silent(struct lazytsc_host *h, const struct lazyt
 {
 	struct lazytsc_decision d = decide(h, 0);
 
-	if (e->blocked)
+	if (e->look)
+		h->stats.looks++;
+	else if (e->blocked)
 		h->stats.silent_blocked++;
 	else
 		h->stats.silent_running++;
@@ -274,16 +276,20 @@ struct lazytsc_decision lazytsc_host_restore(struct lazytsc_host *h, u64 v)
 	return decide(h, 0);
 }
 
+u64 lazytsc_host_blocked(const struct lazytsc_host *h, const struct lazytsc_area *area)
+{
+	u64 pending;
+
+	if (!h->lazy)
+		return h->timer;
+	lazytsc_assert(area);
+	pending = lazytsc_load(&area->pending);
+	return pending >= h->timer ? pending : 0;
+}
+
 u64 lazytsc_host_deadline(const struct lazytsc_host *h, const struct lazytsc_area *area)
 {
-	u64 wanted = h->timer;
+	u64 wanted = lazytsc_host_blocked(h, area);
 
-	if (h->lazy) {
-		u64 pending;
-
-		lazytsc_assert(area);
-		pending = lazytsc_load(&area->pending);
-		wanted = pending >= h->timer ? pending : 0;
-	}
 	return wanted ? wanted : h->inflight;
 }

@@ -13,7 +13,7 @@ _lazytsc()
 		[ "$COMP_CWORD" = 2 ] || list+=' help --help --version'
 	elif [ "$previous" = --variants ] || { [ "$previous" = = ] &&
 		[ "${COMP_WORDS[COMP_CWORD - 2]}" = --variants ]; }; then
-		list='stock lazy early bound rfc-v1 rfc-v3'
+		list='stock lazy early bound rfc-v1 rfc-v3 lazy-free early-free bound-free'
 	elif [[ $word == -* ]]; then
 		list=$("$1" "${COMP_WORDS[1]}" --help 2>/dev/null | grep -oE -e '--[a-z][a-z-]*')
 	fi

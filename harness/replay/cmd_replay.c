@@ -54,7 +54,7 @@ struct arguments {
 static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, "What is replayed:", 1 },
 	{ "variants", OPT_VARIANTS, "LIST", 0,
-	  "Which variants, separated by commas (stock,lazy,early); others are rfc-v1, rfc-v3 and bound",
+	  "Which variants, separated by commas (stock,lazy,early); others are rfc-v1, rfc-v3 and bound, and with free looks lazy-free, early-free and bound-free",
 	  1 },
 	{ "timer", OPT_TIMER, "hv|sw", 0,
 	  "rfc-v3 on the VMX preemption timer (hv, the default) or on an hrtimer (sw)", 1 },
@@ -266,7 +266,7 @@ static int open_files(struct arguments *a, struct output *out)
 	a->many.observe = observe;
 	a->many.observe_ctx = out;
 	if (a->html) {
-		a->many.trace.events = 1U << TRACE_EVENT_IRQ;
+		a->many.trace.events |= 1U << TRACE_EVENT_IRQ;
 		out->page = page_open(a->html);
 		if (!out->page)
 			return CLI_BAD_INPUT;
@@ -304,6 +304,16 @@ static void discard_files(struct output *out)
 		page_discard(out->page);
 }
 
+/* Does this trace lack what every variant that was asked for needs? */
+static bool all_need_halts(const struct replay *r, size_t shown)
+{
+	for (size_t i = 0; i < shown; i++) {
+		if (!r->policies[i].block)
+			return false;
+	}
+	return r->stats.evidence != TRACE_BOUNDS && !r->halts;
+}
+
 /* One trace has been replayed: its report. */
 static int print_one(void *to, const char *name, struct replay *r)
 {
@@ -311,6 +321,10 @@ static int print_one(void *to, const char *name, struct replay *r)
 	struct report_options o = out->a->report;
 	int ret = CLI_OK;
 
+	if (all_need_halts(r, o.shown)) {
+		report_no_halts(stderr, name, r);
+		return CLI_BAD_INPUT;
+	}
 	o.tsc_khz = r->stats.tsc_khz;
 	switch (out->a->format) {
 	case FORMAT_TABLE:
@@ -320,6 +334,7 @@ static int print_one(void *to, const char *name, struct replay *r)
 		break;
 	case FORMAT_JSON:
 		report_json_add(out->root, name, r, &o);
+		report_no_halts(stderr, name, r);
 		break;
 	case FORMAT_CSV:
 		report_csv(stdout, name, r, &o);

@@ -48,6 +48,11 @@ int many_policies(struct many *m, const char *list_of_names, const struct policy
 		*where[k] = i;
 	}
 	m->npolicies = n;
+	for (size_t i = 0; i < n; i++) {
+		if (m->policies[i].block)
+			m->trace.events |= 1U << TRACE_EVENT_IDLE | 1U << TRACE_EVENT_EXIT |
+					   1U << TRACE_EVENT_ENTRY;
+	}
 	return 0;
 }
 

@@ -52,6 +52,16 @@ static void variant_write(void *state, uint64_t now, uint64_t v)
 	lazytsc_replay_write(state, now, v);
 }
 
+static void variant_block(void *state, uint64_t now)
+{
+	lazytsc_replay_block(state, now);
+}
+
+static void variant_wake(void *state, uint64_t now)
+{
+	lazytsc_replay_wake(state, now);
+}
+
 static void variant_restart(void *state)
 {
 	lazytsc_replay_restart(state);
@@ -101,6 +111,11 @@ static void bound_write(void *state, uint64_t now, uint64_t v)
 	lazytsc_bound_write(state, now, v);
 }
 
+static void bound_look(void *state, uint64_t now)
+{
+	lazytsc_bound_look(state, now);
+}
+
 static void bound_restart(void *state)
 {
 	lazytsc_bound_restart(state);
@@ -138,6 +153,47 @@ static const struct policy analyses[] = {
 		.finish = bound_finish,
 		.max_excess = UINT64_MAX,
 	},
+	{
+		.name = "lazy-free",
+		.summary = "lazy with free looks where the guest halts",
+		.state_size = sizeof(struct lazytsc_replay),
+		.init = variant_init,
+		.write = variant_write,
+		.block = variant_block,
+		.wake = variant_wake,
+		.restart = variant_restart,
+		.finish = variant_finish,
+		.skips = variant_skips,
+		.is_replay = true,
+		.max_excess = 0,
+		.data = &lazytsc_variant_lazy,
+	},
+	{
+		.name = "early-free",
+		.summary = "early with free looks where the guest halts",
+		.state_size = sizeof(struct early),
+		.init = early_init,
+		.write = variant_write,
+		.block = variant_block,
+		.wake = variant_wake,
+		.restart = variant_restart,
+		.finish = variant_finish,
+		.skips = variant_skips,
+		.is_replay = true,
+		.max_excess = LAZYTSC_PREDICTOR_CREDIT,
+	},
+	{
+		.name = "bound-free",
+		.summary = "bound for a host that has free looks where the guest halts",
+		.state_size = sizeof(struct lazytsc_bound),
+		.init = bound_init,
+		.write = bound_write,
+		.block = bound_look,
+		.wake = bound_look,
+		.restart = bound_restart,
+		.finish = bound_finish,
+		.max_excess = UINT64_MAX,
+	},
 };
 
 #define ANALYSES (sizeof(analyses) / sizeof(analyses[0]))
@@ -150,7 +206,7 @@ bool policy_find(const char *name, const struct policy_options *options, struct 
 		if (strcmp(name, analyses[i].name))
 			continue;
 		*p = analyses[i];
-		p->slack = options->slack;
+		p->slack = p->data ? options->advance : options->slack;
 		return true;
 	}
 	if (!v)

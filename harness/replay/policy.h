@@ -46,6 +46,12 @@ struct policy {
 	void (*init)(const struct policy *p, const struct policy_clock *clock, void *state);
 	/* The guest programmed @v (0: disarm) at @now, guest TSC. */
 	void (*write)(void *state, uint64_t now, uint64_t v);
+	/*
+	 * The vCPU halts at @now, or goes on; NULL: this host does not use it. A policy that does
+	 * has no figures on a trace that does not tell when the guest halts.
+	 */
+	void (*block)(void *state, uint64_t now);
+	void (*wake)(void *state, uint64_t now);
 	/* Events were lost: start afresh; counts go on. */
 	void (*restart)(void *state);
 	/* No more writes: add this vCPU's figures to *@sum, and free what init() allocated. */

@@ -16,6 +16,7 @@ struct running {
 	struct deadlines deadlines;
 	uint64_t skipped; /* in the trace itself */
 	bool last_selected; /* its last write was replayed */
+	bool halted; /* by the trace, since its last event */
 	uint64_t comm; /* left out because of who wrote */
 	unsigned int step_vcpu; /* in order of the first write */
 	uint64_t due; /* the deadline whose interrupt has not come; 0: none */
@@ -215,11 +216,15 @@ static void observe_write(const struct run *run, const struct running *v,
 /* Timers of the observed policy that fire before this event, one by one. */
 static void observe_expiries(const struct run *run, struct running *v, const struct trace_event *ev)
 {
-	struct lazytsc_replay *s = observed(run, v);
+	struct lazytsc_replay *s;
+	uint64_t fired;
 
+	if (!run->r->observe)
+		return;
+	s = observed(run, v);
 	/* Ends: a timer that is armed again lies beyond the one that fired. */
-	while (s->host.timer && s->host.timer <= ev->now) {
-		uint64_t fired = s->host.timer, injections = s->counts.injections;
+	while ((fired = lazytsc_replay_timer(s)) && fired <= ev->now) {
+		uint64_t injections = s->counts.injections;
 
 		lazytsc_replay_fire(s, fired);
 		step(run, v, ev, s->counts.injections > injections ? REPLAY_INJECT : REPLAY_SILENT,
@@ -280,20 +285,6 @@ static void take_due(struct running *v, const struct lazytsc_replay *stock, uint
 		v->due = stock->host.timer;
 }
 
-static void take_interrupt(struct run *run, struct running *v, const struct trace_event *ev)
-{
-	struct lazytsc_replay *stock;
-
-	if (!v->states || ev->ts < run->from_ts || ev->ts >= run->to_ts)
-		return;
-	stock = (void *)(v->states + run->offsets[run->r->stock]);
-	take_due(v, stock, ev->now);
-	lazytsc_replay_run_until(stock, ev->now);
-	if (v->due)
-		run->r->late[bucket(ev->now - v->due)]++;
-	v->due = 0;
-}
-
 static void write_all(struct run *run, struct running *v, struct task *task,
 		      const struct trace_event *ev)
 {
@@ -310,10 +301,70 @@ static void write_all(struct run *run, struct running *v, struct task *task,
 	}
 }
 
+static void block_all(struct run *run, struct running *v, const struct trace_event *ev)
+{
+	struct replay *r = run->r;
+
+	r->halts++;
+	v->halted = true;
+	observe_expiries(run, v, ev);
+	for (size_t i = 0; i < r->npolicies; i++) {
+		if (r->policies[i].block)
+			r->policies[i].block(v->states + run->offsets[i], ev->now);
+	}
+}
+
+static void wake_all(struct run *run, struct running *v, const struct trace_event *ev)
+{
+	const struct replay *r = run->r;
+
+	if (!v->halted)
+		return;
+	v->halted = false;
+	observe_expiries(run, v, ev);
+	for (size_t i = 0; i < r->npolicies; i++) {
+		if (r->policies[i].wake)
+			r->policies[i].wake(v->states + run->offsets[i], ev->now);
+	}
+}
+
+/*
+ * The guest halts, or goes on. On a guest's own trace it has gone on by the first event after: it
+ * handles the interrupt that wakes it before it says that it is no longer idle.
+ */
+static void take_halt(struct run *run, struct running *v, const struct trace_event *ev)
+{
+	bool halts = ev->kind == TRACE_EVENT_IDLE
+			     ? ev->value != TRACE_IDLE_POLL && ev->value != TRACE_IDLE_END
+			     : ev->kind == TRACE_EVENT_EXIT && ev->value == TRACE_EXIT_HLT;
+
+	if (!v->states || ev->ts < run->from_ts || ev->ts >= run->to_ts)
+		return;
+	wake_all(run, v, ev);
+	if (halts)
+		block_all(run, v, ev);
+}
+
+static void take_interrupt(struct run *run, struct running *v, const struct trace_event *ev)
+{
+	struct lazytsc_replay *stock;
+
+	if (!v->states || ev->ts < run->from_ts || ev->ts >= run->to_ts)
+		return;
+	wake_all(run, v, ev);
+	stock = (void *)(v->states + run->offsets[run->r->stock]);
+	take_due(v, stock, ev->now);
+	lazytsc_replay_run_until(stock, ev->now);
+	if (v->due)
+		run->r->late[bucket(ev->now - v->due)]++;
+	v->due = 0;
+}
+
 static void restart(struct run *run, struct running *v)
 {
 	const struct replay *r = run->r;
 
+	v->halted = false;
 	v->due = 0;
 	for (size_t i = 0; v->states && i < r->npolicies; i++)
 		r->policies[i].restart(v->states + run->offsets[i]);
@@ -354,6 +405,11 @@ static int take(struct run *run, const struct trace *t, const struct trace_event
 		take_interrupt(run, v, ev);
 		return 0;
 	}
+	if (ev->kind == TRACE_EVENT_IDLE || ev->kind == TRACE_EVENT_EXIT ||
+	    ev->kind == TRACE_EVENT_ENTRY) {
+		take_halt(run, v, ev);
+		return 0;
+	}
 	if (ev->kind == TRACE_EVENT_SKIPPED) {
 		v->skipped += v->last_selected;
 		v->last_selected = false;
@@ -378,8 +434,8 @@ static int take(struct run *run, const struct trace *t, const struct trace_event
 	if (ev->ts >= run->slice_end)
 		next_slice(run, ev);
 	stock = (void *)(v->states + run->offsets[r->stock]);
-	if (r->observe)
-		observe_expiries(run, v, ev);
+	wake_all(run, v, ev);
+	observe_expiries(run, v, ev);
 	take_due(v, stock, ev->now);
 	classify(&v->deadlines, task, stock, ev->now, ev->value);
 	if (ev->value && ev->value <= ev->now)
@@ -533,8 +589,11 @@ static int collect_vcpu(struct run *run, const struct trace *t, unsigned int i, 
 	if (!v->counts || (r->by_task && collect_tasks(r, t, run_vcpu)))
 		return -1;
 	if (run_vcpu->states) {
-		for (size_t p = 0; p < r->npolicies; p++)
-			r->policies[p].finish(run_vcpu->states + run->offsets[p], &v->counts[p]);
+		for (size_t p = 0; p < r->npolicies; p++) {
+			if (!r->policies[p].block || r->halts)
+				r->policies[p].finish(run_vcpu->states + run->offsets[p],
+						      &v->counts[p]);
+		}
 	}
 	v->step_vcpu = run_vcpu->step_vcpu;
 	v->deadlines = run_vcpu->deadlines;

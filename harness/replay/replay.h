@@ -108,6 +108,7 @@ struct replay {
 	struct policy_clock clock;
 	bool khz_assumed; /* clock.khz is ASSUMED_KHZ */
 	double seconds; /* of what was selected, from the first event to the last; 0: none */
+	uint64_t halts; /* of the guest, as the trace tells; with trace_options.events */
 	double unit_ns; /* a time stamp's unit, for the exits' times; 0: not known */
 	struct left_out left_out;
 	struct deadlines deadlines;

@@ -342,11 +342,24 @@ static void print_ignored(FILE *to, const struct trace_stats *st)
 	free(text);
 }
 
+void report_no_halts(FILE *to, const char *name, const struct replay *r)
+{
+	bool needed = false;
+
+	for (size_t i = 0; i < r->npolicies; i++)
+		needed |= r->policies[i].block != NULL;
+	if (needed && !r->halts && r->stats.evidence != TRACE_BOUNDS)
+		fprintf(to,
+			"%s: the guest never halts by a cpu_idle event, or kvm_exit of HLT: no figures with free looks\n",
+			name);
+}
+
 void report_warnings(FILE *to, const char *name, const struct replay *r)
 {
 	const struct trace_stats *st = &r->stats;
 	const struct left_out *l = &r->left_out;
 
+	report_no_halts(to, name, r);
 	if (l->time || l->comm || l->vcpu || l->vm)
 		fprintf(to,
 			"%s: deadline writes not selected: by --from and --to %" PRIu64

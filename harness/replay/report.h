@@ -30,6 +30,9 @@ void report_table(FILE *to, const char *name, const struct replay *r,
 void report_csv_header(FILE *to);
 void report_csv(FILE *to, const char *name, const struct replay *r, const struct report_options *o);
 
+/** report_no_halts() - one line where a policy has no figures because the trace has no halts */
+void report_no_halts(FILE *to, const char *name, const struct replay *r);
+
 /** report_warnings() - what a reader of rows alone would miss; one line each */
 void report_warnings(FILE *to, const char *name, const struct replay *r);
 

@@ -39,7 +39,8 @@ enum trace_event_kind {
 	TRACE_EVENT_SKIPPED, /* with TRACE_REARM: the vCPU's last write was skipped; always */
 };
 
-#define TRACE_IDLE_END UINT64_MAX
+#define TRACE_IDLE_END	UINT64_MAX
+#define TRACE_IDLE_POLL 0 /* the CPU does not halt */
 
 struct trace_options {
 	double tsc_khz; /* 0: not given; estimate where it is needed */

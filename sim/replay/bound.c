@@ -22,14 +22,25 @@ static void enter(struct lazytsc_bound *b)
 	b->look = b->pending > b->look ? b->pending : 0;
 }
 
-void lazytsc_bound_write(struct lazytsc_bound *b, u64 now, u64 v)
+/*
+ * Ends: pending does not change, so this enters once for an old deadline and once for it.
+ */
+static void enter_until(struct lazytsc_bound *b, u64 now)
 {
-	/*
-	 * Ends: pending does not change, so this enters once for an old deadline and once for it.
-	 */
 	while (b->look && b->look <= now)
 		enter(b);
+}
 
+void lazytsc_bound_look(struct lazytsc_bound *b, u64 now)
+{
+	enter_until(b, now);
+	b->look = b->pending > now ? b->pending : 0;
+	b->entered = true;
+}
+
+void lazytsc_bound_write(struct lazytsc_bound *b, u64 now, u64 v)
+{
+	enter_until(b, now);
 	b->pending = v;
 	if (v && v <= now) {
 		b->host_entries++;

@@ -43,6 +43,7 @@ void lazytsc_replay_restart(struct lazytsc_replay *r)
 {
 	enable(r);
 	r->held = 0;
+	r->blocked = false;
 	if (r->source && r->source->restart)
 		r->source->restart(r->source_state);
 }
@@ -85,19 +86,30 @@ static void charge_write(struct lazytsc_replay *r, u64 inject)
 		r->late_cycles += r->write_cost;
 }
 
+u64 lazytsc_replay_timer(struct lazytsc_replay *r)
+{
+	return r->blocked ? r->variant->host_blocked(&r->host, host_area(r)) : r->host.timer;
+}
+
+static struct lazytsc_decision decide(struct lazytsc_replay *r, struct lazytsc_expiry *e)
+{
+	if (r->source)
+		e->guess = r->source->expire(r->source_state, &r->host, host_area(r), e);
+	return r->variant->host_expire(&r->host, host_area(r), e);
+}
+
 static void expire(struct lazytsc_replay *r)
 {
 	struct lazytsc_expiry e = {
 		.context = LAZYTSC_VCPU,
-		.now = r->host.timer,
+		.now = lazytsc_replay_timer(r),
 		.wait = r->wait,
+		.blocked = r->blocked,
 	};
-	struct lazytsc_decision d;
+	struct lazytsc_decision d = decide(r, &e);
 	u64 excess;
 
-	if (r->source)
-		e.guess = r->source->expire(r->source_state, &r->host, host_area(r), &e);
-	d = r->variant->host_expire(&r->host, host_area(r), &e);
+	r->blocked &= !d.inject;
 	if (!d.inject)
 		r->counts.silent_expiries++;
 	excess = r->counts.silent_expiries - r->counts.skips;
@@ -110,12 +122,38 @@ static void expire(struct lazytsc_replay *r)
 void lazytsc_replay_fire(struct lazytsc_replay *r, u64 now)
 {
 	/* Ends: a timer that is armed again lies beyond the one that fired. */
-	while (r->host.timer && r->host.timer <= now) {
+	while (lazytsc_replay_timer(r) && lazytsc_replay_timer(r) <= now) {
 		u64 fired = r->host.timer;
 
 		expire(r);
 		lazytsc_assert(r->host.timer == 0 || r->host.timer > fired);
 	}
+}
+
+void lazytsc_replay_block(struct lazytsc_replay *r, u64 now)
+{
+	lazytsc_replay_run_until(r, now);
+	r->blocked = true;
+}
+
+void lazytsc_replay_wake(struct lazytsc_replay *r, u64 now)
+{
+	struct lazytsc_expiry e = {
+		.context = LAZYTSC_VCPU,
+		.now = now,
+		.look = true,
+	};
+	struct lazytsc_decision d;
+
+	lazytsc_replay_run_until(r, now);
+	if (!r->blocked)
+		return;
+	r->blocked = false;
+	if (!r->host.timer || r->host.timer > now)
+		return;
+	d = decide(r, &e);
+	r->looks++;
+	act(r, now, &d);
 }
 
 void lazytsc_replay_write(struct lazytsc_replay *r, u64 now, u64 v)

@@ -31,8 +31,8 @@ for command in $(complete_line ''); do
 	[ -z "$(complete_line "$command" some)" ] || fail "$command: completes file names itself"
 done
 [ "$(complete_line replay --promet)" = --prometheus ] || fail "--promet: $(complete_line replay --promet)"
-[ "$(complete_line replay --variants ea)" = early ] || fail "variants: $(complete_line replay --variants ea)"
-[ "$(complete_line replay --variants = bo)" = bound ] || fail "variants ="
+[ "$(complete_line replay --variants st)" = stock ] || fail "variants: $(complete_line replay --variants st)"
+[ "$(complete_line replay --variants = sto)" = stock ] || fail "variants ="
 for variant in $(complete_line replay --variants ''); do
 	status 0 replay --variants "$variant" "$example"
 done

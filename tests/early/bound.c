@@ -2,9 +2,9 @@
 /*
  * The clairvoyant bound is the optimum, not just a number: on thousands of small random guests it
  * equals the best that an exhaustive search over everything a host could publish and arm finds, and
- * the plain rule is never below it. The search shares no code and no idea with the rule that it
- * checks. The counting rules at the edges (first write, past deadline, disarm, equal times) have
- * cases of their own.
+ * the plain rule is never below it. The same holds with free looks strewn among the writes. The
+ * search shares no code and no idea with the rule that it checks. The counting rules at the edges
+ * (first write, past deadline, disarm, equal times) have cases of their own.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +16,7 @@
 #include <lazytsc/sim/replay.h>
 
 #define MAX_WRITES 7
+#define MAX_EVENTS (2 * MAX_WRITES) /* with a second look each */
 #define MAX_TIME   12 /* writes and deadlines lie at 1..MAX_TIME */
 #define NEVER	   (MAX_TIME + 1)
 #define UNKNOWN	   (~0u)
@@ -23,14 +24,15 @@
 struct guest {
 	unsigned int n;
 	struct {
-		u64 now, v;
-	} w[MAX_WRITES];
+		u64 now, v; /* of a look: what was written last */
+		bool look;
+	} w[MAX_EVENTS];
 };
 
 /* The fewest entries from one at time t on, when the first i writes have been made. */
 struct search {
 	const struct guest *g;
-	unsigned int best[MAX_WRITES + 1][MAX_TIME + 1];
+	unsigned int best[MAX_EVENTS + 1][MAX_TIME + 1];
 };
 
 static unsigned int search_from(struct search *s, unsigned int i, u64 t);
@@ -46,6 +48,8 @@ static unsigned int leave(struct search *s, unsigned int i, u64 armed, u64 timer
 
 		if (timer && timer <= now)
 			return (pending != timer) + search_from(s, i, timer);
+		if (g->w[i].look)
+			return search_from(s, i + 1, now);
 		if (armed == 0 || (v && v < armed))
 			return 1 + search_from(s, i + 1, now);
 		pending = v;
@@ -91,18 +95,29 @@ static u64 bound(const struct guest *g)
 	struct lazytsc_bound b;
 
 	lazytsc_bound_init(&b);
-	for (unsigned int i = 0; i < g->n; i++)
-		lazytsc_bound_write(&b, g->w[i].now, g->w[i].v);
+	for (unsigned int i = 0; i < g->n; i++) {
+		if (g->w[i].look)
+			lazytsc_bound_look(&b, g->w[i].now);
+		else
+			lazytsc_bound_write(&b, g->w[i].now, g->w[i].v);
+	}
 	return b.host_entries;
 }
 
-static u64 lazy(const struct guest *g)
+/* @blocks: each look is a halt that lasts until the next event, and the host uses it. */
+static u64 lazy(const struct guest *g, bool blocks)
 {
 	struct lazytsc_replay r;
 
 	lazytsc_replay_init(&r, &lazytsc_variant_lazy, NULL, NULL);
-	for (unsigned int i = 0; i < g->n; i++)
-		lazytsc_replay_write(&r, g->w[i].now, g->w[i].v);
+	for (unsigned int i = 0; i < g->n; i++) {
+		lazytsc_replay_wake(&r, g->w[i].now);
+		if (!g->w[i].look)
+			lazytsc_replay_write(&r, g->w[i].now, g->w[i].v);
+		else if (blocks)
+			lazytsc_replay_block(&r, g->w[i].now);
+	}
+	assert_true(r.excess == 0);
 	return lazytsc_replay_host_entries(&r.counts);
 }
 
@@ -112,17 +127,21 @@ static u32 random_below(u64 *state, u32 n)
 	return (u32)(*state >> 33) % n;
 }
 
-static void random_guest(u64 *state, struct guest *g)
+static void random_guest(u64 *state, struct guest *g, bool looks)
 {
 	u64 now = 1;
 
 	g->n = 1 + random_below(state, MAX_WRITES);
+	/* The last event is a write: what lies behind the last event is not counted. */
 	for (unsigned int i = 0; i < g->n; i++) {
 		now += random_below(state, 3);
 		if (now > MAX_TIME)
 			now = MAX_TIME;
 		g->w[i].now = now;
+		g->w[i].look = looks && i + 1 < g->n && random_below(state, 3) == 0;
 		g->w[i].v = random_below(state, MAX_TIME + 1);
+		if (g->w[i].look)
+			g->w[i].v = i ? g->w[i - 1].v : 0;
 	}
 }
 
@@ -134,12 +153,66 @@ static void is_the_optimum(void **state)
 	for (unsigned int n = 0; n < 20000; n++) {
 		struct guest g;
 
-		random_guest(&seed, &g);
+		random_guest(&seed, &g, false);
 		assert_int_equal(bound(&g), search_best(&g));
-		assert_true(bound(&g) <= lazy(&g));
-		below_lazy += bound(&g) < lazy(&g);
+		assert_true(bound(&g) <= lazy(&g, false));
+		below_lazy += bound(&g) < lazy(&g, false);
 	}
 	/* The comparison had something to tell apart. */
+	assert_true(below_lazy > 1000);
+}
+
+/* The same guest, but the host does not look. */
+static struct guest blind(const struct guest *g)
+{
+	struct guest without = { 0 };
+
+	for (unsigned int i = 0; i < g->n; i++) {
+		if (!g->w[i].look)
+			without.w[without.n++] = g->w[i];
+	}
+	return without;
+}
+
+/* The second look at the end of each halt. */
+static struct guest with_wakes(const struct guest *g)
+{
+	struct guest twice = { 0 };
+
+	for (unsigned int i = 0; i < g->n; i++) {
+		if (i && g->w[i - 1].look && g->w[i].now > g->w[i - 1].now) {
+			twice.w[twice.n] = g->w[i - 1];
+			twice.w[twice.n++].now = g->w[i].now;
+		}
+		twice.w[twice.n++] = g->w[i];
+	}
+	return twice;
+}
+
+/* B29: free looks never cost an entry, and the bound with them is the optimum. */
+static void free_looks(void **state)
+{
+	u64 seed = 2, saved = 0, lazy_saved = 0, below_lazy = 0;
+
+	(void)state;
+	for (unsigned int n = 0; n < 20000; n++) {
+		struct guest g, sees_none, wakes;
+
+		random_guest(&seed, &g, true);
+		sees_none = blind(&g);
+		wakes = with_wakes(&g);
+		assert_int_equal(bound(&g), search_best(&g));
+		assert_true(bound(&g) <= bound(&sees_none));
+		assert_true(bound(&wakes) <= bound(&g));
+		assert_true(bound(&wakes) <= lazy(&g, true));
+		assert_true(lazy(&g, true) <= lazy(&g, false));
+		saved += bound(&g) < bound(&sees_none);
+		lazy_saved += lazy(&g, true) < lazy(&g, false);
+		below_lazy += bound(&wakes) < lazy(&g, true);
+	}
+	/* Each comparison had something to tell apart. */
+	assert_true(saved > 1000);
+	assert_true(lazy_saved > 250);
 	assert_true(below_lazy > 1000);
 }
 
@@ -149,24 +222,25 @@ static void counting_rules(void **state)
 		struct guest g;
 		u64 entries;
 	} cases[] = {
-		{ { 0, { { 0, 0 } } }, 0 },
+		{ { 0, { { 0, 0, false } } }, 0 },
 		/* The first write, also a disarm or a past deadline. */
-		{ { 1, { { 1, 9 } } }, 1 },
-		{ { 1, { { 1, 0 } } }, 1 },
-		{ { 1, { { 2, 1 } } }, 1 },
+		{ { 1, { { 1, 9, false } } }, 1 },
+		{ { 1, { { 1, 0, false } } }, 1 },
+		{ { 1, { { 2, 1, false } } }, 1 },
 		/* Delivered at the deadline, the next one known: free. */
-		{ { 3, { { 1, 3 }, { 4, 6 }, { 7, 9 } } }, 1 },
+		{ { 3, { { 1, 3, false }, { 4, 6, false }, { 7, 9, false } } }, 1 },
 		/* A timer at the time of a write fires before it. */
-		{ { 2, { { 1, 3 }, { 3, 6 } } }, 1 },
+		{ { 2, { { 1, 3, false }, { 3, 6, false } } }, 1 },
 		/* Superseded: one look, at the lowest deadline. */
-		{ { 3, { { 1, 5 }, { 2, 8 }, { 6, 12 } } }, 2 },
-		{ { 3, { { 1, 5 }, { 2, 4 }, { 3, 8 } } }, 1 },
-		{ { 4, { { 1, 5 }, { 2, 4 }, { 3, 8 }, { 8, 9 } } }, 2 },
+		{ { 3, { { 1, 5, false }, { 2, 8, false }, { 6, 12, false } } }, 2 },
+		{ { 3, { { 1, 5, false }, { 2, 4, false }, { 3, 8, false } } }, 1 },
+		{ { 4, { { 1, 5, false }, { 2, 4, false }, { 3, 8, false }, { 8, 9, false } } },
+		  2 },
 		/* Past at its own write: an entry each. */
-		{ { 3, { { 2, 1 }, { 3, 3 }, { 4, 2 } } }, 3 },
+		{ { 3, { { 2, 1, false }, { 3, 3, false }, { 4, 2, false } } }, 3 },
 		/* A disarm leaves the look; what is disarmed for good costs one. */
-		{ { 2, { { 1, 5 }, { 2, 0 } } }, 1 },
-		{ { 3, { { 1, 5 }, { 2, 0 }, { 6, 9 } } }, 2 },
+		{ { 2, { { 1, 5, false }, { 2, 0, false } } }, 1 },
+		{ { 3, { { 1, 5, false }, { 2, 0, false }, { 6, 9, false } } }, 2 },
 	};
 
 	(void)state;
@@ -195,6 +269,7 @@ int main(void)
 		cmocka_unit_test(counting_rules),
 		cmocka_unit_test(restart_starts_afresh),
 		cmocka_unit_test(is_the_optimum),
+		cmocka_unit_test(free_looks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

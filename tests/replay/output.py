@@ -185,6 +185,49 @@ for trace in traces:
 pct = at[traces[2], "lazy", "total"]["host_entries_change_pct"]
 assert f"{-pct:.0f} % fewer host entries" in readme, pct
 
+# Free looks (B29): fewer silent expiries and the same exits where the guest halts; on a host's
+# trace a halt is an exit; a trace without halts has no figures, and is refused if nothing else was
+# asked for.
+for trace in traces:
+    free = rows_of("--variants", "lazy,lazy-free,early,early-free,bound,bound-free", trace)["rows"]
+    free = {r["variant"]: r for r in free if r["vcpu"] == "total"}
+    assert free["lazy-free"]["msr_write_exits"] == free["lazy"]["msr_write_exits"], free
+    assert free["lazy-free"]["silent_expiries"] <= free["lazy"]["silent_expiries"], free
+    assert free["bound-free"]["host_entries"] <= min(free["bound"]["host_entries"], free["lazy-free"]["host_entries"]), free
+    assert free["early-free"]["host_entries"] <= free["early"]["host_entries"], free
+    if trace == traces[1]:
+        assert free["lazy-free"]["silent_expiries"] < free["lazy"]["silent_expiries"] / 2, free
+        assert free["bound-free"]["host_entries"] < free["bound"]["host_entries"] / 2, free
+blind = f"{source}/harness/bench/traces/redis.txt.xz"
+done = subprocess.run([lazytsc, "replay", "--variants=stock,lazy-free", "--json", blind], check=True, capture_output=True)
+blind_rows = {r["variant"]: r for r in json.loads(done.stdout)["rows"] if r["vcpu"] == "total"}
+assert blind_rows["lazy-free"]["host_entries"] is None and blind_rows["stock"]["host_entries"], blind_rows
+assert done.stderr.count(b"\n") == 1 and b"never halts" in done.stderr, done.stderr
+for option in ("--json", "--csv", "--wide"):
+    done = subprocess.run([lazytsc, "replay", option, "--variants=lazy-free,bound-free", blind], check=False, capture_output=True)
+    assert done.returncode == 2 and b"never halts" in done.stderr and b"total" not in done.stdout, (option, done)
+
+
+def rounds(reason):
+    """A host's trace: 300 times a deadline 1 us ahead, one of 1 ms, moved to 5 ms, and a stop."""
+    lines = []
+    for i in range(300):
+        t = 5 * 10**9 + i * 10 * 10**6
+        tsc = 7 * 10**12 + (t - 5 * 10**9) * 5 // 2
+        lines += [(t - 100000, f"kvm_msr: msr_write 6e0 = {tsc - 247500:#x}"),
+                  (t, f"kvm_msr: msr_write 6e0 = {tsc + 2500000:#x}"), (t + 50000, f"kvm_msr: msr_write 6e0 = {tsc + 12500000:#x}"),
+                  (t + 100000, f"kvm_exit: vcpu 0 reason {reason} rip 0x5 info1 0x0"), (t + 8000000, "kvm_entry: vcpu 0, rip 0x7")]
+    return "".join(f"CPU 0/KVM 4990/5000 [000] {t // 10**9}.{t % 10**9:09d}: kvm:{event}\n" for t, event in lines)
+
+
+# By the fitted clock the nearest deadlines are past when they are written: an entry for any host.
+for reason, silent, fewest in (("HLT", 0, 300), ("IO_INSTRUCTION", None, None)):
+    done = subprocess.run([lazytsc, "replay", "--json", "--tsc-khz=2500000", "--variants=lazy,lazy-free,bound-free", "-"],
+                          check=True, capture_output=True, input=rounds(reason).encode())
+    host = {r["variant"]: r for r in json.loads(done.stdout)["rows"] if r["vcpu"] == "total"}
+    assert host["lazy"]["silent_expiries"] == 299 and host["lazy-free"]["silent_expiries"] == silent, (reason, host)
+    assert host["bound-free"]["host_entries"] == fewest, (reason, host)
+
 # README.md and docs/replay.md show what is printed.
 shown = run("--variants=stock,lazy,early,bound", "harness/examples/tcp-rr.txt.xz", cwd=source)
 for line in shown.splitlines():

@@ -331,6 +331,75 @@ static void blocked_is_counted_apart(void **state)
 	assert_int_equal(host.stats.silent_running, 0);
 }
 
+/*
+ * B29: a free look decides as an expiry does, at any time, and is counted as a look. It is the work
+ * of the vCPU's own thread (B25).
+ */
+static void look_decides(void **state)
+{
+	static const struct {
+		u64 pending, now, guess;
+		u64 timer, inject, published;
+	} cases[] = {
+		/* the promise has passed while the vCPU was blocked */
+		{ 500, 300, 0, 500, 0, 500 },
+		{ 500, 300, 400, 400, 0, 400 },
+		{ 0, 300, 0, 0, 0, 0 },
+		{ 50, 300, 0, 0, 0, 0 },
+		{ 250, 300, 0, 0, 250, 0 },
+		{ 250, 300, 400, 400, 250, 400 },
+		/* it has not */
+		{ 500, 70, 0, 500, 0, 500 },
+		{ 100, 70, 0, 100, 0, 100 },
+		{ 0, 70, 0, 0, 0, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct lazytsc_expiry e = { .context = LAZYTSC_VCPU,
+						  .now = cases[i].now,
+						  .guess = cases[i].guess,
+						  .blocked = true,
+						  .look = true };
+
+		setup(state);
+		arm_lazy(100);
+		host.unpaid = true;
+		want(cases[i].pending);
+		check(lazytsc_host_expire(&host, &area, &e), cases[i].timer, cases[i].inject,
+		      cases[i].published);
+		assert_int_equal(host.stats.looks, cases[i].inject == 0);
+		assert_int_equal(host.stats.injections, cases[i].inject != 0);
+		assert_int_equal(host.stats.silent_running + host.stats.silent_blocked, 0);
+		assert_false(host.unpaid);
+	}
+}
+
+/* B29: a blocked vCPU's timer stands where the guest wants it; nothing is published for that. */
+static void blocked_timer(void **state)
+{
+	(void)state;
+	assert_int_equal(lazytsc_host_blocked(&host, NULL), 0);
+	arm_lazy(100);
+	assert_int_equal(lazytsc_host_blocked(&host, &area), 100);
+	want(300);
+	assert_int_equal(lazytsc_host_blocked(&host, &area), 300);
+	want(99);
+	assert_int_equal(lazytsc_host_blocked(&host, &area), 0);
+	want(0);
+	assert_int_equal(lazytsc_host_blocked(&host, &area), 0);
+	assert_int_equal(armed(), 100);
+	assert_int_equal(host.timer, 100);
+
+	/* Plain: the deadline. An injection under way needs no timer, and reads as a deadline. */
+	lazytsc_host_cancel(&host, &area);
+	want(300);
+	check(trap(200, 0, 0), 200, 0, 0);
+	assert_int_equal(lazytsc_host_blocked(&host, NULL), 200);
+	check(fire(LAZYTSC_VCPU, 200, 0, 0), 0, 200, 0);
+	assert_int_equal(lazytsc_host_blocked(&host, NULL), 0);
+	assert_int_equal(lazytsc_host_deadline(&host, NULL), 200);
+}
+
 /* B6: with a guess standing, a consumed pending is not delivered once more. */
 static void consumed_once(void **state)
 {
@@ -673,6 +742,8 @@ int main(void)
 		cmocka_unit_test_setup(expiry_in_advance, setup),
 		cmocka_unit_test_setup(plain_expiry, setup),
 		cmocka_unit_test_setup(blocked_is_counted_apart, setup),
+		cmocka_unit_test_setup(look_decides, setup),
+		cmocka_unit_test_setup(blocked_timer, setup),
 		cmocka_unit_test_setup(consumed_once, setup),
 		cmocka_unit_test_setup(effective_deadline, setup),
 		cmocka_unit_test_setup(withdraw_harvests, setup),

@@ -25,6 +25,7 @@
  *   host_recover           no               -                       load
  *   host_resume            no               store                   load
  *   host_cancel, _enable   no               store                   -
+ *   host_blocked           no               -                       load
  *   host_deadline          maybe            -                       load
  *
  * "remote" is a decision on another CPU while the vCPU may be in guest mode (an hrtimer on a
@@ -64,6 +65,7 @@ struct lazytsc_host_stats {
 	u64 injections; /* interrupts decided */
 	u64 silent_running; /* silent expiries while the vCPU was not blocked */
 	u64 silent_blocked; /* silent expiries while it was blocked in HLT */
+	u64 looks; /* free looks that injected nothing (B29) */
 	u64 left; /* of the silent expiries: re-arms left to the vCPU's thread (B25) */
 	u64 recovered; /* deadlines found in pending after a restore (B26) */
 	u64 withdrawals[LAZYTSC_WITHDRAW_REASONS];
@@ -155,6 +157,11 @@ struct lazytsc_expiry {
 	u64 guess; /* when to look next although no deadline needs it, or 0 */
 	bool blocked; /* the vCPU is blocked in HLT; only counted */
 	/*
+	 * Only for LAZYTSC_VCPU: a free look. No timer fired, the vCPU was stopped for another
+	 * reason. What is not injected is counted as a look and not as a silent expiry.
+	 */
+	bool look;
+	/*
 	 * Only for LAZYTSC_REMOTE: the least distance, in guest TSC cycles, at which the timer may
 	 * be re-armed silently when it was so before and the vCPU's thread has not run since; 0: no
 	 * bound. A nearer re-arm is left to that thread (lazytsc_decision.thread). KVM passes what
@@ -169,6 +176,10 @@ struct lazytsc_expiry {
  * @area: its area; NULL only when the timer is not lazy. A caller that cannot reach the page now
  *        does not call: it decides later, in vCPU context.
  * @e:    when and how
+ *
+ * A free look (@e->look) is the same decision at another moment: the caller may make it whenever
+ * the vCPU is stopped, and must make it before the vCPU is entered if a blocked vCPU's timer was
+ * left to lazytsc_host_blocked() and h->timer has passed since (B29).
  *
  * The timer may fire in advance of h->timer by up to @e->wait in vCPU context. On another CPU it
  * must not fire in advance: nothing could be decided, and the same timer would be armed again. A
@@ -273,6 +284,25 @@ struct lazytsc_decision lazytsc_host_cancel(struct lazytsc_host *h, struct lazyt
  * Return: the timer to arm, if any.
  */
 struct lazytsc_decision lazytsc_host_restore(struct lazytsc_host *h, u64 v);
+
+/**
+ * lazytsc_host_blocked() - where the host timer may stand while the vCPU is blocked in HLT
+ * @h:    the vCPU's host side
+ * @area: its area; NULL only when the timer is not lazy
+ *
+ * A blocked guest stores nothing, so nobody needs a look before the deadline that it has left in
+ * pending. What is published stays as it is. The caller may start its timer here in place of
+ * h->timer from the moment on at which the vCPU's thread has decided to block. When that thread
+ * goes on, and before the guest is entered, the caller looks (lazytsc_expiry.look) if h->timer has
+ * passed, and else starts its timer at h->timer again. A decision that is made in between returns
+ * the timer to arm as ever. Another vCPU that stores into this area delays its own guest's
+ * interrupt until then; no other harm comes of it.
+ *
+ * Context: vCPU context.
+ * Return: never before h->timer; 0: no timer is needed.
+ * Source: requirement B29.
+ */
+u64 lazytsc_host_blocked(const struct lazytsc_host *h, const struct lazytsc_area *area);
 
 /**
  * lazytsc_host_deadline() - what RDMSR(0x6e0) reads, and what user space saves

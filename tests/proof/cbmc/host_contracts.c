@@ -31,8 +31,8 @@ static bool same_stats(const struct lazytsc_host_stats *s)
 	}
 	return h.stats.traps == s->traps && h.stats.injections == s->injections &&
 	       h.stats.silent_running == s->silent_running &&
-	       h.stats.silent_blocked == s->silent_blocked && h.stats.left == s->left &&
-	       h.stats.recovered == s->recovered;
+	       h.stats.silent_blocked == s->silent_blocked && h.stats.looks == s->looks &&
+	       h.stats.left == s->left && h.stats.recovered == s->recovered;
 }
 
 static bool is(u64 timer, bool lazy, u64 wanted)
@@ -115,7 +115,9 @@ static void check_expire(struct lazytsc_area *a)
 	e.guess = any_u64();
 	e.blocked = any_u8() & 1;
 	e.nearest = any_u64();
+	e.look = any_u8() & 1;
 	assume(a || !h.lazy);
+	assume(!e.look || e.context == LAZYTSC_VCPU);
 	limit = e.now;
 	if (e.context == LAZYTSC_VCPU)
 		limit += e.wait;
@@ -160,10 +162,11 @@ static void check_expire(struct lazytsc_area *a)
 	ensure("B5, B6: injected is what is wanted and due, and nothing else",
 	       d.inject == expected);
 	stats.injections += expected != 0;
-	stats.silent_blocked += !expected && e.blocked;
-	stats.silent_running += !expected && !e.blocked;
+	stats.looks += !expected && e.look;
+	stats.silent_blocked += !expected && !e.look && e.blocked;
+	stats.silent_running += !expected && !e.look && !e.blocked;
 	stats.left += d.thread;
-	ensure("B12, B13: a silent expiry is counted once, a blocked one apart",
+	ensure("B12, B13, B29: a silent expiry is counted once, a blocked one and a look apart",
 	       same_stats(&stats));
 	ensure("A16: an injection under way stays", expected || h.inflight == was.inflight);
 
@@ -337,6 +340,23 @@ static void check_deadline(const struct lazytsc_area *a)
 	ensure("B14: reading writes nothing", !ghost.armed_stores && !ghost.done_stores);
 }
 
+static void check_blocked(const struct lazytsc_area *a)
+{
+	u64 timer;
+
+	assume(a || !h.lazy);
+	timer = lazytsc_host_blocked(&h, a);
+	memory(1);
+	ensure("B29: nothing is published or decided",
+	       !ghost.armed_stores && !ghost.done_stores && as_it_was() && same_stats(&was.stats) &&
+		       h.inflight == was.inflight && h.unpaid == was.unpaid);
+	ensure("B29: the timer is what the guest wants",
+	       timer == (!h.lazy		    ? h.timer
+			 : ghost.pending >= h.timer ? ghost.pending
+						    : 0));
+	ensure("B29: never before the promise", !timer || timer >= h.timer);
+}
+
 static void check_word(void)
 {
 	u64 word = any_u64(), end = any_u64();
@@ -372,7 +392,7 @@ int main(void)
 	assume(invariant(a));
 	assume(h.stats.traps < ~0ULL && h.stats.injections < ~0ULL && h.stats.left < ~0ULL &&
 	       h.stats.silent_running < ~0ULL && h.stats.silent_blocked < ~0ULL &&
-	       h.stats.recovered < ~0ULL);
+	       h.stats.recovered < ~0ULL && h.stats.looks < ~0ULL);
 	for (int i = 0; i < LAZYTSC_WITHDRAW_REASONS; i++)
 		assume(h.stats.withdrawals[i] < ~0ULL);
 	was = h;
@@ -415,6 +435,9 @@ int main(void)
 		break;
 	case 11:
 		check_word();
+		break;
+	case 12:
+		check_blocked(a);
 		break;
 	}
 	ensure("B1, B11: lazy exactly when armed stands published as the timer", invariant(a));

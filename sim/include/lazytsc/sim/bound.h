@@ -39,6 +39,15 @@ void lazytsc_bound_restart(struct lazytsc_bound *b);
  */
 void lazytsc_bound_write(struct lazytsc_bound *b, u64 now, u64 v);
 
+/**
+ * lazytsc_bound_look() - the host has control for another reason, and looks for nothing
+ * @b:   the vCPU
+ * @now: guest TSC; not below that of the call before
+ *
+ * A host that has such looks needs no more entries than one that has none.
+ */
+void lazytsc_bound_look(struct lazytsc_bound *b, u64 now);
+
 #ifdef __cplusplus
 }
 #endif

@@ -51,6 +51,7 @@ struct lazytsc_replay {
 	const struct lazytsc_guess_source *source; /* NULL: no guesses */
 	void *source_state;
 	u64 wait; /* how long the host may hold the guest to wait for a deadline; 0 after init */
+	bool blocked; /* halted: the hardware's timer stands where the guest wants it */
 	u64 held; /* the guest was held until here */
 	u64 waited; /* for how long in all; a restart keeps it */
 	/*
@@ -64,6 +65,7 @@ struct lazytsc_replay {
 	struct lazytsc_replay_counts counts;
 	/* the most by which silent_expiries ever led skips (B12: 0 for the plain rule) */
 	u64 excess;
+	u64 looks; /* decisions of lazytsc_replay_wake(), from the start */
 	struct lazytsc_guest guest;
 	struct lazytsc_host host;
 	struct lazytsc_area area;
@@ -94,6 +96,9 @@ void lazytsc_replay_rate(struct lazytsc_replay *r, double khz);
  */
 void lazytsc_replay_restart(struct lazytsc_replay *r);
 
+/** lazytsc_replay_timer() - when the host's timer fires if nothing comes before; 0: never */
+u64 lazytsc_replay_timer(struct lazytsc_replay *r);
+
 /* Lets the timer that is due fire, and those that it arms and that are due as well. */
 void lazytsc_replay_fire(struct lazytsc_replay *r, u64 now);
 
@@ -117,6 +122,26 @@ static inline void lazytsc_replay_run_until(struct lazytsc_replay *r, u64 now)
  * Every host timer at or before @now fires first.
  */
 void lazytsc_replay_write(struct lazytsc_replay *r, u64 now, u64 v);
+
+/**
+ * lazytsc_replay_block() - the guest halts, and the host uses that (B29)
+ * @r:   the vCPU
+ * @now: guest TSC of the HLT; not below that of the call before
+ *
+ * Until the vCPU is woken or its deadline is delivered no host timer fires but for a deadline that
+ * the guest wants. Without these calls the host is one that leaves its timer where it is.
+ */
+void lazytsc_replay_block(struct lazytsc_replay *r, u64 now);
+
+/**
+ * lazytsc_replay_wake() - the guest goes on, for whatever reason
+ * @r:   the vCPU
+ * @now: guest TSC; not below that of the call before
+ *
+ * A promise that has passed meanwhile is put right by a free look, which is no host entry. Without
+ * effect on a vCPU that is not blocked.
+ */
+void lazytsc_replay_wake(struct lazytsc_replay *r, u64 now);
 
 /** lazytsc_replay_host_entries() - MSR-write exits + silent expiries: all besides deliveries */
 static inline u64 lazytsc_replay_host_entries(const struct lazytsc_replay_counts *c)

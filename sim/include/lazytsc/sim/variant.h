@@ -36,6 +36,7 @@ extern "C" {
 	X(host_resume)               \
 	X(host_cancel)               \
 	X(host_restore)              \
+	X(host_blocked)              \
 	X(host_deadline)
 
 /* As initialisers: each the core's own. What a variant does differently follows them. */
