@@ -14,7 +14,8 @@ bench="$build spin"
 kernel="$build linux-source-6.12 linux-source-6.1 ccache bc flex bison libelf-dev libssl-dev cpio kmod xz-utils lz4
 	make rsync perl patch python3 qemu-system-x86 bochs bochs-term bochsbios vgabios isolinux
 	syslinux-common xorriso bsdutils procps sparse"
-qemu="$build ccache dpkg-dev libglib2.0-dev libfdt-dev patch perl python3 python3-venv"
+qemu="$build busybox-static ccache dpkg-dev libglib2.0-dev libfdt-dev patch perl python3 python3-venv seabios
+	qemu-system-x86"
 
 wanted=
 for group in "${@:-build}"; do

@@ -22,6 +22,8 @@ usage()
 	  --host-cpus N     CPUs of the emulated machine (1)
 	  --append TEXT     more for the host kernel's command line
 	  --add SRC:DST     one more file for the host's initramfs, may be repeated
+	  --qemu DIR        qemu-stock and qemu-lazy (qemu.sh) for guests, with firmware, a shell for
+	                    exec: and an empty image for snapshots
 	  --timeout S       processor time for one attempt (100), and ten times as much in real time:
 	                    a hang spins, and is told from a busy machine by that; or it sleeps, and
 	                    QEMU is then killed after three minutes, or sooner where an interrupt is
@@ -39,7 +41,7 @@ usage()
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 work=${LAZYTSC_KERNEL_DIR:-$top/build/kernel}
-emulator=qemu icount=1 slow=0 host_cpus=1 timeout=100 attempts=3 build= guest= out= plan= adds=() more=
+emulator=qemu icount=1 slow=0 host_cpus=1 timeout=100 attempts=3 build= guest= out= plan= adds=() more= qemu=
 
 die()
 {
@@ -61,6 +63,7 @@ while [ $# -gt 0 ]; do
 	--host-cpus) host_cpus=$2; shift 2 ;;
 	--append) more=$2; shift 2 ;;
 	--add) adds+=("$2"); shift 2 ;;
+	--qemu) qemu=$2; shift 2 ;;
 	--timeout) timeout=$2; shift 2 ;;
 	--attempts) attempts=$2; shift 2 ;;
 	--out) out=$2; shift 2 ;;
@@ -84,6 +87,20 @@ tmp=$(mktemp -d)
 child=
 trap '[ -z "$child" ] || kill -9 "$child" 2>/dev/null || true; rm -rf "$tmp"' EXIT
 
+# A guest under QEMU: its firmware (microvm without ACPI), and what boots a kernel that is an ELF
+# file.
+if [ -n "$qemu" ]; then
+	"$qemu/qemu-img" create -q -f qcow2 "$tmp/disk" 1M || die 2 "$qemu/qemu-img: failed"
+	adds+=("$qemu/qemu-stock:/bin/qemu-stock" "$qemu/qemu-lazy:/bin/qemu-lazy" "$tmp/disk:/share/disk"
+		/bin/busybox:/bin/sh /bin/busybox:/bin/cat)
+	for add in qboot.rom pvh.bin; do
+		adds+=("/usr/share/qemu/$add:/share/$add")
+	done
+	for add in "${adds[@]}"; do
+		[ -e "${add%%:*}" ] || die 2 "${add%%:*}: not found; harness/deps.sh qemu, harness/kernel/qemu.sh build"
+	done
+fi
+
 # The initramfs: made with the kernel's own tool, device nodes need no privilege then.
 cpio="$build/usr/gen_init_cpio"
 objcopy -S "$guest/vmlinux" "$tmp/vmlinux"
@@ -103,8 +120,10 @@ objcopy -S "$guest/vmlinux" "$tmp/vmlinux"
 	echo "dir /tmp 755 0 0"
 	echo "dir /bin 755 0 0"
 	echo "dir /guest 755 0 0"
+	echo "dir /share 755 0 0"
 	echo "file /init $work/bin/host-init 755 0 0"
 	echo "file /bin/lazytsc-vmm $work/bin/lazytsc-vmm 755 0 0"
+	echo "file /bin/lazytsc-qemu $work/bin/lazytsc-qemu 755 0 0"
 	echo "file /guest/vmlinux $tmp/vmlinux 644 0 0"
 	echo "file /guest/initrd $tmp/guest.cpio 644 0 0"
 	echo "file /plan $plan 644 0 0"

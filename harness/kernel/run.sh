@@ -17,6 +17,8 @@ usage()
 	                    HRTICK, which these two need to be on and those two to be off
 	  --scale PERCENT   of each workload's length (100)
 	  --kernel NAME     as for build.sh: lazy (default), or stock: the feature is then off only
+	  --vmm NAME        lazytsc-vmm (default), qemu-lazy, or qemu-stock with migratable=off: guests
+	                    under QEMU, see qemu.sh; no torture
 	  --clocksource S   of the guest: kvm-clock or tsc (default: the guest's own choice, kvm-clock)
 	  --build DIR       use this build of a patched kernel, whatever is in it
 	  --torture N       expiries of the torture before scaling (1500)
@@ -57,6 +59,7 @@ slack=$(sed -n 's/^#define EARLY_SLACK_NS[[:space:]]*\([0-9]*\).*/\1/p' \
 . "$here/plan.sh"
 
 emulators="qemu bochs" workloads=rewrite,cyclic,idle,rr,torture scale=100 kernel=lazy seed=1 json= report= build= torture=1500 clock=
+vmm="lazytsc-vmm"
 out=$work/run
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -72,6 +75,7 @@ while [ $# -gt 0 ]; do
 	--kernel) kernel=$2; shift 2 ;;
 	--torture) torture=$2; shift 2 ;;
 	--build) build=$2; shift 2 ;;
+	--vmm) vmm=$2; shift 2 ;;
 	--clocksource) clock=";clocksource=$2"; shift 2 ;;
 	--seed) seed=$2; shift 2 ;;
 	--out) out=$2; shift 2 ;;
@@ -80,6 +84,12 @@ while [ $# -gt 0 ]; do
 done
 
 [ -x "$lazytsc" ] || { echo "run.sh: $lazytsc: not found; build it, or set LAZYTSC" >&2; exit 2; }
+case $vmm in
+lazytsc-vmm) qemu= ;;
+qemu-stock | qemu-lazy) workloads=${workloads%,torture} emulators=qemu qemu=$([ -n "$report" ] || "$here/qemu.sh" build) ;;
+*) echo "run.sh: --vmm: expected lazytsc-vmm, qemu-stock or qemu-lazy, found $vmm" >&2; exit 1 ;;
+esac
+export GUEST_VMM=$vmm
 [ -n "$build$report" ] || build=$("$here/build.sh" "$kernel")
 features="off on early"
 [ "${kernel%%-*}" = lazy ] || features=off
@@ -139,6 +149,7 @@ boot()
 	done >"$dir/plan"
 	[ "$2" != early ] || more=(--append kvm.lazy_tscdeadline_early=1)
 	[ "$emulator" = qemu ] || seconds=$((4 * seconds))
+	[ -z "$qemu" ] || more+=(--qemu "$qemu")
 	if [ "$1" = torture ]; then
 		# In real time: with counted instructions it stops too often
 		# (docs/kernel-testing.md, "Hangs").

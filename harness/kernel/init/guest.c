@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "guest.h"
 
+#include <lazytsc/abi.h> /* LAZYTSC_MSR */
+
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,14 +14,45 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
+#include <termios.h>
 #include <unistd.h>
 
 #define TRACING	   "/sys/kernel/tracing/"
 #define LAZY_STATS "/sys/kernel/debug/kvm_lazy_tscdeadline/stats"
 #define PAGE	   4096
 
-/* Mapped once, before anything else. */
+/* Mapped or opened once, before anything else. */
 static volatile uint32_t *doorbell;
+
+/* A VMM without the register has a serial line in its place, and answers each command there. */
+static int serial = -1;
+static pthread_mutex_t serial_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void open_serial(const char *path)
+{
+	struct termios raw;
+
+	serial = open(path, O_RDWR | O_NOCTTY);
+	if (serial < 0 || tcgetattr(serial, &raw)) {
+		perror(path);
+		reboot(RB_AUTOBOOT);
+	}
+	cfmakeraw(&raw);
+	cfsetspeed(&raw, B115200);
+	tcsetattr(serial, TCSAFLUSH, &raw);
+}
+
+static void ring_serial(uint32_t word)
+{
+	char answer;
+
+	pthread_mutex_lock(&serial_lock);
+	if (write(serial, &word, sizeof(word)) != sizeof(word) || read(serial, &answer, 1) != 1) {
+		perror("guest: doorbell");
+		reboot(RB_AUTOBOOT);
+	}
+	pthread_mutex_unlock(&serial_lock);
+}
 
 static void map_doorbell(void)
 {
@@ -33,7 +67,42 @@ static void map_doorbell(void)
 
 void guest_ring(enum vmm_command command, uint32_t arg)
 {
-	*doorbell = arg << 8 | command;
+	uint32_t word = arg << 8 | command;
+
+	if (serial >= 0)
+		ring_serial(word);
+	else
+		*doorbell = word;
+}
+
+/* CPU 0's; 0 where it is not there. */
+static uint64_t lazy_msr(void)
+{
+	int fd = open("/dev/cpu/0/msr", O_RDONLY);
+	uint64_t value = 0;
+
+	if (fd >= 0 && pread(fd, &value, sizeof(value), LAZYTSC_MSR) != sizeof(value))
+		value = 0;
+	if (fd >= 0)
+		close(fd);
+	return value;
+}
+
+/* Of restores with the feature enabled. */
+static unsigned int msr_kept, msr_changed;
+
+void guest_restore(uint32_t how)
+{
+	uint64_t before = lazy_msr();
+
+	guest_ring(VMM_RESTORE, how);
+	/* The VMM with a register restores some time later. */
+	if (serial < 0 || !before)
+		return;
+	if (lazy_msr() == before)
+		msr_kept++;
+	else
+		msr_changed++;
 }
 
 static void leave(int status)
@@ -187,12 +256,7 @@ static uint64_t timer_interrupts(void)
 	return sum;
 }
 
-/* What this guest's side of the lazy deadline has counted so far; zeroes where it is not in use. */
-struct lazy_counts {
-	uint64_t writes, skips;
-};
-
-static struct lazy_counts lazy_counts(void)
+struct lazy_counts guest_lazy_counts(void)
 {
 	FILE *f = fopen(LAZY_STATS, "r");
 	struct lazy_counts c = { 0 };
@@ -282,7 +346,7 @@ static void read_params(struct params *p, int argc, char **argv)
 		{ "timers", &p->timers }, { "seed", &p->seed },	      { "trace", &p->trace },
 		{ "bound", &p->bound },	  { "restore", &p->restore }, { "hotplug", &p->hotplug },
 		{ "toggle", &p->toggle }, { "pairs", &p->pairs },     { "hogs", &p->hogs },
-		{ "hrtick", &p->hrtick }, { "jump", &p->jump },
+		{ "hrtick", &p->hrtick }, { "jump", &p->jump },	      { "moves", &p->moves },
 	};
 	const size_t count = sizeof(known) / sizeof(known[0]);
 
@@ -364,7 +428,11 @@ int main(int argc, char **argv)
 	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
 	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
 	mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
-	map_doorbell();
+	/* The kernel hands "doorbell=FILE" on in the environment. */
+	if (getenv("doorbell"))
+		open_serial(getenv("doorbell"));
+	else
+		map_doorbell();
 	online_all();
 	read_params(&p, argc, argv);
 	report_clocks();
@@ -379,7 +447,7 @@ int main(int argc, char **argv)
 	if (p.trace)
 		trace_warm_up();
 	interrupts = timer_interrupts();
-	lazy = lazy_counts();
+	lazy = guest_lazy_counts();
 	start = guest_now();
 	/*
 	 * Marked within the count: ringing takes the VMM a while, and other CPUs go on meanwhile.
@@ -393,9 +461,11 @@ int main(int argc, char **argv)
 	guest_ring(VMM_STOP, 0);
 	duration = guest_now() - start;
 	interrupts = timer_interrupts() - interrupts;
-	lazy_after = lazy_counts();
+	lazy_after = guest_lazy_counts();
 	if (p.trace)
 		trace_hand_out();
+	if (msr_kept || msr_changed)
+		guest_report("msr_kept %u\nmsr_changed %u\n", msr_kept, msr_changed);
 	guest_report("duration_ns %lld\n"
 		     "timer_interrupts %llu\n"
 		     "guest_writes %llu\n"

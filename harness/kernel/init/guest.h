@@ -34,6 +34,7 @@ struct params {
 	long pairs; /* of threads that pass messages; 0: as the workload has it */
 	long hogs; /* tasks: that only compute */
 	long hrtick; /* the scheduler's HRTICK off (0) or on (1); -1: as the kernel has it */
+	long moves; /* rewrite: how often the VM is restored meanwhile */
 	long trace; /* 1: record the timer's programming, and hand it out */
 	long restore; /* torture: save and restore each so many milliseconds; 0: never */
 	long hotplug; /* torture: the same for taking a CPU offline and back */
@@ -50,6 +51,15 @@ void guest_report(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Stores a command to the doorbell. */
 void guest_ring(enum vmm_command command, uint32_t arg);
+
+/* Has the VM saved and restored; counts what becomes of LAZYTSC_MSR where the VMM waits. */
+void guest_restore(uint32_t how);
+
+/* What this guest's side of the lazy deadline has counted so far; zeroes where it is not in use. */
+struct lazy_counts {
+	uint64_t writes, skips;
+};
+struct lazy_counts guest_lazy_counts(void);
 
 int64_t guest_now(void); /* CLOCK_MONOTONIC, ns */
 void guest_spin(int64_t ns); /* computes for so long */

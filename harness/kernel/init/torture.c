@@ -45,8 +45,11 @@ struct thread {
 	_Atomic uint64_t expiries; /* for the main thread */
 };
 
-/* Shared with the main thread: the longest time that a save and restore stopped everything. */
-static _Atomic int64_t longest_stop;
+/*
+ * Shared with the main thread: the longest time that a save and restore stopped everything, and
+ * when the one that goes on began, 0 if none does.
+ */
+static _Atomic int64_t longest_stop, stop_began;
 static _Atomic bool finished;
 
 static uint64_t next_random(uint64_t *state)
@@ -74,7 +77,11 @@ static void violation(struct thread *t, const char *what, const struct timer *tm
 
 static int64_t limit(const struct thread *t)
 {
-	return t->p->bound * 1000000 + atomic_load(&longest_stop);
+	int64_t stop = atomic_load(&longest_stop), began = atomic_load(&stop_began);
+
+	if (began && guest_now() - began > stop)
+		stop = guest_now() - began;
+	return t->p->bound * 1000000 + stop;
 }
 
 static void expiry(struct thread *t, struct timer *tm)
@@ -269,10 +276,12 @@ static void save_and_restore(uint64_t *rng)
 {
 	int64_t start = guest_now(), gap;
 
-	guest_ring(VMM_RESTORE, below(rng, VMM_RESTORES));
+	atomic_store(&stop_began, start);
+	guest_restore(below(rng, VMM_RESTORES));
 	gap = guest_now() - start;
 	if (gap > atomic_load(&longest_stop))
 		atomic_store(&longest_stop, gap);
+	atomic_store(&stop_began, 0);
 }
 
 /* By little of what an expiry may be late: back by so much, what is set is as late. */

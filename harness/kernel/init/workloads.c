@@ -39,8 +39,18 @@ static void expired(struct outcome *o, int64_t at, int64_t now)
  * Rewrite storm: one timer, moved n times to `us` from now before it expires, `gap` of work in
  * between; each hundredth setting is waited for.
  */
+/* What was skipped since the last report: the legs of a journey. */
+static void report_leg(struct lazy_counts *before)
+{
+	struct lazy_counts now = guest_lazy_counts();
+
+	guest_report("leg_skips %llu\n", (unsigned long long)(now.skips - before->skips));
+	*before = now;
+}
+
 struct outcome workload_rewrite(const struct params *p)
 {
+	struct lazy_counts lazy = guest_lazy_counts();
 	struct outcome o = { 0 };
 	int fd = timerfd_create(CLOCK_MONOTONIC, 0);
 
@@ -58,6 +68,11 @@ struct outcome workload_rewrite(const struct params *p)
 		if (read(fd, &ticks, sizeof(ticks)) != sizeof(ticks))
 			guest_die("timerfd: %s", strerror(errno));
 		expired(&o, at, guest_now());
+		if (p->moves && i % (p->n / (p->moves + 1)) < 100) {
+			report_leg(&lazy);
+			if (i < p->n)
+				guest_restore(0);
+		}
 	}
 	close(fd);
 	return o;
