@@ -42,6 +42,8 @@ static void besides(const struct lazytsc_scenario *s, char text[CHECK_TEXT])
 			at += (size_t)snprintf(text + at, CHECK_TEXT - at, "%s%llu %s",
 					       at ? ", " : "", (unsigned long long)some[i].n,
 					       some[i].what);
+	if (s->free)
+		at += (size_t)snprintf(text + at, CHECK_TEXT - at, "%sfree looks", at ? ", " : "");
 	if (s->restores)
 		at += (size_t)snprintf(text + at, CHECK_TEXT - at, "%sa restore part by part",
 				       at ? ", " : "");

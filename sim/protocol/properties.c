@@ -626,6 +626,13 @@ void lazytsc_mon_wake(struct lazytsc_monitor *m, u64 tsc, bool other)
 	expect(m);
 }
 
+void lazytsc_mon_goes_on(struct lazytsc_monitor *m, u64 tsc, u64 timer)
+{
+	tick(m, tsc);
+	if (m->published && (!timer || timer > m->published))
+		fail(m, tsc, LAZYTSC_RULE_STAYS_LATE, m->published, timer);
+}
+
 void lazytsc_mon_dirty(struct lazytsc_monitor *m, u64 tsc)
 {
 	tick(m, tsc);

@@ -280,7 +280,8 @@ static void trap(struct actor *a, u64 v)
 	lazytsc_mon_enter(&w->mon, w->clock);
 }
 
-static struct lazytsc_decision expire(struct actor *a, enum lazytsc_context context, u64 wait)
+static struct lazytsc_decision expire(struct actor *a, enum lazytsc_context context, u64 wait,
+				      bool look)
 {
 	struct lazytsc_world *w = a->w;
 	u64 now = begin_deciding(a);
@@ -290,12 +291,51 @@ static struct lazytsc_decision expire(struct actor *a, enum lazytsc_context cont
 		.wait = wait,
 		.blocked = w->blocked,
 		.nearest = a->s->nearest,
+		.look = look,
 	};
 
 	lazytsc_mon_host_begin(&w->mon, now, now, context == LAZYTSC_VCPU ? wait : 0);
 	if (w->host.lazy)
 		e.guess = guess(a);
 	return a->cell->variant->host_expire(&w->host, published_area(a), &e);
+}
+
+/* The vCPU's thread blocks: until it goes on, the timer stands where the guest wants it (B29). */
+static void block(struct actor *a)
+{
+	struct lazytsc_world *w = a->w;
+
+	lazytsc_event_if("timer may stand later", may_cancel, a);
+	begin_deciding(a);
+	w->timer = a->cell->variant->host_blocked(&w->host, published_area(a));
+	w->elsewhere = 0;
+	w->deciding = 0;
+}
+
+/*
+ * It goes on: because the guest wakes up, or to do something else. A promise that has passed is
+ * looked at; else the timer stands at it again. Others wait until the caller has left the host.
+ */
+static void go_on(struct actor *a)
+{
+	struct lazytsc_world *w = a->w;
+	struct lazytsc_decision d;
+	bool passed;
+
+	lazytsc_event_if("the thread goes on", may_cancel, a);
+	passed = w->host.timer && w->host.timer <= w->clock;
+	lazytsc_note(passed);
+	if (passed && a->cell->glue != LAZYTSC_GLUE_NO_LOOK) {
+		d = expire(a, LAZYTSC_VCPU, a->s->wait, true);
+		decided(a, &d, false);
+		start_timer(a);
+		inject(a, d.inject);
+	} else {
+		begin_deciding(a);
+		if (!passed && a->cell->glue != LAZYTSC_GLUE_STAYS_LATE)
+			start_timer(a);
+	}
+	lazytsc_mon_goes_on(&w->mon, w->clock, w->timer);
 }
 
 static bool vcpu_timer_due(const struct lazytsc_self *self)
@@ -317,7 +357,7 @@ static void vcpu_timer(const struct lazytsc_self *self)
 		a.w->timer = 0;
 	if (a.cell->glue == LAZYTSC_GLUE_INVALIDATES)
 		look_up(&a);
-	d = expire(&a, LAZYTSC_VCPU, a.s->wait);
+	d = expire(&a, LAZYTSC_VCPU, a.s->wait, false);
 	decided(&a, &d, true);
 	start_timer(&a);
 	inject(&a, d.inject);
@@ -341,11 +381,12 @@ static void serve_request(const struct lazytsc_self *self)
 	lazytsc_note(a.w->undecided);
 	if (a.w->undecided) {
 		look_up(&a);
-		d = expire(&a, LAZYTSC_VCPU, a.s->wait);
+		d = expire(&a, LAZYTSC_VCPU, a.s->wait, false);
 		decided(&a, &d, true);
 		start_timer(&a);
 		inject(&a, d.inject);
 	} else {
+		begin_deciding(&a);
 		start_timer(&a);
 	}
 	leave_host(&a);
@@ -372,7 +413,7 @@ static void vcpu_stale_call(const struct lazytsc_self *self)
 
 	a.w->stale++;
 	a.w->in_host = 1;
-	d = expire(&a, LAZYTSC_VCPU, a.s->wait);
+	d = expire(&a, LAZYTSC_VCPU, a.s->wait, false);
 	decided(&a, &d, false);
 	inject(&a, d.inject);
 	leave_host(&a);
@@ -436,7 +477,7 @@ static void call_back(struct actor *a, bool expiry)
 		return;
 	}
 	/* LAZYTSC_REMOTE must ignore the wait, so pass one. */
-	d = expire(a, LAZYTSC_REMOTE, a->s->wait);
+	d = expire(a, LAZYTSC_REMOTE, a->s->wait, false);
 
 	/* Arming a timer, posting an interrupt and unlocking are all locked operations. */
 	lazytsc_exit(a->s->glue ? "callback unlocks" : "callback returns");
@@ -635,6 +676,26 @@ static bool tsc_may_change(const struct lazytsc_self *self)
 	return a.w->jumps < a.s->jumps && !a.w->in_host;
 }
 
+/* A blocked vCPU's thread does something else. */
+static void go_on_first(struct actor *a)
+{
+	if (!a->w->blocked || !a->s->free)
+		return;
+	go_on(a);
+	a->w->deciding = 0;
+}
+
+/* The guest is in HLT still, and the thread blocks once more. */
+static void block_again(struct actor *a)
+{
+	if (!a->w->blocked || !a->s->free)
+		return;
+	a->w->in_host = 1;
+	block(a);
+	a->w->in_host = 0;
+	settle(a->w);
+}
+
 /* Callbacks decide on, by either time, until the timer is computed anew below. */
 static void tsc_changes(const struct lazytsc_self *self)
 {
@@ -644,6 +705,7 @@ static void tsc_changes(const struct lazytsc_self *self)
 
 	w->jumps++;
 	w->in_host = 1;
+	go_on_first(&a);
 	jump(&a, any_time(&a, "the TSC reads"));
 	if (a.cell->glue != LAZYTSC_GLUE_STALE_TIME) {
 		lazytsc_event_if("timer is computed anew", may_cancel, &a);
@@ -661,6 +723,7 @@ static void tsc_changes(const struct lazytsc_self *self)
 	lazytsc_mon_timer(&w->mon, w->clock, 0, 0, 0);
 	leave_host(&a);
 	lazytsc_mon_enter(&w->mon, w->clock);
+	block_again(&a);
 }
 
 /*
@@ -834,6 +897,7 @@ static void trip(const struct lazytsc_self *self)
 
 	w->trips++;
 	w->in_host = 1;
+	go_on_first(&a);
 	look_up(&a);
 	if (a.cell->glue != LAZYTSC_GLUE_PINNED)
 		withdraw(&a, host_area(&a), LAZYTSC_WITHDRAW_USERSPACE);
@@ -876,6 +940,7 @@ static void trip(const struct lazytsc_self *self)
 	w->user = 0;
 	leave_host(&a);
 	lazytsc_mon_enter(&w->mon, w->clock);
+	block_again(&a);
 }
 
 /*
@@ -969,9 +1034,15 @@ static void halt(struct actor *a)
 	w->interrupts_on = 1;
 	w->blocked = 1;
 	lazytsc_mon_halt(&w->mon, w->clock);
+	block_again(a);
 	settle(w);
 	lazytsc_event_if("wakes up", wakes, a);
 	w->wakes += !w->irr;
+	if (a->s->free) {
+		w->in_host = 1;
+		go_on(a);
+		leave_host(a);
+	}
 	lazytsc_mon_wake(&w->mon, w->clock, !w->irr);
 	w->blocked = 0;
 }

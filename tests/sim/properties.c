@@ -325,6 +325,17 @@ static void bad_SPURIOUS_WAKE(struct lazytsc_monitor *m)
 	lazytsc_mon_wake(m, 500, false);
 }
 
+static void bad_STAYS_LATE(struct lazytsc_monitor *m)
+{
+	arm(m, 0, 500);
+	lazy_skip(m, 1, 600, 500);
+	lazytsc_mon_halt(m, 2);
+	lazytsc_mon_wake(m, 3, true);
+	lazytsc_mon_goes_on(m, 3, 500);
+	assert_int_equal(m->broken.rule, 0);
+	lazytsc_mon_goes_on(m, 3, 600);
+}
+
 static void bad_READS_GUESS(struct lazytsc_monitor *m)
 {
 	arm(m, 0, 500);

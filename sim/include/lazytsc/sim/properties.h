@@ -89,6 +89,7 @@ extern "C" {
 	  "at %llu another silent expiry that nobody pays for, the last one at %llu")              \
 	X(NOT_ENABLED, "B27",                                                                      \
 	  "set %llu trapped, no host has the area, and the guest has not looked: %llu")            \
+	X(STAYS_LATE, "B29", "the vCPU goes on with armed %llu, and the host's timer at %llu")     \
 	X(OVERDUE_SKIP, "B28", "set %llu skipped on armed %llu, which is overdue")
 
 enum lazytsc_rule {
@@ -394,6 +395,12 @@ void lazytsc_mon_halt(struct lazytsc_monitor *m, u64 tsc);
 
 /** lazytsc_mon_wake() - the vCPU leaves HLT; @other: not because of the timer (B13) */
 void lazytsc_mon_wake(struct lazytsc_monitor *m, u64 tsc, bool other);
+
+/**
+ * lazytsc_mon_goes_on() - the thread of a blocked vCPU goes on, and has seen to its timer (B29)
+ * @timer: where the hardware's timer stands, guest TSC; 0: nowhere
+ */
+void lazytsc_mon_goes_on(struct lazytsc_monitor *m, u64 tsc, u64 timer);
 
 /** lazytsc_mon_dirty() - the host marked the area's page dirty */
 void lazytsc_mon_dirty(struct lazytsc_monitor *m, u64 tsc);

@@ -96,7 +96,9 @@ enum lazytsc_glue_defect {
 	LAZYTSC_GLUE_INVALIDATES, /* the mapping goes without a withdrawal */
 	LAZYTSC_GLUE_NO_CANCEL, /* a trapped write does not wait for the callback */
 	LAZYTSC_GLUE_STARTS_ALL, /* a callback starts a timer that it must leave to the thread */
-	LAZYTSC_GLUE_NO_RECOVERY /* nothing is recovered after a restore */
+	LAZYTSC_GLUE_NO_RECOVERY, /* nothing is recovered after a restore */
+	LAZYTSC_GLUE_NO_LOOK, /* the thread goes on after HLT, and looks at no passed promise */
+	LAZYTSC_GLUE_STAYS_LATE /* the thread goes on after HLT, and leaves the timer later */
 };
 
 struct lazytsc_scenario {
@@ -111,6 +113,7 @@ struct lazytsc_scenario {
 	unsigned int trips; /* to user space and back, migration included, at any instruction */
 	unsigned int slots; /* memslot changes, by another CPU */
 	unsigned int wakes; /* from HLT, not by the timer */
+	bool free; /* a blocked vCPU's timer stands where its guest wants it; free looks (B29) */
 	unsigned int jumps; /* changes of the guest's TSC, to any value, at any instruction */
 	unsigned int forgets; /* host timers that are lost, and never fire */
 	unsigned int siblings; /* stores of any value to pending, by another vCPU */
