@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -70,6 +71,7 @@ struct run {
 	int started; /* how many QEMUs */
 	int at; /* the hop where the guest is */
 	int restores;
+	int subsections; /* states with a LAZYTSC_MSR in them */
 	int by_way[WAYS];
 	struct counts *counts;
 	struct stat_count stat[MAX_STATS];
@@ -92,6 +94,7 @@ static void finish(struct run *r, int status, const char *lost)
 	printf("restores %d\n", r->restores);
 	for (int w = 0; w < WAYS; w++)
 		printf("restores_%s %d\n", way_name[w], r->by_way[w]);
+	printf("subsections %d\n", r->subsections);
 	if (lost)
 		printf("guest_lost %s\n", lost);
 	fflush(NULL);
@@ -255,6 +258,25 @@ static bool migrated(struct run *r, struct qemu *q)
 	}
 }
 
+/* A state ends with its own description, in JSON. */
+static bool state_has(const char *name)
+{
+	int fd = open(STATE, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	bool has;
+	void *p;
+
+	if (fd < 0 || fstat(fd, &st))
+		vmm_die(STATE ": %m");
+	p = mmap(NULL, st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (p == MAP_FAILED)
+		vmm_die(STATE ": %m");
+	has = memmem(p, st.st_size, name, strlen(name));
+	munmap(p, st.st_size);
+	close(fd);
+	return has;
+}
+
 static void snapshot(struct run *r)
 {
 	ASK(r, &r->qemu,
@@ -283,6 +305,7 @@ static void migrate(struct run *r, enum way way)
 	}
 	if (!migrated(r, &r->qemu))
 		vmm_die("the guest cannot leave QEMU %d", r->started - 1);
+	r->subsections += state_has("\"cpu/lazy_tscdeadline_msr\"");
 	start_qemu(r, &next, hop, incoming);
 	if (!qmp(r, &next, answer, sizeof(answer), "{\"execute\": \"qmp_capabilities\"}") ||
 	    !migrated(r, &next)) {
