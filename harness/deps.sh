@@ -7,7 +7,7 @@ set -eu
 build="gcc cmake ninja-build pkg-config libjansson-dev libsmartcols-dev libarchive-dev zlib1g-dev libxxhash-dev
 	libtracecmd-dev libtraceevent-dev libtracefs-dev"
 test="$build g++ clang clang-format clang-tidy cppcheck git shellcheck libclang-rt-14-dev libcmocka-dev
-	lcov xz-utils zstd gzip bzip2 binutils python3 trace-cmd
+	lcov valgrind xz-utils zstd gzip bzip2 binutils python3 trace-cmd
 	python3-jsonschema python3-prometheus-client chromium
 	gcc-aarch64-linux-gnu gcc-i686-linux-gnu qemu-user mmdebstrap dpkg-dev debhelper lintian reuse mandoc"
 bench="$build spin"

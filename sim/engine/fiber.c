@@ -22,6 +22,13 @@
 #endif
 #endif
 
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#else
+#define VALGRIND_STACK_REGISTER(start, end) 0
+#define VALGRIND_STACK_DEREGISTER(id)	    ((void)(id))
+#define RUNNING_ON_VALGRIND		    0
+#endif
 #ifdef FIBER_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
@@ -146,6 +153,7 @@ bool fiber_init(struct fiber *f)
 	}
 	f->stack = map + GUARD_SIZE;
 	f->top = f->stack + STACK_SIZE;
+	f->valgrind = VALGRIND_STACK_REGISTER(f->stack, f->top);
 	return true;
 }
 
@@ -160,8 +168,10 @@ void fiber_fini(struct fiber *f)
 	if (f->stack)
 		__asan_unpoison_memory_region(f->stack, STACK_SIZE);
 #endif
-	if (f->stack)
+	if (f->stack) {
+		VALGRIND_STACK_DEREGISTER(f->valgrind);
 		munmap(f->stack - GUARD_SIZE, GUARD_SIZE + STACK_SIZE);
+	}
 	memset(f, 0, sizeof(*f));
 }
 
@@ -189,7 +199,7 @@ bool fiber_can_save(void)
 #if defined(FIBER_ASAN) || defined(FIBER_TSAN)
 	return false;
 #else
-	return FIBER_CAN_SAVE;
+	return FIBER_CAN_SAVE && !RUNNING_ON_VALGRIND;
 #endif
 }
 

@@ -18,9 +18,9 @@ struct fiber {
 	char *stack, *top; /* its stack, lowest and highest address */
 	void (*run)(void *arg);
 	void *arg;
-	/* For the sanitizers, which keep a stack's bounds and history of their own. */
+	/* For the sanitizers and Valgrind, which keep a stack's bounds and history of their own. */
 	void *fake, *tsan, *tsan_caller;
-	unsigned starts;
+	unsigned starts, valgrind;
 	const void *caller_bottom;
 	size_t caller_size;
 };
@@ -37,7 +37,7 @@ bool fiber_resume(struct fiber *f);
 
 /*
  * A stopped fiber's state is its sp and the bytes from there to its top: a copy of them can be put
- * back. Not under a sanitizer, which keeps state of its own, and on x86-64 only.
+ * back. Not under a sanitizer or Valgrind, which keep state of their own, and on x86-64 only.
  */
 bool fiber_can_save(void);
 
