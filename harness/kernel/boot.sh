@@ -225,9 +225,28 @@ run_bochs()
 	END
 	echo c >"$tmp/bochsrc.go"
 	ulimit -t "$timeout"
-	TERM=linux timeout -k 5 $((10 * timeout)) script -qec \
+	TERM=linux timeout -k 5 $((10 * timeout)) script -qfec \
 		"bochs -q -f $tmp/bochsrc -rc $tmp/bochsrc.go" /dev/null </dev/null \
-		>"$tmp/screen.log" 2>&1
+		>"$tmp/screen.log" 2>&1 &
+	local pid=$! rc=0
+
+	read_screen "$pid" </dev/null >/dev/null 2>&1 &
+	wait "$pid" || rc=$?
+	return "$rc"
+}
+
+# bochs draws the host's screen on a terminal of its own, several times a second of real time, and
+# stops for good when 64 KiB of that wait to be read: after some six minutes.
+read_screen() # PID
+{
+	local screen=
+
+	while [ -z "$screen" ] && kill -0 "$1"; do
+		sleep 0.2
+		screen=$(sed -n 's/.*Bochs connected to screen "\(.*\)".*/\1/p' "$tmp/screen.log" | head -n 1)
+	done
+	# Ends with bochs.
+	[ -z "$screen" ] || cat "$screen"
 }
 
 # QEMU delivers an interrupt that KVM injects twice where a counted slice ends just then, and a
