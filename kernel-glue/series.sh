@@ -10,7 +10,7 @@ usage()
 	usage: series.sh TREE OUT
 
 	Writes OUT/0000-cover-letter.patch and the patches, one for each of hooks/*.hooks, with the
-	files that belong to it. TREE is a Linux tree without the lazy TSC deadline, and is only read.
+	files that belong to it, and one with the tests of kselftest/. TREE is a Linux tree without the lazy TSC deadline, and is only read.
 	Author and committer are those of your git configuration; the date is now.
 
 	exit status: 0 done; 1 usage; 2 there can be no series of this tree
@@ -126,13 +126,20 @@ files()
 		inlined "$here/guest/kvm_lazy_tscdeadline.h" "$guest_compat" >arch/x86/include/asm/kvm_lazy_tscdeadline.h
 		cp "$here/guest/lazytsc_trace.h" arch/x86/include/asm/trace/lazytsc.h
 		;;
+	selftest)
+		mkdir -p tools/testing/selftests/kvm/x86 tools/testing/selftests/kvm/lib/x86 \
+			tools/testing/selftests/kvm/include/x86
+		cp "$here"/kselftest/*_test.c tools/testing/selftests/kvm/x86
+		cp "$here/kselftest/lazy_tscdeadline.c" tools/testing/selftests/kvm/lib/x86
+		cp "$here/kselftest/lazy_tscdeadline.h" tools/testing/selftests/kvm/include/x86
+		;;
 	esac
 }
 
 cd "$repo"
 git init -q .
 mkdir over
-for hooks in "$here"/hooks/*.hooks; do
+for hooks in "$here"/hooks/*.hooks "$here/kselftest/selftest.hooks"; do
 	awk -v version="$version" -v tree="$tree" -v over="$repo/over" -v out="$repo/over" -f "$here/hooks.awk" "$hooks" ||
 		die "$tree: the hooks do not fit"
 done
@@ -145,7 +152,7 @@ rm -r over
 git add .
 git commit -q -m "Linux $version"
 base=$(git rev-parse HEAD)
-for hooks in "$here"/hooks/*.hooks; do
+for hooks in "$here"/hooks/*.hooks "$here/kselftest/selftest.hooks"; do
 	awk -v version="$version" -v tree="$repo" -v over="$repo/.none" -v out="$repo" -f "$here/hooks.awk" "$hooks"
 	topic=${hooks##*/}
 	files "${topic%.hooks}"
@@ -192,6 +199,7 @@ awk -v cover="$repo/cover" '
 			print line
 		next
 	}
+	/^ create mode / { next } # longer than a line of a letter may be
 	{ print }' "$cover" >"$repo/letter"
 cp "$repo/letter" "$cover"
 echo "$(find "$out" -name '*.patch' | wc -l) files in $out"

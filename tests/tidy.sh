@@ -41,7 +41,7 @@ pick()
 
 # Where the kernel's own style for macros differs from clang-format's.
 as_kernel='^kernel-glue/guest/lazytsc_trace\.h|^kernel-glue/guest/kvm_lazy_tscdeadline\.[ch]'
-as_kernel+='|^kernel-glue/host/lazy_tscdeadline\.[ch]|^kernel-glue/compat/|/mutant_(begin|end)\.h'
+as_kernel+='|^kernel-glue/kselftest/|^kernel-glue/host/lazy_tscdeadline\.[ch]|^kernel-glue/compat/|/mutant_(begin|end)\.h'
 
 pick '\.[ch]$' | grep -vE "$as_kernel" | xargs -r clang-format --dry-run 2>&1 |
 	sed -n 's/^\([^:]*:[0-9]*\):[0-9]*: warning: .*/\1: format: run clang-format -i on it/p' |

@@ -3,10 +3,11 @@
 #
 # kernel-glue/series.sh makes a series that can be mailed: the kernel's scripts/checkpatch.pl
 # --strict finds nothing in a patch (but for the types that source.sh names); the hooks that
-# import.sh puts into a tree are those of the series, and kernel-doc has nothing to say. What cannot
-# be made is refused with one line and status 2. With `build`, seven minutes on two CPUs: after each
-# patch KVM, the guest's side and the core compile without a message, as after a
-# `git rebase -x make`, and after the last with W=1.
+# import.sh puts into a tree are those of the series, and kernel-doc has nothing to say; bit and MSR
+# of the selftests are those of abi.h. What cannot be made is refused with one line and status 2.
+# With `build`, seven minutes on two CPUs: after each patch KVM, the guest's side and the core
+# compile without a message, as after a `git rebase -x make`; after the last with W=1 and sparse;
+# and the selftests compile.
 # Usage: series.sh KERNEL-GLUE [build]. Exit status 77 (skipped): there is no source package.
 set -euo pipefail
 
@@ -49,7 +50,7 @@ mkdir "$tree"
 tar -C "$tree" --strip-components=1 -xf "$tarball"
 refused "is not empty" "$tree" "$tmp/full"
 "$glue/series.sh" "$tree" "$tmp/out"
-[ "$(find "$tmp/out" -name '*.patch' | wc -l)" -ge 7 ] || fail "hardly any patches"
+[ "$(find "$tmp/out" -name '*.patch' | wc -l)" -ge 9 ] || fail "hardly any patches"
 ! grep -q '\*\*\*' "$tmp/out/0000-cover-letter.patch" || fail "a cover letter with a gap"
 (cd "$tree" && perl scripts/checkpatch.pl --root=. --no-summary --strict --terse --show-types \
 	--ignore FILE_PATH_CHANGES,NEW_TYPEDEFS,OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT,SPACING \
@@ -80,10 +81,37 @@ done
 [ -z "$build" ] || grep -q CONFIG_KVM_LAZY_TSCDEADLINE=y "$tmp/build/.config" || fail "the feature is off"
 mine=(arch/x86/kvm/lazy_tscdeadline arch/x86/kernel/kvm_lazy_tscdeadline virt/lazytsc/guest virt/lazytsc/host virt/lazytsc/predictor)
 [ -z "$build" ] || for o in "${mine[@]}"; do rm "$tmp/build/$o.o"; done
-build W=1 "${mine[@]/%/.o}"
+build W=1 C=1 "${mine[@]/%/.o}"
 (cd "$tree" && scripts/kernel-doc -none -Wall -Werror virt/lazytsc/include/lazytsc/*.h \
 	arch/x86/kvm/lazy_tscdeadline.[ch] arch/x86/include/asm/kvm_lazy_tscdeadline.h) ||
 	fail "kernel-doc, see above"
+
+# The selftests: their copy of the numbers, and that they compile.
+selftests=$tree/tools/testing/selftests/kvm
+numbers()
+{
+	sed -nE 's/^#define (LAZYTSC_MSR|MSR_KVM_LAZY_TSCDEADLINE)[ \t]+//p
+		s/^#define LAZYTSC_CPUID_BIT[ \t]+//p
+		s/^#define X86_FEATURE_KVM_LAZY_TSCDEADLINE.*EAX, ([0-9]+)\)$/\1/p' "$1" | sort
+}
+[ "$(numbers "$glue/../core/include/lazytsc/abi.h" | wc -l)" = 2 ] || fail "abi.h: no bit and MSR"
+[ "$(numbers "$glue/../core/include/lazytsc/abi.h")" = "$(numbers "$selftests/include/x86/lazy_tscdeadline.h")" ] ||
+	fail "the selftests' bit and MSR are not those of abi.h"
+if [ -n "$build" ]; then
+	patch="the selftests"
+	build headers
+	objects=("$tmp/selftests/lib/x86/lazy_tscdeadline.o")
+	for f in "$selftests"/x86/lazy_tscdeadline_*.c; do
+		f=${f##*/}
+		grep -q "+= x86/${f%.c}\$" "$selftests/Makefile.kvm" || fail "Makefile.kvm: ${f%.c} is missing"
+		objects+=("$tmp/selftests/x86/${f%.c}.o")
+	done
+	[ ${#objects[@]} -ge 6 ] || fail "hardly any selftests"
+	make -s -C "$selftests" OUTPUT="$tmp/selftests" ARCH=x86 CC="${CC:-ccache gcc}" LIBVFIO_O= \
+		KHDR_INCLUDES="-isystem $tmp/build/usr/include" "${objects[@]}" >"$tmp/log" 2>&1 ||
+		{ cat "$tmp/log" >&2; fail "$patch: do not build"; }
+	! grep -E 'warning|error' "$tmp/log" >&2 || fail "$patch: see above"
+fi
 
 # The same hooks as import.sh puts in.
 mkdir "$tmp/imported"

@@ -17,6 +17,7 @@ import sys
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 PAGE = TOP / "docs/assurance.md"
+KSELFTEST = "`kvm-selftests.sh --series`"
 BEGIN, END = "<!-- assurance.py: from here -->", "<!-- assurance.py: to here -->"
 
 # What no test can show, or none here does, and why.
@@ -78,6 +79,15 @@ def checker():
     return {r: [f"`lazytsc check --only={r}`"] for r in broken}
 
 
+def booted():
+    found = tests_of({"kernel-selftest": ["kernel-glue/selftest/*.c"], "kernel-torture": ["tests/kernel/boot.sh"]})
+    for text in read("kernel-glue/kselftest/*_test.c").values():
+        for name in names(text):
+            if KSELFTEST not in found.setdefault(name, []):
+                found[name].append(KSELFTEST)
+    return found
+
+
 COLUMNS = [
     ("units", lambda: tests_of({
         "^guest": ["tests/unit/guest.c"], "^host": ["tests/unit/host.c"],
@@ -89,9 +99,7 @@ COLUMNS = [
     ("every architecture (LKMM)", lambda: tests_of({"proof-lkmm": ["tests/proof/lkmm/*.litmus"]})),
     ("this machine's CPUs", lambda: tests_of({"proof-silicon": ["tests/proof/silicon.c"]})),
     ("simulated machine", lambda: tests_of({"^machine": ["tests/sim/machine.c"]})),
-    ("patched kernels, booted", lambda: tests_of({
-        "kernel-selftest": ["kernel-glue/selftest/*.c"],
-        "kernel-torture": ["tests/kernel/boot.sh"]})),
+    ("patched kernels, booted", booted),
 ]
 
 
