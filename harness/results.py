@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Replay every trace at hand under stock, rfc-v3, lazy, early and bound, and write the table and the
-plot of docs/early-results.md.
+"""Replay every trace at hand under stock, rfc-v3, lazy, early and bound, with and without free looks,
+and write the tables and the plot of docs/early-results.md.
 
 Traces: ../shared/traces where it exists, harness/examples and harness/bench/traces. With --check
 nothing is written: the rows of the traces at hand must be those in docs/. Needs gnuplot, except with
@@ -20,6 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "early-results.md"
 PLOT = ROOT / "docs" / "early-results.svg"
 VARIANTS = ["stock", "rfc-v3", "lazy", "early", "bound"]
+FREE = ["lazy-free", "early-free", "bound-free"]
 GUESTS = ["tick", "nohz-rr", "cyclic", "storm", "random"]
 GUEST_TIME = "10s"
 SLACK = 2596  # a microsecond of these traces' guests
@@ -48,7 +49,7 @@ def fail(message):
 def totals(lazytsc, trace):
     """variant -> its total row."""
     run = subprocess.run([lazytsc, "replay", "--json", "--slack", str(SLACK), "--tsc-khz", "2600000",
-                          "--variants", ",".join(VARIANTS), trace],
+                          "--variants", ",".join(VARIANTS + FREE), trace],
                          capture_output=True, text=True, check=False)
     if run.returncode:
         fail(f"{trace}: {run.stderr.strip()}")
@@ -72,6 +73,16 @@ timer that fires a little early has that exit behind it at the deadline.
 TIMED = ["stock", "rfc-v3", "lazy", "early"]
 TIME_COLUMNS = (["trace"] + [f"host, {v}" for v in TIMED] + [f"late, {v}" for v in TIMED] +
                 ["interrupts, stock", "interrupts, early"])
+
+FREE_HEAD = """
+## Free looks
+
+Of the traces that tell when the guest halts ([early.md](early.md#free-looks)): host entries besides deliveries,
+and of them the silent expiries.
+
+"""
+FREE_COLUMNS = (["trace", "stock"] + [f"{v}{with_}" for v in ("lazy", "early", "bound") for with_ in ("", "-free")] +
+                ["early-free / early"] + [f"silent, {v}" for v in ("lazy", "lazy-free", "early", "early-free")])
 
 GUEST_HEAD = f"""
 ## Simulated guests
@@ -103,6 +114,14 @@ def time_line(name, rows):
     cells = [name] + [number(rows[v]["host_cycles"] // 1000) for v in TIMED]
     cells += [f"{rows[v]['late_cycles'] / max(rows[v]['injections'], 1):,.0f}" for v in TIMED]
     cells += [number(rows[v]["injections"]) for v in ("stock", "early")]
+    return "| " + " | ".join(cells) + " |"
+
+
+def free_line(name, rows):
+    order = [f"{v}{with_}" for v in ("lazy", "early", "bound") for with_ in ("", "-free")]
+    ratio = rows["early-free"]["host_entries"] / max(rows["early"]["host_entries"], 1)
+    cells = [name] + [number(rows[v]["host_entries"]) for v in ["stock"] + order] + [f"{100 * ratio:.1f} %"]
+    cells += [number(rows[v]["silent_expiries"]) for v in ("lazy", "lazy-free", "early", "early-free")]
     return "| " + " | ".join(cells) + " |"
 
 
@@ -177,16 +196,17 @@ def main():
     found = collect(options.lazytsc)
     rows = [line(name, r) for name, r in found]
     times = [time_line(name, r) for name, r in found]
+    free = [free_line(name, r) for name, r in found if r["bound-free"]["host_entries"] is not None]
     guests = [guest_line(options.lazytsc, g) for g in GUESTS]
     if options.check:
         have = PAGE.read_text(encoding="utf-8").splitlines()
-        rows += times + guests
+        rows += free + times + guests
         stale = [r for r in rows if r not in have]
         for r in stale:
             print(f"{PAGE}: not there: {r}")
         print(f"{len(rows) - len(stale)} of {len(rows)} rows as in {PAGE.name}")
         sys.exit(1 if stale else 0)
-    PAGE.write_text(HEAD + table(COLUMNS, rows) + TIME_HEAD + table(TIME_COLUMNS, times) +
+    PAGE.write_text(HEAD + table(COLUMNS, rows) + FREE_HEAD + table(FREE_COLUMNS, free) + TIME_HEAD + table(TIME_COLUMNS, times) +
                     GUEST_HEAD + table(GUEST_COLUMNS, guests), encoding="utf-8")
     plot(found)
 

@@ -34,6 +34,7 @@ enum {
 	OPT_TROUBLE,
 	OPT_DOWNTIME,
 	OPT_RESTORE,
+	OPT_FREE_LOOKS,
 	OPT_TICK,
 	OPT_REQUEST,
 	OPT_SERVICE,
@@ -80,6 +81,8 @@ static const struct argp_option options[] = {
 	{ "cost", OPT_COST, "NAME=TIME", 0, "A cost; see --list", 4 },
 	{ "trouble", OPT_TROUBLE, "NAME=TIME", 0, "Disturb, so often on average; see --list", 4 },
 	{ "downtime", OPT_DOWNTIME, "TIME", 0, "Of a migration (default: 10ms)", 4 },
+	{ "free-looks", OPT_FREE_LOOKS, NULL, 0,
+	  "A blocked vCPU's timer stands where its guest wants it", 4 },
 	{ "restore", OPT_RESTORE, "deadline-first|feature-first|unaware|any", 0,
 	  "What a migration's destination does with the MSRs (default: deadline-first)", 4 },
 	{ "tick", OPT_TICK, "TIME", 0, "tick, nohz-rr, cyclic: the period (default: 1ms)", 5 },
@@ -291,6 +294,9 @@ static bool set_machine_option(struct sim_arguments *a, int key, const char *arg
 		return true;
 	case OPT_RESTORE:
 		set_restore(a, arg, state);
+		return true;
+	case OPT_FREE_LOOKS:
+		c->free_looks = true;
 		return true;
 	default:
 		return false;

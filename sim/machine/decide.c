@@ -26,7 +26,7 @@ void decide_act(struct vcpu *v, const struct lazytsc_decision *d, bool expiry)
 		lapic_deliver(v);
 }
 
-void decide_expire(struct vcpu *v, enum lazytsc_context context)
+static void expire(struct vcpu *v, enum lazytsc_context context, bool look)
 {
 	const struct lazytsc_guess_source *p = v->m->config.guess;
 	struct lazytsc_expiry e = {
@@ -34,6 +34,7 @@ void decide_expire(struct vcpu *v, enum lazytsc_context context)
 		.now = v->tsc,
 		.wait = context == LAZYTSC_VCPU ? v->m->d.wait : 0,
 		.blocked = v->state == BLOCKED,
+		.look = look,
 	};
 	u64 before = lazytsc_load(&v->area.armed);
 	struct lazytsc_decision d;
@@ -47,7 +48,41 @@ void decide_expire(struct vcpu *v, enum lazytsc_context context)
 	lazytsc_mon_host_begin(&v->mon, v->tsc, e.now, e.wait);
 	d = variant(v)->host_expire(&v->hostside, v->host_area, &e);
 	record_publish(v, before);
-	decide_act(v, &d, true);
+	decide_act(v, &d, !look);
+}
+
+void decide_expire(struct vcpu *v, enum lazytsc_context context)
+{
+	expire(v, context, false);
+}
+
+void decide_block(struct vcpu *v)
+{
+	u64 timer;
+
+	if (!v->m->config.free_looks || !v->hostside.lazy)
+		return;
+	timer = variant(v)->host_blocked(&v->hostside, v->host_area);
+	if (timer == v->hostside.timer)
+		return;
+	v->host_time += v->m->d.cost.look;
+	timer_set(v, timer, false);
+}
+
+void decide_go_on(struct vcpu *v)
+{
+	u64 timer = v->hostside.timer;
+
+	if (!v->m->config.free_looks)
+		return;
+	if (v->hw_deadline != timer && timer > v->tsc && !defect(v, LAZYTSC_DEFECT_STAYS_LATE))
+		timer_set(v, timer, false);
+	if (v->hw_deadline != timer && timer && timer <= v->tsc &&
+	    !defect(v, LAZYTSC_DEFECT_NO_LOOK)) {
+		v->host_time += v->m->d.cost.look;
+		expire(v, LAZYTSC_VCPU, true);
+	}
+	lazytsc_mon_goes_on(&v->mon, v->tsc, v->hw_deadline);
 }
 
 static void wake(struct vcpu *v, u64 after)

@@ -10,6 +10,12 @@ void decide_act(struct vcpu *v, const struct lazytsc_decision *d, bool expiry);
 /* The timer has fired: asks the core, and carries its decision out. */
 void decide_expire(struct vcpu *v, enum lazytsc_context context);
 
+/* A blocked vCPU's timer may stand later, until its thread goes on (B29). */
+void decide_block(struct vcpu *v);
+
+/* The thread goes on: a promise that has passed is looked at, else the timer stands at it. */
+void decide_go_on(struct vcpu *v);
+
 /* The timer fires: an exit, a callback here, or one on another CPU. */
 void decide_timer_fires(struct vcpu *v);
 

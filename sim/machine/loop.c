@@ -81,6 +81,7 @@ static void block(struct vcpu *v)
 	record_step(v, LAZYTSC_STEP_BLOCKED, 0);
 	self(v, SELF_NONE, NEVER);
 	timer_follow(v);
+	decide_block(v);
 }
 
 /* The blocked thread runs again: for the timer, or for another device. */
@@ -88,6 +89,7 @@ static void woken(struct vcpu *v)
 {
 	bool defective = defect(v, LAZYTSC_DEFECT_SILENT_WAKES);
 
+	decide_go_on(v);
 	prepare(v);
 	if (v->inject && v->inject > v->tsc && !defect(v, LAZYTSC_DEFECT_NO_WAIT)) {
 		self(v, SELF_WOKEN, time_of(v, v->inject));
@@ -98,6 +100,7 @@ static void woken(struct vcpu *v)
 	if (!v->irr && !v->device && !defective) {
 		/* There is nothing for the guest: it stays halted. */
 		self(v, SELF_NONE, NEVER);
+		decide_block(v);
 		return;
 	}
 	v->stats.wakes++;

@@ -72,5 +72,7 @@ lazytsc_machine_config_swarm(const struct lazytsc_machine_config *base, u64 seed
 		c.trouble_ns[t] = lazytsc_random_below(&r, 2) ? magnitude(&r, 17, 24) : 0;
 	c.downtime_ns = magnitude(&r, 14, 26);
 	c.restore = lazytsc_random_below(&r, LAZYTSC_RESTORES);
+	c.costs.look = magnitude(&r, 5, 9);
+	c.free_looks = lazytsc_random_below(&r, 2);
 	return c;
 }

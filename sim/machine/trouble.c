@@ -56,8 +56,10 @@ static void mark_dirty(struct vcpu *v)
 /* The thread returns to user space for @time. */
 static void leave(struct vcpu *v, u64 time)
 {
-	if (v->state == BLOCKED)
+	if (v->state == BLOCKED) {
+		decide_go_on(v);
 		lazytsc_mon_wake(&v->mon, v->tsc, true);
+	}
 	if (!defect(v, LAZYTSC_DEFECT_REST_ARMED))
 		decide_withdraw(v, LAZYTSC_WITHDRAW_USERSPACE);
 	mark_dirty(v);
@@ -92,6 +94,7 @@ static void add_host_stats(struct vcpu *v)
 	sum->injections += s->injections;
 	sum->silent_running += s->silent_running;
 	sum->silent_blocked += s->silent_blocked;
+	sum->looks += s->looks;
 	for (unsigned int i = 0; i < LAZYTSC_WITHDRAW_REASONS; i++)
 		sum->withdrawals[i] += s->withdrawals[i];
 }

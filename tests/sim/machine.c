@@ -76,6 +76,7 @@ struct defective {
 	enum lazytsc_offer offer;
 	unsigned int troubles; /* bits of enum lazytsc_trouble */
 	u64 guest_khz; /* 0: as the host's */
+	bool free_looks;
 };
 
 static struct lazytsc_decision write_ignored(struct lazytsc_host *h, struct lazytsc_area *area,
@@ -322,6 +323,8 @@ static const struct defective defective[] = {
 	{ "B19", "storm", .defects = BIT(STALE_TIMER), .timer = LAZYTSC_TIMER_SW,
 	  .troubles = TROUBLE(tsc) },
 	{ "B21", "hostile", .defects = BIT(APICV_ACCEPTED), .offer = LAZYTSC_APIC_TIMER_VIRTUAL },
+	{ "B29", "nohz-rr", .defects = BIT(NO_LOOK), .free_looks = true },
+	{ "B29", "nohz-rr", .defects = BIT(STAYS_LATE), .free_looks = true },
 };
 
 /* The base's functions, with those that the defect overrides. */
@@ -343,6 +346,7 @@ static struct lazytsc_machine_config around(const struct defective *d)
 
 	c.timer = d->timer;
 	c.offer = d->offer;
+	c.free_looks = d->free_looks;
 	c.costs.ipi = 50;
 	if (d->guest_khz)
 		c.guest_khz = d->guest_khz;

@@ -55,6 +55,8 @@ extern "C" {
 	  "ce7a058a: 3,200 cycles, halted (the host CPU was not in a deep idle state)")            \
 	X(callback, 300, "an hrtimer callback on another CPU", "assumed: no published figure")     \
 	X(ipi, 500, "a kick or posted interrupt, from CPU to CPU", "assumed: no published figure") \
+	X(look, 115, "a free look, or to move a blocked vCPU's timer",                             \
+	  "docs/early.md: 300 cycles for a decision with its guess")                               \
 	X(user, 20000, "the vCPU thread in user space", "assumed: a device model at work")         \
 	X(irq, 1000, "the guest's timer interrupt handler", "assumed: no published figure")
 
@@ -131,7 +133,9 @@ enum lazytsc_restore {
 	X(UNKNOWN_ACCEPTED, "B18", "a host without the feature accepts LAZYTSC_MSR")    \
 	X(SLOT_KEEPS, "B18", "a memslot change does not withdraw")                      \
 	X(STALE_TIMER, "B19", "a TSC write does not set the timer anew")                \
-	X(APICV_ACCEPTED, "B21", "offers the feature where hardware runs the timer")
+	X(APICV_ACCEPTED, "B21", "offers the feature where hardware runs the timer")    \
+	X(NO_LOOK, "B29", "goes on after HLT and looks at no promise that has passed")  \
+	X(STAYS_LATE, "B29", "goes on after HLT and leaves the timer where it stands")
 
 enum lazytsc_machine_defect {
 #define X(name, requirement, what) LAZYTSC_DEFECT_##name,
@@ -211,6 +215,7 @@ struct lazytsc_machine_config {
 	enum lazytsc_restore restore;
 	enum lazytsc_offer offer; /* what the hosts' CPUID says */
 	const struct lazytsc_guess_source *guess; /* NULL: no guesses */
+	bool free_looks; /* a blocked vCPU's timer stands where its guest wants it (B29) */
 	u64 defects; /* bits of enum lazytsc_machine_defect */
 	/* Called for each step when not NULL; from the thread that runs the vCPU. */
 	void (*observe)(void *arg, const struct lazytsc_machine_step *step);
