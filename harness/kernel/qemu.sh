@@ -119,10 +119,8 @@ judge()
 
 check()
 {
-	local tmp checker=$dir/source/scripts/vmstate-static-checker.py name
+	local checker=$dir/source/scripts/vmstate-static-checker.py name
 
-	tmp=$(mktemp -d)
-	trap 'rm -rf "$tmp"' EXIT
 	mkdir "$tmp/tree"
 	cp -r "$dir/source/target" "$dir/source/docs" "$tmp/tree"
 	patch -s -R -p1 -d "$tmp/tree" <"$patch"
@@ -155,6 +153,8 @@ case $1 in
 build | check) ;;
 *) usage >&2; exit 1 ;;
 esac
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
 mkdir -p "$dir"
 exec 9>"$dir/lock"
 flock 9
