@@ -24,7 +24,7 @@ plan_vmm()
 # GUEST_MORE: more arguments for the VMM.
 plan_guest()
 {
-	local events="trace_event=msr:write_msr,irq_vectors:local_timer_entry,lazytsc:*"
+	local events="trace_event=msr:write_msr,irq_vectors:local_timer_entry,power:cpu_idle,lazytsc:*"
 	local name=$1 cpus=$2 feature=$3 arg append="console=ttyS0,115200;tsc=reliable;panic=-1;reboot=t;quiet;${GUEST_APPEND:-};--"
 
 	shift 3

@@ -33,7 +33,8 @@ usage()
 	         silent   host timers that fired and injected nothing; blocked: of these, in HLT
 	         hv exits VMX preemption timer exits (kvm:kvm_exit)
 	         entries  writes + silent: what the host did besides deliveries
-	         replay   the same, predicted by lazytsc replay (off: stock; on: lazy; early: early), on
+	         replay   the same, predicted by lazytsc replay (off: stock; on: lazy; early: early; with
+	                  free looks where the guest halts), on
 	                  a host that waits for a deadline for at most ${slack} ns, as this one does
 	                  (lapic_timer_advance; kvm.lazy_tscdeadline_early); diff: of the measured
 	         timer irq   the guest's local timer interrupts; wake-ups: halt_wakeup
@@ -187,11 +188,17 @@ us()
 	awk -v ns="$1" 'BEGIN { printf "%.1f", ns / 1000 }'
 }
 
-# entries TRACE VARIANT CYCLES: host entries, of the total of all vCPUs
+# entries TRACE VARIANT CYCLES: host entries, of the total of all vCPUs. KVM has free looks where
+# the guest halts; without a halt they change nothing, and replay has no figures for them.
 entries()
 {
-	"$lazytsc" replay --csv --variants "$2" --slack "$3" --advance "$3" "$1" |
-		awk -F, -v want="$2" 'NR == 1 { for (i = 1; i <= NF; i++) column[$i] = i }
+	local variant=$2
+
+	if [ "$variant" != stock ] && grep -q ': cpu_idle: state=[1-9] ' "$1"; then
+		variant+=-free
+	fi
+	"$lazytsc" replay --csv --variants "$variant" --slack "$3" --advance "$3" "$1" |
+		awk -F, -v want="$variant" 'NR == 1 { for (i = 1; i <= NF; i++) column[$i] = i }
 			$column["variant"] == want && $column["vcpu"] == "total" {
 				print $column["host_entries"]
 			}'

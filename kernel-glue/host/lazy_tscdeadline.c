@@ -14,7 +14,9 @@
  * published only in a page that is the guest's by the current memslots (kvm_lazy_enter).
  *
  * kvm_timer.tscdeadline is when the hardware timer fires. It may be earlier than the core's timer,
- * because a withdrawal leaves it alone: then it expires silently and is armed again.
+ * because a withdrawal leaves it alone: then it expires silently and is armed again. It is later
+ * only while the vCPU is blocked: it stands then where the guest wants it, and a withdrawal by
+ * another thread finds the same deadline in the page, unless another vCPU has stored there.
  *
  * armed in the page is other than 0 only while lazytsc_host.lazy is set, and so only within
  * KVM_RUN.
@@ -178,7 +180,8 @@ bool kvm_lazy_tscdeadline_offered(void)
 /*
  * The mapping goes away (mprotect(), fork(), compaction, ...) and may stay away for a long time:
  * take the promise back while the page can be reached (B18). The hardware timer is left alone: it
- * is early, not late. Called in the MMU notifier, under gpc->lock for writing.
+ * is early, not late; of a blocked vCPU it is neither. Called in the MMU notifier, under gpc->lock
+ * for writing.
  */
 static void kvm_lazy_invalidate(struct gfn_to_pfn_cache *gpc)
 {
@@ -455,8 +458,8 @@ static void kvm_lazy_flush_vcpu(struct kvm_lapic *apic, struct kvm_memory_slot *
 
 /*
  * From here on kvm_lazy_enter() finds no page, so no new promise is published; every section that
- * was entered before has ended with its SRCU section. The hardware timer is left alone: it is
- * early, not late.
+ * was entered before has ended with its SRCU section. The hardware timer is left alone, as in
+ * kvm_lazy_invalidate().
  */
 void kvm_lazy_tscdeadline_flush_memslot(struct kvm *kvm, struct kvm_memory_slot *slot)
 {
@@ -521,14 +524,17 @@ u64 kvm_lazy_tscdeadline_read(struct kvm_lapic *apic)
 	return deadline;
 }
 
-static void kvm_lazy_count_silent(struct kvm_lapic *apic, u64 fired, bool blocked)
+static void kvm_lazy_count_silent(struct kvm_lapic *apic, u64 fired, bool blocked, bool look)
 {
-	if (blocked)
+	if (look)
+		++apic->vcpu->stat.lazy_tscdeadline_look;
+	else if (blocked)
 		++apic->vcpu->stat.lazy_tscdeadline_silent_blocked;
 	else
 		++apic->vcpu->stat.lazy_tscdeadline_silent;
-	trace_kvm_lazy_tscdeadline_silent(apic->vcpu->vcpu_id, fired, apic->lazy.host.timer,
-					  blocked);
+	if (!look)
+		trace_kvm_lazy_tscdeadline_silent(apic->vcpu->vcpu_id, fired,
+						  apic->lazy.host.timer, blocked);
 	kvm_lazy_published(apic);
 }
 
@@ -538,7 +544,7 @@ static enum kvm_lazy_action kvm_lazy_decide(struct kvm_lapic *apic, struct lazyt
 	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
 	struct lazytsc_area *area = kvm_lazy_area(lazy);
 	struct kvm_timer *ktimer = &apic->lapic_timer;
-	u64 fired = lazy->host.timer;
+	u64 fired = lazy->blocked ? ktimer->tscdeadline : lazy->host.timer;
 	struct lazytsc_decision d;
 
 	if (lazy_tscdeadline_early)
@@ -554,7 +560,7 @@ static enum kvm_lazy_action kvm_lazy_decide(struct kvm_lapic *apic, struct lazyt
 		return KVM_LAZY_INJECT;
 	}
 
-	kvm_lazy_count_silent(apic, fired, e->blocked);
+	kvm_lazy_count_silent(apic, fired, e->blocked, e->look);
 	if (d.timer && !d.thread && from_timer_fn)
 		return KVM_LAZY_REARM;
 	if (d.thread)
@@ -589,6 +595,7 @@ enum kvm_lazy_action kvm_lazy_tscdeadline_expire(struct kvm_lapic *apic, bool fr
 
 	raw_spin_lock_irqsave(&lazy->lock, flags);
 	e.now = kvm_l1_tsc_at_entry(vcpu);
+	e.look = lazy->look && !from_timer_fn;
 	if (lazy->host.lazy && remote) {
 		u64 wanted = lazytsc_host_deadline(&lazy->host, lazy->area);
 
@@ -648,6 +655,51 @@ bool kvm_lazy_tscdeadline_again(struct kvm_lapic *apic, int *tries)
 	lazy->undecided = true;
 	kvm_make_request(KVM_REQ_UNBLOCK, apic->vcpu);
 	return false;
+}
+
+/*
+ * Before the hrtimer is stopped it may fire still, and decide: then the timer that this starts is
+ * the one of that decision.
+ */
+bool kvm_lazy_tscdeadline_block(struct kvm_lapic *apic)
+{
+	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
+	unsigned long flags;
+	u64 timer;
+
+	raw_spin_lock_irqsave(&lazy->lock, flags);
+	timer = lazytsc_host_blocked(&lazy->host, kvm_lazy_area(lazy));
+	/* A withdrawal may have left the hardware timer earlier than the core's. */
+	lazy->blocked = kvm_lazy_managed(apic) && timer != apic->lapic_timer.tscdeadline;
+	if (lazy->blocked)
+		WRITE_ONCE(apic->lapic_timer.tscdeadline, timer);
+	raw_spin_unlock_irqrestore(&lazy->lock, flags);
+
+	if (lazy->blocked)
+		hrtimer_cancel(&apic->lapic_timer.timer);
+	return lazy->blocked;
+}
+
+bool kvm_lazy_tscdeadline_unblock(struct kvm_lapic *apic)
+{
+	struct kvm_lazy_tscdeadline *lazy = &apic->lazy;
+	unsigned long flags;
+
+	if (!lazy->blocked)
+		return false;
+
+	hrtimer_cancel(&apic->lapic_timer.timer);
+	raw_spin_lock_irqsave(&lazy->lock, flags);
+	lazy->blocked = false;
+	lazy->look = true;
+	WRITE_ONCE(apic->lapic_timer.tscdeadline, lazy->host.timer);
+	raw_spin_unlock_irqrestore(&lazy->lock, flags);
+	return true;
+}
+
+void kvm_lazy_tscdeadline_unblocked(struct kvm_lapic *apic)
+{
+	apic->lazy.look = false;
 }
 
 bool kvm_lazy_tscdeadline_settle(const struct kvm_lapic *apic)

@@ -4,7 +4,8 @@
  *
  * While the guest has the feature enabled and its APIC timer is in TSC-deadline mode, struct
  * lazytsc_host holds the wanted deadline. kvm_timer.tscdeadline is then only the time at which the
- * hardware timer (hv timer or hrtimer) shall fire, which is never later than lazytsc_host.timer.
+ * hardware timer (hv timer or hrtimer) shall fire. While the vCPU is blocked it may be later than
+ * lazytsc_host.timer, and never at any other time.
  */
 #ifndef __KVM_X86_LAZY_TSCDEADLINE_H
 #define __KVM_X86_LAZY_TSCDEADLINE_H
@@ -42,6 +43,10 @@ struct kvm_lazy_tscdeadline {
 	bool retime;
 	/* User space has written timer state since the vCPU last ran. */
 	bool restored;
+	/* The vCPU is blocked, and the hardware timer stands where its guest wants it (B29). */
+	bool blocked;
+	/* The vCPU's thread goes on: an expiry that it decides is a free look. */
+	bool look;
 	/* The deadline injected last is the one that the hardware timer was armed for. */
 	bool punctual;
 };
@@ -147,6 +152,19 @@ ktime_t kvm_lazy_tscdeadline_expires(struct kvm_lapic *apic);
 /* Note that the timer must be started again; ask whether it must, in the vCPU's thread. */
 void kvm_lazy_tscdeadline_set_again(struct kvm_lapic *apic);
 bool kvm_lazy_tscdeadline_again(struct kvm_lapic *apic, int *tries);
+
+/*
+ * The vCPU's thread is about to block. Returns whether it must start the hrtimer anew, for the
+ * deadline that the guest wants; the hrtimer is stopped then.
+ */
+bool kvm_lazy_tscdeadline_block(struct kvm_lapic *apic);
+
+/*
+ * It goes on. Returns whether it must start the timer anew, where it stood before; then it calls
+ * kvm_lazy_tscdeadline_unblocked().
+ */
+bool kvm_lazy_tscdeadline_unblock(struct kvm_lapic *apic);
+void kvm_lazy_tscdeadline_unblocked(struct kvm_lapic *apic);
 
 /* Must the vCPU's thread decide an expiry that was left undecided? */
 bool kvm_lazy_tscdeadline_settle(const struct kvm_lapic *apic);

@@ -129,12 +129,12 @@ static void case_stats(bool lazy)
 	static const char *const names[] = {
 		"lazy_tscdeadline_publish",	   "lazy_tscdeadline_silent",
 		"lazy_tscdeadline_silent_blocked", "lazy_tscdeadline_left",
-		"lazy_tscdeadline_withdraw",
+		"lazy_tscdeadline_withdraw",	   "lazy_tscdeadline_look",
 	};
 	/* Published by the write, in the second KVM_RUN, at the silent expiry. */
-	static const u64 expected[] = { 3, 1, 0, 0, 1 };
+	static const u64 expected[] = { 3, 1, 0, 0, 1, 0 };
 	unsigned long long x, y, armed = 0, next = 0, withdrawn = 0;
-	u64 traced[5] = { 0 }, value, first, last;
+	u64 traced[6] = { 0 }, value, first, last;
 	struct vm vm = start(lazy);
 	char line[512], *event;
 	FILE *trace;
@@ -174,7 +174,7 @@ static void case_stats(bool lazy)
 	CHECK(armed == first, "published %llu", armed);
 	CHECK(next == last, "silent expiry, next %llu", next);
 	CHECK(withdrawn == last, "withdrawn %llu", withdrawn);
-	for (u32 i = 0; i < 5; i++) {
+	for (u32 i = 0; i < 6; i++) {
 		value = 0;
 		CHECK(find_stat(&vm, names[i], &value), "no statistic %s", names[i]);
 		CHECK(value == expected[i], "%s is %llu", names[i], (unsigned long long)value);

@@ -160,8 +160,8 @@ static void case_sibling(bool lazy)
 	u64 silent, left;
 	pthread_t thread;
 
-	/* What is armed first fires while the other one is at it. */
-	thread = guest_in_thread(&a, CMD_HLT, (const u64[8]){ 20 * a.ms, 400 * a.ms }, run_vcpu);
+	/* What is armed fires while the other one is at it. */
+	thread = guest_in_thread(&a, CMD_HLT, (const u64[8]){ 20 * a.ms }, run_vcpu);
 	while (!vcpu_stat(&a, "blocking"))
 		usleep(100);
 	guest(&b, CMD_SCRIBBLE, AREA_ADDR, a.ms / 10, run_ms * a.ms);
@@ -180,6 +180,30 @@ static void case_sibling(bool lazy)
 	destroy(&a);
 }
 
+/*
+ * The same where the halted vCPU's timer stands later than what is armed: nobody looks until it
+ * fires, so the other one gets no timer of the host's by its stores (B25, B29). It delays the
+ * interrupt of its own guest.
+ */
+static void case_sibling_later(bool lazy)
+{
+	struct vm a = start(lazy), b = start_second(&a, lazy);
+	pthread_t thread;
+
+	thread = guest_in_thread(&a, CMD_HLT, (const u64[8]){ 20 * a.ms, 100 * a.ms }, run_vcpu);
+	while (!vcpu_stat(&a, "blocking"))
+		usleep(100);
+	guest(&b, CMD_SCRIBBLE, AREA_ADDR, a.ms / 10, 50 * a.ms);
+	pthread_join(thread, NULL);
+	CHECK(a.shared->interrupts == 1, "%llu interrupts",
+	      (unsigned long long)a.shared->interrupts);
+	CHECK(!vcpu_stat(&a, "lazy_tscdeadline_silent") &&
+		      !vcpu_stat(&a, "lazy_tscdeadline_silent_blocked"),
+	      "silent expiries (B25, B29)");
+	destroy_vcpu(&b);
+	destroy(&a);
+}
+
 const struct test_case vcpus_cases[] = {
 	{ "two_vcpus", case_two_vcpus, ALWAYS },
 	{ "init", case_init, ALWAYS },
@@ -187,5 +211,6 @@ const struct test_case vcpus_cases[] = {
 	{ "nested", case_nested, NESTED },
 	{ "hostile", case_hostile, OFFERED },
 	{ "sibling", case_sibling, OFFERED },
+	{ "sibling_later", case_sibling_later, OFFERED },
 	{ 0 },
 };

@@ -300,8 +300,8 @@ static void trace_warm_up(void)
 
 static bool trace_wanted(const char *line)
 {
-	static const char *const wanted[] = { " 6e0, ",
-					      ": local_timer_entry: ", ": tracing_mark_write: " };
+	static const char *const wanted[] = { " 6e0, ", ": local_timer_entry: ", ": cpu_idle: ",
+					      ": tracing_mark_write: " };
 
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
 		if (strstr(line, wanted[i]))
