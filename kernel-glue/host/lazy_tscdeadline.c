@@ -33,6 +33,10 @@
 #include "trace.h"
 #include "x86.h"
 
+/* The numbers of the core's ABI are those that the kernel's headers give to others. */
+static_assert(LAZYTSC_CPUID_BIT == KVM_FEATURE_LAZY_TSCDEADLINE);
+static_assert(LAZYTSC_MSR == MSR_KVM_LAZY_TSCDEADLINE);
+
 static bool lazy_tscdeadline = true;
 module_param(lazy_tscdeadline, bool, 0444);
 MODULE_PARM_DESC(lazy_tscdeadline, "Offer the lazy TSC deadline to guests");
