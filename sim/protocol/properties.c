@@ -657,13 +657,30 @@ void lazytsc_mon_memslot(struct lazytsc_monitor *m, u64 tsc)
 		fail(m, tsc, LAZYTSC_RULE_SLOT_GONE, m->published, tsc);
 }
 
-void lazytsc_mon_moved(struct lazytsc_monitor *m, u64 tsc)
+/* An injection that never reached the LAPIC is saved as its deadline, and fires again. */
+static void saved(struct lazytsc_monitor *m, const struct lazytsc_inflight *f)
 {
 	struct lazytsc_arm *a = &m->arm[0];
 
-	/* An injection that never reached the LAPIC is saved as its deadline, and fires again. */
-	if (m->inflights && a->serial && a->end == LAZYTSC_END_FIRED && a->serial != m->irr_serial)
+	if (!f->serial || f->serial == m->irr_serial)
+		return;
+	if (f->serial == a->serial) {
 		a->end = LAZYTSC_END_NONE;
+	} else if (m->in_set && !live(&m->arm[1])) {
+		/* The set in progress has not reached the host: the former deadline stands. */
+		m->arm[1] = (struct lazytsc_arm){
+			.deadline = f->deadline,
+			.since = f->since,
+			.serial = f->serial,
+		};
+		m->arms = 1;
+	}
+}
+
+void lazytsc_mon_moved(struct lazytsc_monitor *m, u64 tsc)
+{
+	for (unsigned int i = 0; i < m->inflights; i++)
+		saved(m, &m->inflight[i]);
 	memset(m->inflight, 0, sizeof(m->inflight));
 	m->inflights = 0;
 	m->published = 0;

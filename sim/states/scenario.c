@@ -797,10 +797,14 @@ static void restore_part(struct actor *a, enum lazytsc_restored_part part)
 	lazytsc_exit("restored");
 }
 
-/* Does the host find the wanted deadline in the restored memory? Without recovery it is lost. */
+/*
+ * Does the host find the wanted deadline in the restored memory? Without recovery it is lost. A set
+ * that has not stored yet leaves the former deadline there.
+ */
 static bool recoverable(const struct lazytsc_world *w)
 {
-	const struct lazytsc_arm *arm = &w->mon.arm[0];
+	bool former = w->mon.in_set && w->mon.arm[0].deadline != w->saved_pending;
+	const struct lazytsc_arm *arm = &w->mon.arm[former];
 
 	return w->enabled && !arm->raw && arm->deadline == w->saved_pending;
 }

@@ -640,6 +640,29 @@ static void migration_with_an_injection_on_its_way(void **state)
 	lazytsc_mon_end(m, 9022, ~0ULL);
 }
 
+/* The same in the middle of a set, which the host does not know of: the former one fires again. */
+static void migration_during_a_set(void **state)
+{
+	struct lazytsc_monitor *m = &fine;
+
+	(void)state;
+	raw(m, 0, 500);
+	lazytsc_mon_set_begin(m, 499, 700);
+	lazytsc_mon_dirty(m, 499);
+	lazytsc_mon_user(m, 499);
+	fire(m, 500, 0, 0, 500);
+	lazytsc_mon_rdmsr(m, 501, 500);
+	lazytsc_mon_moved(m, 600);
+	lazytsc_mon_enter(m, 610);
+	inject(m, 611, 500);
+	lazytsc_mon_take(m, 612);
+	lazytsc_mon_trap(m, 613, 700, 700);
+	decide(m, 613, 700, 0, false);
+	inject(m, 700, 700);
+	lazytsc_mon_take(m, 701);
+	lazytsc_mon_end(m, 702, ~0ULL);
+}
+
 static void hostile_page_excuses_only_itself(void **state)
 {
 	struct lazytsc_monitor *m = &fine;
@@ -680,6 +703,7 @@ int main(void)
 		fine_test(silent_during_a_write),
 		fine_test(migration),
 		fine_test(migration_with_an_injection_on_its_way),
+		fine_test(migration_during_a_set),
 		fine_test(hostile_page_excuses_only_itself),
 		fine_test(huge_deadline_is_never_late),
 	};
