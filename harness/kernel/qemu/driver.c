@@ -422,6 +422,8 @@ static bool command(struct run *r, uint32_t word)
 		take_page(r, arg, r->trace);
 		break;
 	case VMM_EXIT:
+		if (arg > 0xff)
+			vmm_die("the guest ends with status %u", arg);
 		return false;
 	default:
 		vmm_die("the guest rings the doorbell with 0x%x", word);

@@ -17,7 +17,7 @@ enum vmm_command {
 	VMM_JUMP,
 	VMM_REPORT, /* argument: number of a page of text for the report, up to its first NUL */
 	VMM_TRACE, /* the same for the trace file */
-	VMM_EXIT /* argument: exit status, 0 is good */
+	VMM_EXIT /* argument: exit status, 0 is good, up to 255 */
 };
 
 /*

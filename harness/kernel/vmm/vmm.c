@@ -11,106 +11,19 @@
 #include <unistd.h>
 
 #include "count.h"
+#include "device.h"
 #include "die.h"
 #include "machine.h"
 #include "state.h"
-#include "uart.h"
 #include "vmm.h"
 
 #define SIG_KICK       SIGUSR1
-#define COM1	       0x3f8
 #define STATUS_TIMEOUT 3
 #define STATUS_CRASH   4
 
 static void on_kick(int sig)
 {
 	(void)sig;
-}
-
-/* Text in a page of the guest: to the report or to the trace file. */
-static void take_page(struct vmm *m, uint32_t pfn, FILE *out)
-{
-	uint64_t gpa = (uint64_t)pfn << 12;
-
-	if (gpa >= m->ram_size)
-		vmm_die("the guest reports in page 0x%x, beyond its memory", pfn);
-	fwrite(m->ram + gpa, 1, strnlen((char *)m->ram + gpa, 4096), out);
-}
-
-/* Called with the lock held. */
-static void guest_ended(struct vmm *m, int status)
-{
-	m->status = status;
-	m->done = true;
-	pthread_cond_broadcast(&m->cond);
-}
-
-static void doorbell(struct vmm *m, uint32_t word)
-{
-	uint32_t arg = word >> 8;
-
-	switch (word & 0xff) {
-	case VMM_START:
-		counts_start(m->counts);
-		break;
-	case VMM_STOP:
-		counts_stop(m->counts);
-		counts_print(m->counts, stdout);
-		break;
-	case VMM_RESTORE:
-		if (arg >= VMM_RESTORES)
-			vmm_die("the guest asks for restore %u", arg);
-		/* fall through */
-	case VMM_JUMP:
-		m->request = word & 0xff;
-		m->argument = arg;
-		pthread_cond_broadcast(&m->cond);
-		break;
-	case VMM_REPORT:
-		take_page(m, arg, stdout);
-		break;
-	case VMM_TRACE:
-		take_page(m, arg, m->trace);
-		break;
-	case VMM_EXIT:
-		guest_ended(m, arg);
-		break;
-	default:
-		vmm_die("the guest rings the doorbell with 0x%x", word);
-	}
-}
-
-static void handle_io(struct vmm *m, struct kvm_run *run)
-{
-	uint8_t *data = (uint8_t *)run + run->io.data_offset;
-
-	if (run->io.port >= COM1 && run->io.port < COM1 + 8) {
-		pthread_mutex_lock(&m->lock);
-		uart_io(m, run);
-		pthread_mutex_unlock(&m->lock);
-	} else if (run->io.direction == KVM_EXIT_IO_IN) {
-		memset(data, 0xff, (size_t)run->io.size * run->io.count);
-	}
-}
-
-/* False: it was the last one. */
-static bool handle_mmio(struct vmm *m, struct kvm_run *run)
-{
-	uint32_t word;
-	bool go_on;
-
-	if (!run->mmio.is_write) {
-		memset(run->mmio.data, 0xff, sizeof(run->mmio.data));
-		return true;
-	}
-	if (run->mmio.phys_addr != VMM_DOORBELL || run->mmio.len != sizeof(word))
-		return true;
-	memcpy(&word, run->mmio.data, sizeof(word));
-	pthread_mutex_lock(&m->lock);
-	doorbell(m, word);
-	go_on = !m->done;
-	pthread_mutex_unlock(&m->lock);
-	return go_on;
 }
 
 /* Wait while the machine is paused. False: it is over. */
@@ -201,11 +114,11 @@ static void *run_vcpu(void *arg)
 		}
 		switch (v->run->exit_reason) {
 		case KVM_EXIT_IO:
-			handle_io(m, v->run);
+			device_io(m, v->run);
 			break;
 		case KVM_EXIT_MMIO:
 			/* The guest's next step is to reset the machine, a triple fault. */
-			if (!handle_mmio(m, v->run))
+			if (!device_mmio(m, v->run))
 				return NULL;
 			break;
 		case KVM_EXIT_INTR:
@@ -213,7 +126,7 @@ static void *run_vcpu(void *arg)
 		case KVM_EXIT_SHUTDOWN:
 			fprintf(stderr, "lazytsc-vmm: vCPU %d: triple fault\n", v->index);
 			pthread_mutex_lock(&m->lock);
-			guest_ended(m, STATUS_CRASH);
+			device_guest_ended(m, STATUS_CRASH);
 			pthread_mutex_unlock(&m->lock);
 			return NULL;
 		case KVM_EXIT_INTERNAL_ERROR:

@@ -2,7 +2,8 @@
 /*
  * A virtual machine monitor, just large enough to boot Linux on KVM and to measure it.
  *
- *   vmm.c       command line, vCPU threads, the doorbell
+ *   vmm.c       command line, vCPU threads
+ *   device.c    what the guest reaches: the doorbell, and the console's ports
  *   state.c     create a VM, save all of its state, restore it into a new one
  *   machine.c   memory, loading, boot parameters, MP table, CPUID
  *   uart.c      an 8250 for the console
