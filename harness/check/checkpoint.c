@@ -21,6 +21,7 @@ struct entry {
 };
 
 struct check_point {
+	char program[CHECK_POINT_PROGRAM];
 	const struct lazytsc_scenario *scenario[CHECK_SCENARIOS + 1];
 	struct entry *entry;
 	size_t entries, room;
@@ -36,8 +37,7 @@ static const char *const outcomes[] = {
 	[LAZYTSC_CYCLE] = "cycle", [LAZYTSC_NO_MEMORY] = "no memory",
 };
 
-/* Which program this is: its own bytes. */
-static void program(char text[17])
+void check_point_program(char text[CHECK_POINT_PROGRAM])
 {
 	XXH3_state_t state;
 	char buffer[65536];
@@ -49,12 +49,16 @@ static void program(char text[17])
 		XXH3_64bits_update(&state, buffer, n);
 	if (f)
 		fclose(f);
-	snprintf(text, 17, "%016llx", (unsigned long long)XXH3_64bits_digest(&state));
+	snprintf(text, CHECK_POINT_PROGRAM, "%016llx",
+		 (unsigned long long)XXH3_64bits_digest(&state));
 }
 
-struct check_point *check_point_new(void)
+struct check_point *check_point_new(const char *program)
 {
-	return cli_alloc(1, sizeof(struct check_point));
+	struct check_point *point = cli_alloc(1, sizeof(*point));
+
+	snprintf(point->program, sizeof(point->program), "%s", program);
+	return point;
 }
 
 void check_point_free(struct check_point *point)
@@ -222,17 +226,16 @@ static bool add(struct check_point *point, const struct entry *e)
 	return true;
 }
 
-static json_t *header(const struct check_run *run, const struct lazytsc_scenario *const *scenarios,
-		      size_t n)
+static json_t *header(const struct check_point *point, const struct check_run *run,
+		      const struct lazytsc_scenario *const *scenarios, size_t n)
 {
 	json_t *names = json_array();
-	char text[17];
 
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(names, json_string(scenarios[i]->name));
-	program(text);
-	return json_pack("{s:s, s:s, s:s, s:I, s:o}", "program", text, "variant", run->subject.name,
-			 "model", run->subject.model == LAZYTSC_TSO ? "tso" : "sc", "max states",
+	return json_pack("{s:s, s:s, s:s, s:I, s:o}", "program", point->program, "variant",
+			 run->subject.name, "model",
+			 run->subject.model == LAZYTSC_TSO ? "tso" : "sc", "max states",
 			 run->max_states, "scenarios", names);
 }
 
@@ -264,13 +267,11 @@ static const char *parse_header(struct check_point *point, json_t *json, struct 
 	struct check_subject subject;
 	json_int_t max_states;
 	json_t *names;
-	char text[17];
 
 	if (json_unpack(json, "{s:s, s:s, s:s, s:I, s:o}", "program", &by, "variant", &name,
 			"model", &model, "max states", &max_states, "scenarios", &names))
 		return "no header of a checkpoint";
-	program(text);
-	if (strcmp(by, text))
+	if (strcmp(by, point->program))
 		return "written by another build of lazytsc";
 	if (!check_subject_find(&subject, name))
 		return "no such variant";
@@ -410,7 +411,7 @@ int check_point_resume(struct check_point *point, struct check_run *run, const c
 	}
 	fseek(point->file, 0, SEEK_END);
 	if (ftell(point->file) == 0)
-		write_line(point, header(run, scenarios, n));
+		write_line(point, header(point, run, scenarios, n));
 	return CLI_OK;
 }
 

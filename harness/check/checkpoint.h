@@ -13,8 +13,12 @@
 
 struct check_point;
 
-/* Nothing is known yet. */
-struct check_point *check_point_new(void);
+/* Which program this is: a hash of its own bytes, as text. */
+enum { CHECK_POINT_PROGRAM = 17 };
+void check_point_program(char text[CHECK_POINT_PROGRAM]);
+
+/* Nothing is known yet. @program: what check_point_program() says. */
+struct check_point *check_point_new(const char *program);
 void check_point_free(struct check_point *point);
 
 /*

@@ -273,9 +273,13 @@ static int replay(const struct arguments *a)
 static int run(struct arguments *a)
 {
 	struct check_result results[CHECK_SCENARIOS];
-	struct check_point *point = check_point_new();
+	char program[CHECK_POINT_PROGRAM] = "";
+	struct check_point *point;
 	int status = CLI_OK;
 
+	if (a->checkpoint)
+		check_point_program(program);
+	point = check_point_new(program);
 	if (a->checkpoint)
 		status = check_point_resume(point, &a->run, a->checkpoint, a->scenario,
 					    a->scenarios);

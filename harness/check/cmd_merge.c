@@ -74,7 +74,8 @@ static bool complete(struct check_point *point, const struct lazytsc_scenario *c
 int cmd_merge(int argc, char **argv)
 {
 	static const struct argp argp = { options, parse, "FILE...", doc, NULL, NULL, NULL };
-	struct check_point *point = check_point_new();
+	char program[CHECK_POINT_PROGRAM];
+	struct check_point *point;
 	struct check_result results[CHECK_SCENARIOS];
 	struct check_run run = { .shards = 1, .threads = 1 };
 	const struct lazytsc_scenario *const *scenarios;
@@ -83,6 +84,8 @@ int cmd_merge(int argc, char **argv)
 	size_t n = 0;
 
 	cli_parse(&argp, argc, argv, &a);
+	check_point_program(program);
+	point = check_point_new(program);
 	run.argc = argc;
 	run.argv = argv;
 	for (int i = 0; i < a.nfiles && status == CLI_OK; i++)

@@ -13,7 +13,9 @@
 #include <stdint.h>
 
 /* Linux's largest NR_CPUS; a CPU number beyond it is damage. */
+#ifndef TRACE_MAX_CPUS
 #define TRACE_MAX_CPUS 8192
+#endif
 
 enum trace_line_kind {
 	TRACE_LINE_WRITE, /* msr:write_msr of the deadline, in the guest; lazytsc:lazytsc_write */

@@ -13,8 +13,13 @@
 #include "judge.h"
 #include "vcpus.h"
 
-/* The number of events from which the kind of trace is decided, and one fit is made. */
+/*
+ * The number of events from which the kind of trace is decided, and one fit is made. A fuzzer's
+ * inputs are short: it is built with a short one.
+ */
+#ifndef WINDOW
 #define WINDOW (64 * 1024)
+#endif
 /*
  * A window that has fewer deadlines than this, because most of its events are disarms or gaps, is
  * made longer, up to LONGEST_WINDOW.
@@ -22,9 +27,9 @@
 #define DEADLINES_WANTED (WINDOW / 8)
 #define LONGEST_WINDOW	 (8 * WINDOW)
 /* This number of deadlines is enough to decide what the trace is. */
-#define WRITES_TO_DECIDE (16 * 1024)
+#define WRITES_TO_DECIDE (WINDOW / 4)
 /* A later window with at least this number of points gets a fit of its own. */
-#define POINTS_FOR_FIT 2048
+#define POINTS_FOR_FIT (WINDOW / 32)
 /* Buffers or files that trace-cmd names before its lines; 0 is none. */
 #define MAX_LABELS 64
 #define LABEL_SIZE 64

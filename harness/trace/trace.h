@@ -27,7 +27,9 @@
 /* Most vCPUs of one trace, all VMs together; a power of two. */
 #define TRACE_MAX_VCPUS (2 * TRACE_MAX_CPUS)
 /* Most names of tasks that are told apart; a power of two. */
+#ifndef TRACE_MAX_TASKS
 #define TRACE_MAX_TASKS 4096
+#endif
 
 enum trace_event_kind {
 	TRACE_EVENT_WRITE, /* a deadline: written to the MSR, or skipped */

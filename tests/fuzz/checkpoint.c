@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * A checkpoint, resumed and merged with itself: no cell is taken twice, and every result that was
- * taken can be found. Its first line names the build that wrote it, so this target writes it for
- * its own; the fuzzer's bytes are what follows, or with a first byte of 0 all of it.
+ * taken can be found. The fuzzer's bytes are what follows the first line, or with a first byte of 0
+ * all of it. The program that wrote it is called "fuzz", so that a seed can be a whole file.
  */
 #include <string.h>
 
@@ -18,7 +18,7 @@ static size_t header_size;
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	struct check_run run = { .shards = 1, .threads = 1 };
-	struct check_point *point = check_point_new();
+	struct check_point *point = check_point_new("fuzz");
 	const struct lazytsc_scenario *scenarios[] = { lazytsc_scenario_at(0),
 						       lazytsc_scenario_at(1) };
 	char path[32];
@@ -57,7 +57,7 @@ static unsigned int known(struct check_point *point)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct check_run run = { .shards = 1, .threads = 1 };
-	struct check_point *point = check_point_new();
+	struct check_point *point = check_point_new("fuzz");
 	bool whole = size && !data[0];
 	size_t head = whole ? 0 : header_size;
 	uint8_t *text = malloc(head + size + 1);

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Run every libFuzzer target on the corpora of this folder, and on what earlier runs have found in
+# Run libFuzzer targets on the corpora of this folder, and on what earlier runs have found in
 # build/fuzz/corpus.
-# Usage: run.sh [SECONDS]   (all targets together; default 60)
+# Usage: run.sh [SECONDS [TARGET...]]   (SECONDS: all together, default 60; TARGET: a name such as
+#   core; default all)
 # Exit status: 0 nothing found; 1 something: the input is in build/fuzz/found, and
 #   build/fuzz/tests/fuzz/fuzz-NAME FILE   repeats it.
 set -euo pipefail
@@ -14,6 +15,7 @@ case $seconds in
 	exit 1
 	;;
 esac
+shift || true
 harness/deps.sh test
 mkdir -p build/fuzz/found build/test-logs
 if ! { cmake --preset fuzz && cmake --build --preset fuzz -j "$(nproc)"; } >build/test-logs/fuzz-build.log 2>&1; then
@@ -23,6 +25,13 @@ fi
 # Readers allocate large buffers: without this most of the time goes into what was freed.
 export ASAN_OPTIONS=quarantine_size_mb=16
 targets=(build/fuzz/tests/fuzz/fuzz-*)
+[ $# = 0 ] || targets=("${@/#/build/fuzz/tests/fuzz/fuzz-}")
+for target in "${targets[@]}"; do
+	if [ ! -x "$target" ]; then
+		echo "run.sh: no target '${target##*/fuzz-}'" >&2
+		exit 1
+	fi
+done
 found=0
 for target in "${targets[@]}"; do
 	name=${target##*/fuzz-}
