@@ -723,9 +723,7 @@ void lazytsc_mon_restore(struct lazytsc_monitor *m, u64 tsc, u64 v)
 void lazytsc_mon_jump(struct lazytsc_monitor *m, u64 tsc)
 {
 	for (unsigned int i = 0; i < m->inflights; i++) {
-		/* Decided in the former time, and so delivered. */
-		if (m->inflight[i].deadline > tsc)
-			m->inflight[i].deadline = tsc;
+		/* Decided in the former time, and so delivered. It reads as set until then. */
 		m->inflight[i].early = 0;
 		m->inflight[i].since = tsc;
 	}

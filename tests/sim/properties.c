@@ -663,6 +663,24 @@ static void migration_during_a_set(void **state)
 	lazytsc_mon_end(m, 702, ~0ULL);
 }
 
+/* Decided, and the TSC jumps back: the deadline reads as set until its interrupt is delivered. */
+static void jump_back_under_an_injection(void **state)
+{
+	struct lazytsc_monitor *m = &fine;
+
+	(void)state;
+	arm(m, 0, 500);
+	fire(m, 500, 0, 0, 500);
+	lazytsc_mon_jump(m, 100);
+	lazytsc_mon_timer(m, 100, 0, 0, 0);
+	lazytsc_mon_enter(m, 101);
+	lazytsc_mon_rdmsr(m, 102, 500);
+	lazytsc_mon_delivered(m, 103);
+	lazytsc_mon_rdmsr(m, 104, 0);
+	lazytsc_mon_take(m, 105);
+	lazytsc_mon_end(m, 106, ~0ULL);
+}
+
 static void hostile_page_excuses_only_itself(void **state)
 {
 	struct lazytsc_monitor *m = &fine;
@@ -704,6 +722,7 @@ int main(void)
 		fine_test(migration),
 		fine_test(migration_with_an_injection_on_its_way),
 		fine_test(migration_during_a_set),
+		fine_test(jump_back_under_an_injection),
 		fine_test(hostile_page_excuses_only_itself),
 		fine_test(huge_deadline_is_never_late),
 	};
