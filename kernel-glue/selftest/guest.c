@@ -20,6 +20,7 @@
 #define LVTT_DEADLINE	 (2U << 17)
 #define TIMER_VECTOR	 0x20
 #define GP_VECTOR	 13
+#define RFLAGS_IF	 (1ULL << 9)
 
 /* At the start of a vCPU's block, the end of which is its stack. */
 struct cpu {
@@ -77,7 +78,14 @@ static u64 rdmsr(u32 msr)
 
 __attribute__((interrupt)) static void timer_interrupt(struct frame *f)
 {
-	(void)f;
+	/*
+	 * No processor interrupts a handler whose interrupts are off. An emulator that loses count
+	 * of what it has delivered does so at the handler's first instruction.
+	 */
+	if (!(f->rflags & RFLAGS_IF)) {
+		shared->repeated++;
+		return;
+	}
 	shared->interrupts++;
 	shared->irq_tsc = rdtsc();
 	wrmsr(MSR_X2APIC_EOI, 0);

@@ -17,6 +17,7 @@ static struct vm migrate(struct vm *from, const u32 *msrs, bool lazy)
 	struct kvm_sregs sregs;
 	struct kvm_regs regs;
 
+	tell_repeated(from);
 	memcpy(to.ram, from->ram, RAM_USED);
 	memcpy(to.page, from->page, AREA_SIZE);
 	IOCTL(from->vcpu, KVM_GET_REGS, &regs);
@@ -90,6 +91,7 @@ static struct image save(struct vm *vm)
 {
 	struct image image = { .ram = map(RAM_USED), .page = map(AREA_SIZE) };
 
+	tell_repeated(vm);
 	memcpy(image.ram, vm->ram, RAM_USED);
 	memcpy(image.page, vm->page, AREA_SIZE);
 	IOCTL(vm->vcpu, KVM_GET_REGS, &image.regs);

@@ -70,6 +70,7 @@ struct shared {
 	u64 arg[8];
 	u64 result[3];
 	u64 interrupts;
+	u64 repeated; /* delivered once more by the machine, and not counted */
 	u64 irq_tsc;
 	u64 faults;
 	u64 ready;

@@ -266,8 +266,17 @@ void destroy_vcpu(struct vm *vm)
 	close(vm->vcpu);
 }
 
+void tell_repeated(struct vm *vm)
+{
+	if (vm->shared->repeated)
+		printf("%s: the machine has delivered %llu interrupts twice\n", case_name,
+		       (unsigned long long)vm->shared->repeated);
+	vm->shared->repeated = 0;
+}
+
 void destroy(struct vm *vm)
 {
+	tell_repeated(vm);
 	destroy_vcpu(vm);
 	close(vm->fd);
 	munmap(vm->ram, RAM_SIZE);

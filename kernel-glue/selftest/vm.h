@@ -105,6 +105,9 @@ struct vm create_without_vcpu(void);
 /* A VM whose guest has not run yet. */
 struct vm create(bool lazy);
 void destroy_vcpu(struct vm *vm);
+
+/* Tells of interrupts that the machine delivered twice; before the VM is copied or destroyed. */
+void tell_repeated(struct vm *vm);
 void destroy(struct vm *vm);
 void run(struct vm *vm);
 u64 guest_args(struct vm *vm, enum command command, const u64 *args);
