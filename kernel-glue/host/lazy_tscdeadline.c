@@ -287,7 +287,10 @@ int kvm_lazy_tscdeadline_set_msr(struct kvm_vcpu *vcpu, u64 data, bool host_init
 {
 	struct kvm_lapic *apic = vcpu->arch.apic;
 	enum lazytsc_msr_verdict verdict;
+	bool stale = host_initiated && (data & LAZYTSC_MSR_ENABLE) && (data & LAZYTSC_MSR_STALE);
 
+	if (stale)
+		data &= ~LAZYTSC_MSR_STALE;
 	verdict = lazytsc_host_check_msr(data, 1ULL << cpuid_maxphyaddr(vcpu));
 	if (verdict != LAZYTSC_MSR_SWITCH_ON && verdict != LAZYTSC_MSR_SWITCH_OFF)
 		return 1;
@@ -299,7 +302,21 @@ int kvm_lazy_tscdeadline_set_msr(struct kvm_vcpu *vcpu, u64 data, bool host_init
 		kvm_lazy_tscdeadline_disable(apic);
 	if (verdict == LAZYTSC_MSR_SWITCH_OFF)
 		return 0;
+	apic->lazy.stale = stale;
 	return kvm_lazy_enable(apic, data, host_initiated);
+}
+
+u64 kvm_lazy_tscdeadline_get_msr(struct kvm_vcpu *vcpu, bool host_initiated)
+{
+	const struct kvm_lazy_tscdeadline *lazy;
+
+	if (!lapic_in_kernel(vcpu))
+		return 0;
+
+	lazy = &vcpu->arch.apic->lazy;
+	if (host_initiated && lazy->msr_val && lazy->stale)
+		return lazy->msr_val | LAZYTSC_MSR_STALE;
+	return lazy->msr_val;
 }
 
 static void kvm_lazy_resume(struct kvm_lapic *apic, struct lazytsc_area *area)
@@ -374,7 +391,8 @@ static bool kvm_lazy_recover(struct kvm_lapic *apic, struct lazytsc_area *area)
 	u64 timer = host->timer;
 
 	apic->lazy.restored = false;
-	if (!restored || !kvm_lazy_managed(apic) || !kvm_apic_present(apic->vcpu))
+	if (!restored || apic->lazy.stale || !kvm_lazy_managed(apic) ||
+	    !kvm_apic_present(apic->vcpu))
 		return false;
 
 	lazytsc_host_recover(host, area);
@@ -425,6 +443,7 @@ void kvm_lazy_tscdeadline_put(struct kvm_lapic *apic)
 
 	kvm_lazy_enter_thread(apic, &s);
 	fired = kvm_lazy_withdraw_fired(apic, s.area, LAZYTSC_WITHDRAW_USERSPACE);
+	apic->lazy.stale = !s.area;
 	if (s.area)
 		kvm_lazy_mark_dirty(apic);
 	kvm_lazy_leave(apic, &s);

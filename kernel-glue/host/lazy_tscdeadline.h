@@ -43,6 +43,8 @@ struct kvm_lazy_tscdeadline {
 	bool retime;
 	/* User space has written timer state since the vCPU last ran. */
 	bool restored;
+	/* done in the page is stale: the page was out of reach when the vCPU came to rest (B26). */
+	bool stale;
 	/* The vCPU is blocked, and the hardware timer stands where its guest wants it (B29). */
 	bool blocked;
 	/* The vCPU's thread goes on: an expiry that it decides is a free look. */
@@ -107,6 +109,9 @@ enum kvm_lazy_action {
 
 /* Serve a write of LAZYTSC_MSR; returns 1 if it is refused. vCPU thread. */
 int kvm_lazy_tscdeadline_set_msr(struct kvm_vcpu *vcpu, u64 data, bool host_initiated);
+
+/* What LAZYTSC_MSR reads, by the guest or by user space. vCPU thread. */
+u64 kvm_lazy_tscdeadline_get_msr(struct kvm_vcpu *vcpu, bool host_initiated);
 
 /* Switch the feature off; the wanted deadline becomes a stock one. vCPU thread. */
 void kvm_lazy_tscdeadline_disable(struct kvm_lapic *apic);

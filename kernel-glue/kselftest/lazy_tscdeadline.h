@@ -14,6 +14,8 @@
 
 #define X86_FEATURE_KVM_LAZY_TSCDEADLINE KVM_X86_CPU_FEATURE(0x40000001, 0, EAX, 18)
 #define MSR_KVM_LAZY_TSCDEADLINE	 0x4b564d09
+/* For user space: done in the page is stale. */
+#define LAZY_STALE			 BIT_ULL(1)
 
 /* A memslot of one page, mapped one to one, with an area for each vCPU. */
 #define LAZY_SLOT   10

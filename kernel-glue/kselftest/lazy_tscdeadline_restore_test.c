@@ -157,8 +157,9 @@ static void guest_unaware(void)
 
 	/* Nothing is armed, so that each deadline is written, and comes. */
 	for (int i = 0; i < 2; i++) {
-		WRITE_ONCE(cpu->irqs, 0);
 		GUEST_ASSERT(lazy_set(cpu, rdtsc() + lazy_ms(20)));
+		/* The restored deadline may have come before. */
+		WRITE_ONCE(cpu->irqs, 0);
 		lazy_spin_until(cpu->deadline + lazy_ms(10));
 		lazy_assert_fired(cpu, cpu->deadline);
 	}
@@ -220,6 +221,46 @@ TEST_F(lazy_restore, over)
 		kvm_vm_free(self->vm);
 		self->vm = lazy_vm_create(&self->vcpu);
 	}
+}
+
+static void guest_stale(void)
+{
+	struct lazy_cpu *cpu = &lazy_cpus[0];
+	u64 now;
+
+	lazy_start();
+	lazy_enable(cpu);
+	now = rdtsc();
+	lazy_set(cpu, now + lazy_ms(10));
+	lazy_set(cpu, now + lazy_ms(20));
+	GUEST_SYNC(0);
+
+	lazy_spin_until(cpu->deadline + lazy_ms(5));
+	lazy_assert_fired(cpu, cpu->deadline);
+	GUEST_ASSERT_EQ(rdmsr(MSR_KVM_LAZY_TSCDEADLINE), LAZY_GPA | 1);
+	GUEST_SYNC(1);
+
+	lazy_spin_until(rdtsc() + lazy_ms(20));
+	GUEST_ASSERT_EQ(READ_ONCE(cpu->irqs), 0);
+	lazy_example(cpu);
+	GUEST_DONE();
+}
+
+/*
+ * B26: the page is gone when a deadline fires and when the vCPU comes to rest, so KVM cannot note
+ * there that it is over.  The MSR says so, and the deadline is not found again.
+ */
+TEST_F(lazy_restore, stale)
+{
+	vcpu_arch_set_entry_point(self->vcpu, guest_stale);
+	TEST_ASSERT_EQ(lazy_run(self->vcpu), UCALL_SYNC);
+	vm_set_user_memory_region(self->vm, LAZY_SLOT, 0, LAZY_GPA, 0, lazy_area_hva(self->vcpu));
+	TEST_ASSERT_EQ(lazy_run(self->vcpu), UCALL_SYNC);
+	save(self->vcpu);
+	TEST_ASSERT_EQ(saved.word, LAZY_GPA | 1 | LAZY_STALE);
+	self->vcpu = restore(self->vm, area_first, PARTS);
+	lazy_run_to_end(self->vcpu);
+	TEST_ASSERT_EQ(vcpu_get_msr(self->vcpu, MSR_KVM_LAZY_TSCDEADLINE), LAZY_GPA | 1);
 }
 
 #define ORDERS 720 /* of all parts */

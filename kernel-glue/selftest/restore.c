@@ -257,6 +257,44 @@ static void case_restore_done(bool lazy)
 }
 
 /*
+ * The page is gone when a deadline fires and when the vCPU comes to rest, so the host cannot note
+ * that it is over. The MSR says so, and the deadline is not found again where the page is back; nor
+ * is it in the same VM (B26).
+ */
+static void case_restore_stale(bool lazy)
+{
+	static const u32 msrs[] = { MSR_IA32_TSC, LAZYTSC_MSR, MSR_IA32_TSC_DEADLINE, 0 };
+
+	for (u32 i = 0; i < 2; i++) {
+		struct vm vm = start(lazy);
+
+		guest(&vm, CMD_SET, 2 * vm.ms, 4 * vm.ms);
+		set_slot(&vm, 1, AREA_ADDR, vm.page, 0);
+		wait_ms(&vm, 8);
+		check_fired(&vm, vm.shared->result[1]);
+		CHECK(guest_rdmsr(&vm, LAZYTSC_MSR) == (AREA_ADDR | LAZYTSC_MSR_ENABLE),
+		      "the guest reads otherwise");
+		CHECK(get_msr(&vm, LAZYTSC_MSR) ==
+			      (AREA_ADDR | LAZYTSC_MSR_ENABLE | LAZYTSC_MSR_STALE),
+		      "does not say that the page is stale");
+		vm.shared->interrupts = 0;
+		if (i == 0) {
+			vm = migrate(&vm, msrs, lazy);
+			run(&vm);
+		} else {
+			set_slot(&vm, 1, AREA_ADDR, vm.page, AREA_SIZE);
+			set_msr(&vm, MSR_IA32_TSC_DEADLINE, get_msr(&vm, MSR_IA32_TSC_DEADLINE));
+		}
+		wait_ms(&vm, 10);
+		check_silent(&vm, "for a deadline that was over (B26)");
+		CHECK(get_msr(&vm, LAZYTSC_MSR) == (AREA_ADDR | LAZYTSC_MSR_ENABLE),
+		      "stale still, with the page there");
+		check_example(&vm, lazy);
+		destroy(&vm);
+	}
+}
+
+/*
  * Restored by a VMM that does not know the MSR, the guest finds out after some deadlines that the
  * host has promised nothing, and gives its area once more (B27). Switched off by user space with
  * the MSR known, the same; a host that does not offer it any more is left alone.
@@ -289,6 +327,7 @@ const struct test_case restore_cases[] = {
 	{ "restore_unaware", case_restore_unaware, OFFERED },
 	{ "restore_orders", case_restore_orders, ALWAYS },
 	{ "restore_done", case_restore_done, OFFERED },
+	{ "restore_stale", case_restore_stale, OFFERED },
 	{ "enable_again", case_enable_again, OFFERED },
 	{ 0 },
 };

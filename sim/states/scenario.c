@@ -806,7 +806,7 @@ static bool recoverable(const struct lazytsc_world *w)
 	bool former = w->mon.in_set && w->mon.arm[0].deadline != w->saved_pending;
 	const struct lazytsc_arm *arm = &w->mon.arm[former];
 
-	return w->enabled && !arm->raw && arm->deadline == w->saved_pending;
+	return w->enabled && !w->stale_done && !arm->raw && arm->deadline == w->saved_pending;
 }
 
 /*
@@ -908,6 +908,8 @@ static void trip(const struct lazytsc_self *self)
 	lazytsc_note(w->undecided | w->again);
 	if (w->undecided || w->again)
 		start_timer(&a);
+	/* User space reads this with LAZYTSC_MSR, and restores it with it. */
+	w->stale_done = !host_area(&a) && a.cell->glue != LAZYTSC_GLUE_TRUSTS_STALE;
 	if (a.cell->glue != LAZYTSC_GLUE_NOT_DIRTY)
 		lazytsc_mon_dirty(&w->mon, w->clock);
 	w->user = 1;
@@ -930,7 +932,9 @@ static void trip(const struct lazytsc_self *self)
 	lazytsc_event_if("leaves user space", may_cancel, &a);
 	look_up(&a);
 	now = begin_deciding(&a);
-	if (how != TRIP_NOTHING && how != TRIP_REVERT && a.cell->glue != LAZYTSC_GLUE_NO_RECOVERY) {
+	lazytsc_note(w->stale_done);
+	if (how != TRIP_NOTHING && how != TRIP_REVERT && !w->stale_done &&
+	    a.cell->glue != LAZYTSC_GLUE_NO_RECOVERY) {
 		struct lazytsc_decision d;
 
 		lazytsc_mon_host_begin(&w->mon, now, now, 0);
@@ -941,7 +945,7 @@ static void trip(const struct lazytsc_self *self)
 	if (!a.s->glue || how != TRIP_NOTHING)
 		start_timer(&a);
 	lazytsc_mon_timer(&w->mon, w->clock, 0, 0, 0);
-	w->user = 0;
+	w->user = w->stale_done = 0;
 	leave_host(&a);
 	lazytsc_mon_enter(&w->mon, w->clock);
 	block_again(&a);

@@ -248,6 +248,18 @@ static const struct lazytsc_scenario scenarios[] = {
 		.prefix = 1,
 	},
 	{
+		.name = "glue-restore",
+		.summary = "as the kernel does it, a migration while the memslot is gone",
+		.horizon = 2,
+		.where = LAZYTSC_WHERE_REMOTE,
+		.ops = 1,
+		.alphabet = OP(SET),
+		.glue = true,
+		.slots = 1,
+		.trips = 1,
+		.prefix = 1,
+	},
+	{
 		.name = "sibling",
 		.summary = "another vCPU keeps moving pending",
 		.horizon = 4,

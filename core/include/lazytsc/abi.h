@@ -16,7 +16,15 @@
 #define LAZYTSC_CPUID_BIT 18
 
 #define LAZYTSC_MSR_ENABLE (1ULL << 0)
-/* An area is aligned to its own size, so it cannot straddle a page. Bits 1 to 5 are reserved. */
+/*
+ * For user space alone, in what it saves and restores: `done` in the area is stale, because the
+ * page was out of reach when the vCPU came to rest. Then nothing is recovered from the area (B26).
+ */
+#define LAZYTSC_MSR_STALE (1ULL << 1)
+/*
+ * An area is aligned to its own size, so it cannot straddle a page. Bits 1 to 5 of what a guest
+ * writes are reserved.
+ */
 #define LAZYTSC_AREA_SIZE    64
 #define LAZYTSC_MSR_GPA	     (~(u64)(LAZYTSC_AREA_SIZE - 1))
 #define LAZYTSC_MSR_RESERVED (~(LAZYTSC_MSR_GPA | LAZYTSC_MSR_ENABLE))

@@ -236,7 +236,8 @@ struct lazytsc_decision lazytsc_host_withdraw(struct lazytsc_host *h, struct laz
  * restores them in an order in which KVM drops some, or leaves one out, loses the deadline in the
  * MSR; the guest's memory still holds it. If no timer runs, no injection is under way, and pending
  * is neither 0 nor `done`, the deadline in pending becomes a plain timer. The caller arms the
- * returned timer; in the past it fires at once. Context: vCPU context.
+ * returned timer; in the past it fires at once. Where the page was out of reach when the vCPU came
+ * to rest, `done` is stale: then do not call this (LAZYTSC_MSR_STALE). Context: vCPU context.
  *
  * Return: the timer to arm, if any.
  * Source: requirement B26.

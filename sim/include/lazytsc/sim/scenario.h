@@ -97,6 +97,7 @@ enum lazytsc_glue_defect {
 	LAZYTSC_GLUE_NO_CANCEL, /* a trapped write does not wait for the callback */
 	LAZYTSC_GLUE_STARTS_ALL, /* a callback starts a timer that it must leave to the thread */
 	LAZYTSC_GLUE_NO_RECOVERY, /* nothing is recovered after a restore */
+	LAZYTSC_GLUE_TRUSTS_STALE, /* recovers by a page in which done could not be stored */
 	LAZYTSC_GLUE_NO_LOOK, /* the thread goes on after HLT, and looks at no passed promise */
 	LAZYTSC_GLUE_STAYS_LATE /* the thread goes on after HLT, and leaves the timer later */
 };
@@ -225,6 +226,7 @@ struct lazytsc_world {
 	uint8_t elsewhere; /* the host timer was started by a callback on another CPU */
 	uint8_t parts; /* the parts of a restore that are done: bits of lazytsc_restored_part */
 	uint8_t was_enabled; /* the feature was enabled when the vCPU was saved */
+	uint8_t stale_done; /* done could not be stored on the last way to user space */
 	/* in this restore CPUID came before the LAPIC, so KVM kept the LAPIC's deadline mode */
 	uint8_t cpuid_first;
 };
