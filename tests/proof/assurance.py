@@ -80,7 +80,12 @@ def checker():
 
 
 def booted():
-    found = tests_of({"kernel-selftest": ["kernel-glue/selftest/*.c"], "kernel-torture": ["tests/kernel/boot.sh"]})
+    found = tests_of({"kernel-selftest": ["kernel-glue/selftest/*.c"]})
+    # The parts of boot.sh, each with what its first comment says.
+    parts = re.split(r"^#   (\w+) +", (TOP / "tests/kernel/boot.sh").read_text(), flags=re.M)
+    for part, text in zip(parts[1::2], parts[2::2]):
+        for name in sorted(names(text.split("\n#\n")[0])):
+            found.setdefault(name, []).extend(ctest(f"kernel-{part}"))
     for text in read("kernel-glue/kselftest/*_test.c").values():
         for name in names(text):
             if KSELFTEST not in found.setdefault(name, []):
