@@ -20,7 +20,8 @@ usage()
 	  --report       boot nothing, judge the last run
 	  --out DIR      where logs and reports go (default: build/kernel/migrate)
 
-	Columns: by          how the guest leaves and arrives: QEMU's file:, exec:, or savevm and loadvm
+	Columns: by          how the guest leaves and arrives: QEMU's file:, exec:, or savevm and loadvm;
+	                     reset: the machine is reset, and what QEMU saves then is looked at
 	         refused     of these moves; the guest goes on where it was
 	         state       of those by file: and exec: so many with LAZYTSC_MSR in what QEMU saved
 	         MSR         as the guest reads it before a move and after it: so many times the same,
@@ -38,7 +39,7 @@ work=${LAZYTSC_KERNEL_DIR:-$top/build/kernel}
 # shellcheck source=harness/kernel/plan.sh
 . "$here/plan.sh"
 
-all=torture,torture-2,snapshot,to-stock,from-stock,stock,no-bit,unused,no-feature,enforce
+all=torture,torture-2,snapshot,to-stock,from-stock,stock,no-bit,unused,reset,no-feature,enforce
 cases=$all scale=100 kernel=lazy build="" report="" out=$work/migrate
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -89,6 +90,7 @@ plan()
 	stock) GUEST_VMM=qemu-stock rewrite "$1" on ;;
 	no-bit) GUEST_MORE+=" --refusal --qemu $bare" rewrite "$1" on ;;
 	unused) GUEST_APPEND=";no-lazy-tscdeadline" GUEST_MORE+=" --qemu $stock" rewrite "$1" on ;;
+	reset) GUEST_MORE="--by file --by reset" rewrite "$1" on ;;
 	no-feature) rewrite "$1" on ;;
 	enforce) rewrite "$1" on | sed 's/kvm-lazy-tscdeadline/&,enforce/' ;;
 	*) echo "migrate.sh: --cases: expected some of $all, found $1" >&2; exit 1 ;;
@@ -195,6 +197,10 @@ judge()
 		[ "$(value subsections)" = 0 ] || wrong "$name" "a subsection that is not needed"
 		[ "$moves" = 2 ] && [ "$refused" = 0 ] || wrong "$name" "$refused of $moves moves were refused"
 		;;
+	reset)
+		[ "$(value restores_file)/$(value restores_reset)" = 1/1 ] || wrong "$name" "$moves moves"
+		[ "$(value subsections)" = 1 ] || wrong "$name" "the MSR has to be in the state before the reset, and not after it"
+		;;
 	no-feature)
 		[ "$moves" = 2 ] && [ "$(value guest_skips)" = 0 ] || wrong "$name" "skips on a host without the feature"
 		;;
@@ -218,6 +224,7 @@ for name in ${cases//,/ }; do
 	stock) ends="stock	stock	file, exec" ;;
 	no-bit) ends="lazy	lazy, no bit	file, exec" ;;
 	unused) ends="lazy, unused	stock	file, exec" ;;
+	reset) ends="lazy	lazy	file, reset" ;;
 	no-feature | enforce) ends="lazy	lazy	file, exec"; r=$out/without/report.txt ;;
 	esac
 	IFS=$'\t' read -r from to by <<<"$ends"

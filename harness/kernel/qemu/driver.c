@@ -52,8 +52,8 @@ struct qemu {
 	FILE *qmp_out;
 };
 
-enum way { BY_FILE, BY_EXEC, BY_SNAPSHOT, WAYS };
-static const char *const way_name[WAYS] = { "file", "exec", "snapshot" };
+enum way { BY_FILE, BY_EXEC, BY_SNAPSHOT, BY_RESET, WAYS };
+static const char *const way_name[WAYS] = { "file", "exec", "snapshot", "reset" };
 
 struct stat_count {
 	char name[256];
@@ -285,28 +285,38 @@ static void snapshot(struct run *r)
 	    "{\"execute\": \"human-monitor-command\", \"arguments\": {\"command-line\": \"loadvm here\"}}");
 }
 
+/* What the QEMU saves of the guest goes to STATE. */
+static void save(struct run *r, enum way way)
+{
+	unlink(STATE);
+	ASK(r, &r->qemu, "{\"execute\": \"migrate\", \"arguments\": {\"uri\": \"%s" STATE "\"}}",
+	    way == BY_EXEC ? "exec:cat >" : "file:");
+	if (!migrated(r, &r->qemu))
+		vmm_die("the guest cannot leave QEMU %d", r->started - 1);
+	r->subsections += state_has("\"cpu/lazy_tscdeadline_msr\"");
+}
+
+/* The machine is reset, and the guest, which would boot anew, is at its end. */
+static void reset(struct run *r)
+{
+	ASK(r, &r->qemu, "{\"execute\": \"stop\"}");
+	ASK(r, &r->qemu, "{\"execute\": \"set-action\", \"arguments\": {\"reboot\": \"reset\"}}");
+	ASK(r, &r->qemu, "{\"execute\": \"system_reset\"}");
+	save(r, BY_FILE);
+	r->by_way[BY_RESET]++;
+	r->restores++;
+	finish(r, 0, NULL);
+}
+
 /* To the next QEMU of the list. */
 static void migrate(struct run *r, enum way way)
 {
 	const char *hop = r->hop[(r->at + 1) % r->hops];
-	const char *incoming = "file:" STATE;
 	struct qemu next = { 0 };
 	char answer[4096];
 
-	unlink(STATE);
-	if (way == BY_EXEC) {
-		ASK(r, &r->qemu,
-		    "{\"execute\": \"migrate\", \"arguments\": {\"uri\": \"exec:cat >" STATE
-		    "\"}}");
-		incoming = "exec:cat " STATE;
-	} else {
-		ASK(r, &r->qemu,
-		    "{\"execute\": \"migrate\", \"arguments\": {\"uri\": \"file:" STATE "\"}}");
-	}
-	if (!migrated(r, &r->qemu))
-		vmm_die("the guest cannot leave QEMU %d", r->started - 1);
-	r->subsections += state_has("\"cpu/lazy_tscdeadline_msr\"");
-	start_qemu(r, &next, hop, incoming);
+	save(r, way);
+	start_qemu(r, &next, hop, way == BY_EXEC ? "exec:cat " STATE : "file:" STATE);
 	if (!qmp(r, &next, answer, sizeof(answer), "{\"execute\": \"qmp_capabilities\"}") ||
 	    !migrated(r, &next)) {
 		printf("refused_by %s\n", hop);
@@ -326,7 +336,9 @@ static void restore(struct run *r)
 {
 	enum way way = r->way[r->restores % r->ways];
 
-	if (way == BY_SNAPSHOT)
+	if (way == BY_RESET)
+		reset(r);
+	else if (way == BY_SNAPSHOT)
 		snapshot(r);
 	else
 		migrate(r, way);
@@ -504,7 +516,8 @@ static const struct argp_option options[] = {
 	{ "qemu", KEY_QEMU, "PATH:MODEL", 0,
 	  "a QEMU and its CPU model; may be repeated: a migration goes to the next one", 0 },
 	{ "by", KEY_BY, "WAY", 0,
-	  "file (default), exec or snapshot; may be repeated, and is taken in turn", 0 },
+	  "file (default), exec, snapshot, or reset, which ends the guest; may be repeated, and is taken in turn",
+	  0 },
 	{ "machine", KEY_MACHINE, "TYPE", 0, "QEMU's machine (microvm)", 0 },
 	{ "disk", KEY_DISK, "FILE", 0, "qcow2 image for snapshots", 0 },
 	{ "refusal", KEY_REFUSAL, 0, 0,
@@ -527,7 +540,7 @@ static enum way way_of(const char *s, struct argp_state *state)
 	for (int w = 0; w < WAYS; w++)
 		if (!strcmp(s, way_name[w]))
 			return w;
-	argp_error(state, "--by: expected file, exec or snapshot, found '%s'", s);
+	argp_error(state, "--by: expected file, exec, snapshot or reset, found '%s'", s);
 	return WAYS;
 }
 
