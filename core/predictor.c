@@ -95,10 +95,14 @@ static u64 beats(const struct lazytsc_stream *s, u64 n)
 	return (s->period * n) >> FRACTION;
 }
 
-/* How many periods d cycles are, to the nearest. */
-static u64 in_beats(const struct lazytsc_stream *s, u64 d)
+/* How many periods, to the nearest, t lies after `from`; 0 where it lies before. */
+static u64 beats_after(const struct lazytsc_stream *s, u64 t, u64 from)
 {
-	return (smaller(d, LONGEST_PERIOD) * (1 << FRACTION) + s->period / 2) / s->period;
+	s64 d = distance(t, from);
+
+	if (d < 0)
+		return 0;
+	return (smaller((u64)d, LONGEST_PERIOD) * (1 << FRACTION) + s->period / 2) / s->period;
 }
 
 static void raise_chance(struct lazytsc_stream *s)
@@ -151,7 +155,7 @@ static void pass(struct lazytsc_stream *s, u64 slack, u64 t)
 static void learn(struct lazytsc_stream *s, u64 slack, u64 deadline)
 {
 	s64 error = distance(deadline, s->next); /* at most the slack */
-	s64 unseen = (s64)in_beats(s, deadline - s->last);
+	s64 unseen = (s64)beats_after(s, deadline, s->last);
 
 	if (unseen < 1)
 		unseen = 1;
@@ -257,8 +261,7 @@ static void keep_stray(struct lazytsc_predictor *p, u64 deadline)
 /* How far a deadline is from the beat of a stream that is nearest to it; *is_next: from `next`. */
 static u64 off_beat(const struct lazytsc_stream *s, u64 deadline, bool *is_next)
 {
-	s64 d = distance(deadline, s->next);
-	u64 n = d > 0 ? in_beats(s, (u64)d) : 0;
+	u64 n = beats_after(s, deadline, s->next);
 
 	*is_next = !n;
 	return apart(deadline, s->next + beats(s, n));

@@ -641,6 +641,13 @@ static void after_a_pause_an_error_is_drift(void **state)
 	s->last = s->next;
 	write_value(s->next);
 	assert_int_equal(s->age, 7);
+	/* Set once more and a little earlier: the same, and no pause that wraps. */
+	s = follow(0, PERIOD, m.now + 5000);
+	s->last = s->next + 171;
+	write_value(s->next + 170);
+	assert_int_equal(s->age, 7);
+	assert_int_equal(s->next, m.now + 5020);
+	assert_int_equal(s->period, ((u64)PERIOD << 8) + 170 * 256 / 7);
 	/* Worth and halves keep their bounds. */
 	s = follow(0, PERIOD, m.now + 5000);
 	s->worth = 7;
