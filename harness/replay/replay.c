@@ -31,7 +31,9 @@ struct run {
 	size_t size; /* of all of them */
 	unsigned int nvcpus; /* above the last that is in use */
 	uint64_t first_ts, last_ts; /* of what was selected */
+	uint64_t begin_ts; /* of the first event */
 	uint64_t from_ts, to_ts; /* what is selected, in the trace's clock */
+	double khz, units; /* the trace's TSC rate and cycles for a unit, as they were known last */
 	unsigned int begun_vcpus;
 	uint64_t *entries; /* by policy: host entries of all vCPUs, when the slice began */
 	size_t slice; /* that is being filled */
@@ -81,35 +83,66 @@ static uint64_t after(const struct replay *r, uint64_t ts, double ns)
 	return units < (double)(UINT64_MAX - ts) ? ts + (uint64_t)units : UINT64_MAX;
 }
 
-/* The first event: what the trace's clock is, and which part of it is selected. */
-static int begin(struct run *run, const struct trace *t, const struct trace_event *ev)
+/* What the trace's clock is, and which part of the trace is selected. */
+static void take_clock(struct run *run, const struct trace_stats *st)
 {
-	const struct trace_stats *st = trace_stats(t);
 	struct replay *r = run->r;
 	const struct selection *s = &r->selection;
-	double rate = st->cycles && st->fitted ? st->cycles_per_unit : 1;
+	double rate = st->cycles && st->fitted && st->cycles_per_unit > 0 ? st->cycles_per_unit : 1;
 
-	run->begun = true;
-	/* As short as that: a slice is at least what one write takes. */
-	r->slices.slice_ns = 1000;
-	r->slices.entries = calloc(r->npolicies, sizeof(*r->slices.entries));
-	run->entries = calloc(r->npolicies, sizeof(*run->entries));
-	if (!r->slices.entries || !run->entries)
-		return -1;
+	run->khz = st->tsc_khz;
+	run->units = st->cycles_per_unit;
 	r->clock.ns = st->source == TRACE_REARM;
 	r->clock.khz = st->tsc_khz;
 	r->khz_assumed = st->tsc_khz <= 0;
 	if (r->khz_assumed)
 		r->clock.khz = ASSUMED_KHZ;
 	r->unit_ns = st->cycles ? 1e6 * rate / r->clock.khz : 1;
+	run->from_ts = after(r, run->begin_ts, (double)s->from_ns);
+	run->to_ts = s->to_ns ? after(r, run->begin_ts, (double)s->to_ns) : UINT64_MAX;
+}
+
+/*
+ * A trace that begins with more disarms than a fit's window holds tells its rate only after them.
+ * They have been replayed, and are charged anew.
+ */
+static void take_late_clock(struct run *run, const struct trace_stats *st)
+{
+	const struct replay *r = run->r;
+
+	take_clock(run, st);
+	for (unsigned int i = 0; i < run->nvcpus; i++) {
+		char *states = run->vcpus[i].states;
+
+		for (size_t k = 0; states && k < r->npolicies; k++) {
+			if (r->policies[k].is_replay)
+				lazytsc_replay_rate((void *)(states + run->offsets[k]),
+						    r->clock.khz);
+		}
+	}
+}
+
+static int begin(struct run *run, const struct trace *t, const struct trace_event *ev)
+{
+	const struct trace_stats *st = trace_stats(t);
+	struct replay *r = run->r;
+	const struct selection *s = &r->selection;
+
+	run->begun = true;
+	run->begin_ts = ev->ts;
+	/* As short as that: a slice is at least what one write takes. */
+	r->slices.slice_ns = 1000;
+	r->slices.entries = calloc(r->npolicies, sizeof(*r->slices.entries));
+	run->entries = calloc(r->npolicies, sizeof(*run->entries));
+	if (!r->slices.entries || !run->entries)
+		return -1;
+	take_clock(run, st);
 	if ((s->from_ns || s->to_ns) && st->cycles && r->khz_assumed) {
 		snprintf(
 			r->error, sizeof(r->error),
 			"--from and --to need the TSC's rate, which this trace does not tell: give --tsc-khz");
 		return -1;
 	}
-	run->from_ts = after(r, ev->ts, (double)s->from_ns);
-	run->to_ts = s->to_ns ? after(r, ev->ts, (double)s->to_ns) : UINT64_MAX;
 	return 0;
 }
 
@@ -418,6 +451,8 @@ static int take(struct run *run, const struct trace *t, const struct trace_event
 	v->last_selected = false;
 	if (!run->begun && begin(run, t, ev))
 		return -1;
+	if (trace_stats(t)->tsc_khz != run->khz || trace_stats(t)->cycles_per_unit != run->units)
+		take_late_clock(run, trace_stats(t));
 	if (!selected(run, t, v, ev))
 		return 0;
 	if (!v->states && !begin_vcpu(run, v))

@@ -37,6 +37,7 @@ void lazytsc_replay_rate(struct lazytsc_replay *r, double khz)
 
 	r->write_cost = (u64)((double)costs.exit_write * khz / 1e6);
 	r->timer_cost = (u64)((double)costs.exit_timer * khz / 1e6);
+	r->host_cycles = r->counts.msr_write_exits * r->write_cost;
 }
 
 void lazytsc_replay_restart(struct lazytsc_replay *r)

@@ -83,7 +83,7 @@ void lazytsc_replay_init(struct lazytsc_replay *r, const struct lazytsc_variant 
 
 /**
  * lazytsc_replay_rate() - how many units of the trace's clock make a ms, for the costs
- * @r:   the vCPU, before its first write
+ * @r:   the vCPU, before its first deadline; the exits of disarms before are charged anew
  * @khz: the rate; 2.6 GHz, that of the costs' sources, until this is called
  */
 void lazytsc_replay_rate(struct lazytsc_replay *r, double khz);
