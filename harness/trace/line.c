@@ -4,6 +4,8 @@
 #include "line.h"
 
 #define DEADLINE_MSR 0x6e0
+/* 0x6e0 in decimal digits, read as hexadecimal ones. No CPU has an MSR of that number. */
+#define DEADLINE_MSR_DECIMAL 0x1760
 
 static bool is_digit(char c)
 {
@@ -462,9 +464,10 @@ static void parse_thread(const struct header *h, struct trace_line *out)
 
 /*
  * The number of field @name in what ftrace's option fields ("msr=0x6e0 (1760)"), trace-cmd report
- * -R ("msr=6e0") and perf trace ("msr: 0x6e0", "val: 1760") print.
+ * -R ("msr=6e0", of older versions "msr=1760") and perf trace ("msr: 0x6e0", "val:
+ * 1760") print. @decimal: what has "=" and no 0x. Of a negative number: its amount.
  */
-static bool field(const char *p, const char *e, const char *name, uint64_t *value)
+static bool field_as(const char *p, const char *e, const char *name, bool decimal, uint64_t *value)
 {
 	size_t len = strlen(name);
 
@@ -477,8 +480,10 @@ static bool field(const char *p, const char *e, const char *name, uint64_t *valu
 		p += len;
 		if (p < e && *p == '=') {
 			p++;
-			TAKE(&p, e, "0x");
-			return take_hex(&p, e, 16, value) > 0;
+			TAKE(&p, e, "-");
+			if (TAKE(&p, e, "0x") || !decimal)
+				return take_hex(&p, e, 16, value) > 0;
+			return take_decimal(&p, e, value);
 		}
 		if (p + 1 < e && *p == ':') {
 			p = skip_spaces(p + 1, e);
@@ -487,6 +492,11 @@ static bool field(const char *p, const char *e, const char *name, uint64_t *valu
 			return take_decimal(&p, e, value);
 		}
 	}
+}
+
+static bool field(const char *p, const char *e, const char *name, uint64_t *value)
+{
+	return field_as(p, e, name, false, value);
 }
 
 /* The value, and that nothing is stuck to it; then perhaps a word that the write failed. */
@@ -514,9 +524,9 @@ static enum trace_line_kind parse_fields(const char *p, const char *e, const cha
 
 	if (!field(p, e, msr_name, &msr))
 		return TRACE_LINE_DAMAGED;
-	if (msr != DEADLINE_MSR)
+	if (msr != DEADLINE_MSR && msr != DEADLINE_MSR_DECIMAL)
 		return TRACE_LINE_OTHER_MSR;
-	if (!field(p, e, value_name, &out->value))
+	if (!field_as(p, e, value_name, msr != DEADLINE_MSR, &out->value))
 		return TRACE_LINE_DAMAGED;
 	out->value_digits = 16;
 	return field(p, e, failed_name, &failed) && failed ? TRACE_LINE_FAILED : TRACE_LINE_WRITE;

@@ -173,6 +173,14 @@ figures("tsc-verbose", guest(lambda tsc, cpu, event, text:
 figures("tsc-trace-cmd-l", guest(latency(str)), "exact")
 figures("tsc-trace-cmd-R", guest(lambda tsc, cpu, event, text: ftrace(str)(
     tsc, cpu, event, text.replace("6e0, value ", "msr=6e0 val=") + (" failed=0" if event == "write_msr" else ""))), "exact")
+figures("tsc-trace-cmd-R-decimal", guest(lambda tsc, cpu, event, text: ftrace(str)(
+    tsc, cpu, event, f"msr=1760 val={int(text.split()[-1], 16)} failed=0" if event == "write_msr" else text)), "exact")
+# A write that failed, as trace-cmd report -R and the option fields print it.
+for failed in ("-5", "fffffffb", "0xfffffffb (-5)"):
+    run = replay("failed", guest(ftrace(str)) + ftrace(str)(events()[-1][0] + 9, 0, "write_msr", f"msr=6e0 val=5 failed={failed}\n"))
+    if run.returncode or json.loads(run.stdout)["traces"][0]["failed"] != 1:
+        fail("failed", [failed, run.stderr.decode() or json.loads(run.stdout)["traces"][0]["failed"]])
+figures("trace-cmd-cpu", guest(ftrace(str), vcpus=1), "exact", vcpus=1)
 # Deadlines that are all moved on before they are due are no reason to doubt the clock.
 moved = "".join(ftrace(str)(BASE + i * 50_000, 0, "write_msr", f"6e0, value {BASE + i * 50_000 + STEP:x}") + "\n"
                 for i in range(300))
@@ -193,9 +201,18 @@ figures("ts-diff", guest(lambda tsc, cpu, event, text: ftrace(lambda t: seconds(
                          .replace(": (+12)   write", ": (+12)   write")), "approximate")
 figures("dmesg", guest(lambda tsc, cpu, event, text: "[  123.456789] " +
                        latency(lambda t: f"{(t - BASE) // 2500}us ")(tsc, cpu, event, text)), "approximate")
+def perf_name(event):
+    return f"{'msr' if event[0] == 'w' else 'irq_vectors'}:{event}"
+
+
 figures("perf", guest(lambda tsc, cpu, event, text:
-        f"         swapper     0 [{cpu:03d}] {seconds(ns(tsc), 9)}: {'msr' if event[0] == 'w' else 'irq_vectors'}:{event}: {text}"),
-        "approximate")
+        f"         swapper     0 [{cpu:03d}] {seconds(ns(tsc), 9)}: {perf_name(event)}: {text}"), "approximate")
+figures("perf-reltime", guest(lambda tsc, cpu, event, text:
+        f"         swapper     0 [{cpu:03d}] {seconds(ns(tsc) - HOST_NS, 9)}: {perf_name(event)}: {text}"), "approximate")
+figures("perf-prof", guest(lambda tsc, cpu, event, text: "2024-04-24 17:01:11.009305     wrmsr   3862 d... "
+        f"[{cpu:03d}] {seconds(ns(tsc), 9)}: {perf_name(event)}: {text}"), "approximate")
+figures("bpf", guest(lambda tsc, cpu, event, text: ftrace(lambda t: seconds(ns(t), 9))(
+    tsc, cpu, "bpf_trace_printk", f"{event}: {text}")), "approximate")
 counter = iter(range(1, 10000))
 refused("counter", guest(ftrace(lambda t: f"{next(counter):13d}")), "counter", "x86-tsc")
 refused("uptime", guest(ftrace(lambda t: 489250 + ns(t) // 10_000_000)), "uptime")

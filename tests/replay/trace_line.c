@@ -117,6 +117,9 @@ static const struct form variants[] = {
 	{ "t13c:   cc1-25126 [001]  4990.333772: write_msr:             msr=6e0 val=bc882393b6c "
 	  "failed=0",
 	  TRACE_LINE_WRITE, 1, 4990333772000, 0xbc882393b6c, false, NONE, NONE },
+	{ "     cc1-25126 [001]  4990.333772: write_msr:             msr=1760 val=12955336293228 "
+	  "failed=0",
+	  TRACE_LINE_WRITE, 1, 4990333772000, 12955336293228, false, NONE, NONE },
 	{ "     cc1-25126   1d.h..  4990.333772: write_msr:            6e0, value bc882393b6c",
 	  TRACE_LINE_WRITE, 1, 4990333772000, 0xbc882393b6c, false, NONE, NONE },
 	{ "     cc1-25126 [001]  4990.333772: (+11)    write_msr:            6e0, value "
@@ -165,6 +168,8 @@ static const struct form variants[] = {
 	{ " <...>-4101 [011] d.... 5.000700: kvm_msr: write=0x1 (1) ecx=0x6e0 (1760) data=0x5 (5) "
 	  "exception=0x0",
 	  TRACE_LINE_HOST_WRITE, 11, 5000700000, 5, false, 4101, NONE },
+	{ " <...>-4101 [011] 5.000700: kvm_msr: write=1 ecx=1760 data=12955336293228 exception=0",
+	  TRACE_LINE_HOST_WRITE, 11, 5000700000, 12955336293228, false, 4101, NONE },
 	{ " 8core-vm5 4101 [011] 5.000700: kvm:kvm_msr: msr_write 6e0 = 0x5", TRACE_LINE_HOST_WRITE,
 	  11, 5000700000, 5, false, 4101, NONE },
 };
