@@ -471,7 +471,8 @@ static bool field_as(const char *p, const char *e, const char *name, bool decima
 {
 	size_t len = strlen(name);
 
-	for (;; p++) {
+	/* A name at the end of the line leaves p there: nothing is beyond. */
+	for (; p < e; p++) {
 		p = memmem(p, (size_t)(e - p), name, len);
 		if (!p)
 			return false;
@@ -492,6 +493,7 @@ static bool field_as(const char *p, const char *e, const char *name, bool decima
 			return take_decimal(&p, e, value);
 		}
 	}
+	return false;
 }
 
 static bool field(const char *p, const char *e, const char *name, uint64_t *value)

@@ -209,6 +209,10 @@ static const struct form others[] = {
 	FORM(DAMAGED, "[000] d.. write_msr: 6e0, value 5"),
 	FORM(DAMAGED, "  kvm_msr:              msr_write 6e0 = 0x60000000001"),
 	FORM(DAMAGED, " a-1 [000] 5.1: kvm_msr: msr_write 6e0 ="),
+	/* Nothing follows the name of a field: what is beyond the line is not looked at. */
+	FORM(DAMAGED, " a-1 [000] d.. 5: write_msr: msr=0x6e0 (1760) val"),
+	FORM(DAMAGED, " a-1 [000] 5.1: kvm_msr: write=0x1 (1) ecx=0x6e0 (1760) data"),
+	FORM(DAMAGED, "    12.345 CPU 7/KVM/4100 kvm:kvm_msr(write: 1, ecx: 1760, data"),
 	FORM(COMMENT, "# tracer: nop"),
 	FORM(COMMENT, "#              | |         |   |||||     |         |"),
 	FORM(COMMENT, "##### CPU 1 buffer started ####"),
