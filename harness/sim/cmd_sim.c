@@ -83,8 +83,8 @@ static const struct argp_option options[] = {
 	{ "downtime", OPT_DOWNTIME, "TIME", 0, "Of a migration (default: 10ms)", 4 },
 	{ "free-looks", OPT_FREE_LOOKS, NULL, 0,
 	  "A blocked vCPU's timer stands where its guest wants it", 4 },
-	{ "restore", OPT_RESTORE, "deadline-first|feature-first|unaware|any", 0,
-	  "What a migration's destination does with the MSRs (default: deadline-first)", 4 },
+	{ "restore", OPT_RESTORE, "deadline-first|feature-first|unaware|parts|any", 0,
+	  "The order in which a migration restores (default: deadline-first)", 4 },
 	{ "tick", OPT_TICK, "TIME", 0, "tick, nohz-rr, cyclic: the period (default: 1ms)", 5 },
 	{ "request", OPT_REQUEST, "TIME", 0, "nohz-rr: idle until a request (default: 20us)", 5 },
 	{ "service", OPT_SERVICE, "TIME", 0, "nohz-rr: to serve one (default: 10us)", 5 },
@@ -174,7 +174,8 @@ static void set_variants(struct sim_arguments *a, const char *arg, struct argp_s
 
 static void set_restore(struct sim_arguments *a, const char *arg, struct argp_state *state)
 {
-	static const char *const names[] = { "deadline-first", "feature-first", "unaware", "any" };
+	static const char *const names[] = { "deadline-first", "feature-first", "unaware", "parts",
+					     "any" };
 
 	for (unsigned int i = 0; i < LAZYTSC_RESTORES; i++) {
 		if (!strcmp(arg, names[i])) {
@@ -182,7 +183,8 @@ static void set_restore(struct sim_arguments *a, const char *arg, struct argp_st
 			return;
 		}
 	}
-	argp_error(state, "--restore: '%s' is none of deadline-first, feature-first, unaware, any",
+	argp_error(state,
+		   "--restore: '%s' is none of deadline-first, feature-first, unaware, parts, any",
 		   arg);
 }
 

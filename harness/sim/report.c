@@ -111,6 +111,20 @@ static void row(struct libscols_table *tb, const struct sim_run *run,
 	table_cell(line, 5 + N, "%.3f", (double)s->late_max / 1e3);
 }
 
+/* What restores have lost (B26): the stock timer has nowhere to look. */
+static void print_lost(FILE *to, const struct sim_run *run, const struct sim_result *results)
+{
+	const struct lazytsc_machine_config *c = &run->config;
+
+	if (!c->trouble_ns[LAZYTSC_TROUBLE_migrate])
+		return;
+	fputs("\nDeadlines that restores have lost, of restores:", to);
+	for (unsigned int v = 0; v < run->nvariants; v++)
+		fprintf(to, "%s %s %" PRIu64 " of %" PRIu64, v ? "," : "", results[v].variant.name,
+			results[v].total.lost, results[v].total.migrations);
+	fputc('\n', to);
+}
+
 /* As cyclictest -h prints it: a line for each us, a column for each variant. */
 static void print_hist(FILE *to, const struct sim_run *run, const struct sim_result *results)
 {
@@ -162,6 +176,7 @@ void sim_print(FILE *to, const struct sim_run *run, const struct sim_result *res
 			row(tb, run, results, &results[v], i);
 	}
 	table_print(to, tb);
+	print_lost(to, run, results);
 	if (run->hist)
 		print_hist(to, run, results);
 }
@@ -194,6 +209,8 @@ static json_t *json_row(const struct sim_run *run, const struct sim_result *resu
 	set(o, "remote_expiries", s->remote_expiries);
 	set(o, "timer_events", s->events);
 	set(o, "migrations", s->migrations);
+	set(o, "deadlines_lost", s->lost);
+	set(o, "deadlines_recovered", s->host.recovered);
 	set(o, "late_min_ns", s->late_min);
 	set(o, "late_avg_ns", average(s));
 	set(o, "late_max_ns", s->late_max);

@@ -21,12 +21,16 @@ void decide_act(struct vcpu *v, const struct lazytsc_decision *d, bool expiry)
 	}
 	lazytsc_mon_decision(&v->mon, v->tsc, d, expiry);
 	timer_set(v, d->timer, false);
-	/* An expiry under a mask is over at once: unmasking later does not bring it back. */
-	if (d->inject && v->masked && !defect(v, LAZYTSC_DEFECT_DELIVER_MASKED))
+	/*
+	 * An expiry under a mask is over at once: unmasking later does not bring it back. In user
+	 * space it is over with the next entry, as in KVM.
+	 */
+	if (d->inject && v->masked && v->state != USER && !defect(v, LAZYTSC_DEFECT_DELIVER_MASKED))
 		lapic_deliver(v);
 }
 
-static void expire(struct vcpu *v, enum lazytsc_context context, bool look)
+/* Returns whether an interrupt was decided. */
+static bool expire(struct vcpu *v, enum lazytsc_context context, bool look)
 {
 	const struct lazytsc_guess_source *p = v->m->config.guess;
 	struct lazytsc_expiry e = {
@@ -35,25 +39,37 @@ static void expire(struct vcpu *v, enum lazytsc_context context, bool look)
 		.wait = context == LAZYTSC_VCPU ? v->m->d.wait : 0,
 		.blocked = v->state == BLOCKED,
 		.look = look,
+		.nearest = v->m->d.nearest,
 	};
+	bool fired = !look && !v->hw_false;
 	u64 before = lazytsc_load(&v->area.armed);
 	struct lazytsc_decision d;
 
+	v->hw_false = 0;
 	if (!v->hostside.timer)
-		return;
+		return false;
+	if (!fired && !look && defect(v, LAZYTSC_DEFECT_BELIEVES_TIMER) &&
+	    v->hostside.timer > e.now)
+		e.now = v->hostside.timer;
 	/* Settling ends: guesses are not followed for ever. */
 	if (p && (!v->settling || v->settling_guesses++ < SETTLE_GUESSES))
 		e.guess = p->expire(v->guess_state, &v->hostside, v->host_area, &e);
 	v->stats.events++;
-	lazytsc_mon_host_begin(&v->mon, v->tsc, e.now, e.wait);
+	lazytsc_mon_host_begin(&v->mon, v->tsc, v->tsc, e.wait);
 	d = variant(v)->host_expire(&v->hostside, v->host_area, &e);
 	record_publish(v, before);
-	decide_act(v, &d, !look);
+	decide_act(v, &d, fired);
+	if (d.thread && !defect(v, LAZYTSC_DEFECT_STARTS_ALL)) {
+		/* Too near: the vCPU's thread starts it (B25). */
+		v->at[AT_TIMER] = NEVER;
+		v->left = 1;
+	}
+	return d.inject != 0;
 }
 
-void decide_expire(struct vcpu *v, enum lazytsc_context context)
+void decide_expire(struct vcpu *v)
 {
-	expire(v, context, false);
+	expire(v, LAZYTSC_VCPU, false);
 }
 
 void decide_block(struct vcpu *v)
@@ -94,7 +110,7 @@ static void wake(struct vcpu *v, u64 after)
 			lapic_deliver(v);
 		return;
 	}
-	if (v->inject || defect(v, LAZYTSC_DEFECT_SILENT_WAKES))
+	if (v->inject || v->left || defect(v, LAZYTSC_DEFECT_SILENT_WAKES))
 		self(v, SELF_WOKEN, v->now + after + v->m->d.cost.wake);
 }
 
@@ -102,13 +118,21 @@ static void wake(struct vcpu *v, u64 after)
 static void fires_elsewhere(struct vcpu *v)
 {
 	const struct lazytsc_costs *c = &v->m->d.cost;
+	bool injected;
 
 	v->stats.remote_expiries++;
 	v->other_time += c->callback;
-	decide_expire(v, LAZYTSC_REMOTE);
+	if (v->elsewhere)
+		lazytsc_mon_elsewhere(&v->mon, v->tsc);
+	injected = expire(v, LAZYTSC_REMOTE, false);
+	/* What an injection starts is paid for with its deadline. */
+	v->elsewhere = !injected && v->at[AT_TIMER] != NEVER;
+	if (injected)
+		lazytsc_mon_paid(&v->mon);
 	/* A posted interrupt reaches IRR in an exit as well; a kick has nothing to do there. */
 	if ((v->state == GUEST || (v->state == EXITED && v->hw_kind == LAZYTSC_TIMER_POSTED)) &&
-	    v->inject && v->at[AT_ARRIVAL] == NEVER && !defect(v, LAZYTSC_DEFECT_NO_KICK))
+	    (v->inject || v->left) && v->at[AT_ARRIVAL] == NEVER &&
+	    !defect(v, LAZYTSC_DEFECT_NO_KICK))
 		v->at[AT_ARRIVAL] = v->now + c->ipi;
 	wake(v, c->ipi);
 }
@@ -126,9 +150,15 @@ void decide_timer_fires(struct vcpu *v)
 		v->hw_expired = 1;
 	} else {
 		v->host_time += v->m->d.cost.callback;
-		decide_expire(v, LAZYTSC_VCPU);
+		decide_expire(v);
 		wake(v, 0);
 	}
+}
+
+void decide_look_up(struct vcpu *v)
+{
+	if (!v->host_area && (v->word & LAZYTSC_MSR_GPA) == AREA_GPA && !v->slot_gone)
+		v->host_area = &v->area;
 }
 
 void decide_withdraw(struct vcpu *v, enum lazytsc_withdraw_reason reason)

@@ -7,8 +7,8 @@
 /* Carries a decision out; @expiry: it was made for an expiry of the timer. */
 void decide_act(struct vcpu *v, const struct lazytsc_decision *d, bool expiry);
 
-/* The timer has fired: asks the core, and carries its decision out. */
-void decide_expire(struct vcpu *v, enum lazytsc_context context);
+/* The timer has fired, and the thread asks the core, and carries its decision out. */
+void decide_expire(struct vcpu *v);
 
 /* A blocked vCPU's timer may stand later, until its thread goes on (B29). */
 void decide_block(struct vcpu *v);
@@ -21,6 +21,9 @@ void decide_timer_fires(struct vcpu *v);
 
 /* Withdraws. */
 void decide_withdraw(struct vcpu *v, enum lazytsc_withdraw_reason reason);
+
+/* The vCPU's thread looks the page up, where the host is without it. */
+void decide_look_up(struct vcpu *v);
 
 /* Cancels: nothing is wanted any more. */
 void decide_cancel(struct vcpu *v);

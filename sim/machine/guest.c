@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The guest: what its workload does, and what becomes of that after an exit. */
+#include "count.h"
 #include "guest.h"
 #include "lapic.h"
 #include "record.h"
@@ -29,8 +30,12 @@ static void back_in(struct vcpu *v)
 void guest_go_on(struct vcpu *v)
 {
 	v->device = 0;
-	if (v->irr && !v->isr) {
-		lapic_take(v);
+	if ((v->irr || v->count_irr) && !v->isr) {
+		if (v->irr)
+			lapic_take(v);
+		else
+			v->count_irr = 0;
+		v->isr = 1;
 		v->halted = 0;
 		self(v, SELF_HANDLER, v->now + v->m->d.cost.irq);
 	} else if (v->isr) {
@@ -71,6 +76,38 @@ static void hooked(struct vcpu *v)
 	v->stats.guest_ns += v->m->config.costs.skip;
 	lazytsc_mon_set_skip(&v->mon, v->tsc, t, lazytsc_load(&v->area.armed));
 	guest_ask(v, LAZYTSC_ASKED_NEXT);
+}
+
+bool guest_looks(struct vcpu *v)
+{
+	u64 t = v->wrote, patience = v->guest.patience;
+
+	if (!t)
+		return false;
+	lazytsc_clock = v->tsc;
+	if (!v->looked && variant(v)->guest_wrote(&v->guest, t) &&
+	    !defect(v, LAZYTSC_DEFECT_NEVER_LOOKS)) {
+		v->looks = 1;
+		record_exit(v, LAZYTSC_EXIT_OTHER, SELF_TRAP);
+		return true;
+	}
+	v->wrote = v->looked = 0;
+	v->mon.limits.patience = patience + 1;
+	/* A guest that writes to armed hides from itself that nothing is armed. */
+	if (!v->mon.armed_written)
+		lazytsc_mon_wrote(&v->mon, v->tsc, t);
+	return false;
+}
+
+/* The guest has read LAZYTSC_MSR: the feature is enabled again, if this host does not know it. */
+static void found(struct vcpu *v)
+{
+	u64 word = variant(v)->guest_found(&v->guest, v->word);
+
+	v->looks = 0;
+	v->looked = 1;
+	if (word)
+		register_word(v, word);
 }
 
 static void scribble(struct vcpu *v, bool armed)
@@ -122,7 +159,8 @@ static void feature(struct vcpu *v, bool on)
 	if (on && v->guest.area)
 		return;
 	if (on && v->m->config.offer == LAZYTSC_OFFERED) {
-		u64 word = variant(v)->guest_enable(&v->guest, &v->area, AREA_GPA, v->m->d.grace);
+		u64 grace = defect(v, LAZYTSC_DEFECT_NO_GRACE) ? NEVER : v->m->d.grace;
+		u64 word = variant(v)->guest_enable(&v->guest, &v->area, AREA_GPA, grace);
 
 		v->dirty = 1;
 		if (v->guest.area)
@@ -145,10 +183,17 @@ static void offline(struct vcpu *v)
 /* The exit for an operation has reached the host. */
 void guest_trap(struct vcpu *v)
 {
+	if (v->looks) {
+		found(v);
+		back_in(v);
+		return;
+	}
 	switch (v->op.kind) {
 	case LAZYTSC_WORKLOAD_SET:
 	case LAZYTSC_WORKLOAD_DISARM:
 	case LAZYTSC_WORKLOAD_RAW:
+		if (v->in_wrmsr && v->guest.area)
+			v->wrote = v->op.value;
 		v->in_wrmsr = 0;
 		register_deadline(v, v->op.value);
 		break;
@@ -160,6 +205,9 @@ void guest_trap(struct vcpu *v)
 		break;
 	case LAZYTSC_WORKLOAD_MODE:
 		register_mode(v, v->op.value);
+		break;
+	case LAZYTSC_WORKLOAD_TMICT:
+		count_start(v, v->op.value);
 		break;
 	case LAZYTSC_WORKLOAD_APIC:
 		register_apic(v, v->op.value);
@@ -185,6 +233,7 @@ void guest_start(struct vcpu *v)
 	v->halted = 0;
 	v->isr = 0;
 	v->in_wrmsr = 0;
+	v->wrote = v->looks = v->looked = 0;
 	v->at[AT_DEVICE] = NEVER;
 	feature(v, true);
 	guest_ask(v, LAZYTSC_ASKED_START);

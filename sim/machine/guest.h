@@ -16,6 +16,12 @@ void guest_go_on(struct vcpu *v);
 /* In guest mode: the workload's operation is due. */
 void guest_operate(struct vcpu *v);
 
+/*
+ * In guest mode, after a set that has exited: a guest that keeps finding nothing armed reads
+ * LAZYTSC_MSR, which exits (B27). False: it does not.
+ */
+bool guest_looks(struct vcpu *v);
+
 /* The exit for the operation has reached the host. */
 void guest_trap(struct vcpu *v);
 

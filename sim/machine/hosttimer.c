@@ -45,6 +45,7 @@ void timer_set(struct vcpu *v, u64 deadline, bool anew)
 		return;
 	v->hw_deadline = deadline;
 	v->hw_kind = kind;
+	v->left = v->elsewhere = 0;
 	if (!deadline) {
 		stop(v);
 		return;

@@ -52,6 +52,5 @@ void lapic_take(struct vcpu *v)
 	count_lateness(v);
 	lazytsc_mon_take(&v->mon, v->tsc);
 	v->irr = 0;
-	v->isr = 1;
 	record_step(v, LAZYTSC_STEP_TAKE, v->irr_deadline);
 }

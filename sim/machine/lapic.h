@@ -7,7 +7,7 @@
 /* Writes of the deadline are ignored, and it reads 0: not in deadline mode, or disabled. */
 static inline bool lapic_off(const struct vcpu *v)
 {
-	return v->mode_off || v->apic_off;
+	return v->mode_off || v->apic_off || v->no_bit;
 }
 
 /* An injection that was decided and is not in IRR is wanted no more. */

@@ -2,12 +2,14 @@
 /* A vCPU's thread: the ways in and out of guest mode, and what happens next. */
 #include <assert.h>
 
+#include "count.h"
 #include "decide.h"
 #include "guest.h"
 #include "hosttimer.h"
 #include "lapic.h"
 #include "loop.h"
 #include "record.h"
+#include "restore.h"
 #include "trouble.h"
 
 static void resume_promise(struct vcpu *v)
@@ -15,8 +17,6 @@ static void resume_promise(struct vcpu *v)
 	u64 before = lazytsc_load(&v->area.armed);
 
 	v->was_user = 0;
-	if ((v->word & LAZYTSC_MSR_GPA) == AREA_GPA && !v->slot_gone)
-		v->host_area = &v->area;
 	variant(v)->host_resume(&v->hostside, v->host_area, v->tsc);
 	record_publish(v, before);
 }
@@ -24,6 +24,10 @@ static void resume_promise(struct vcpu *v)
 /* The thread is about to enter the guest, or to block. */
 static void prepare(struct vcpu *v)
 {
+	record_paid(v);
+	decide_look_up(v);
+	if (v->left)
+		timer_set(v, v->hostside.timer, true);
 	if (v->retime) {
 		v->retime = 0;
 		if (!defect(v, LAZYTSC_DEFECT_STALE_TIMER)) {
@@ -32,6 +36,8 @@ static void prepare(struct vcpu *v)
 			v->was_user = 1;
 		}
 	}
+	if (v->restored)
+		restore_recover(v);
 	if (v->was_user)
 		resume_promise(v);
 }
@@ -48,6 +54,8 @@ static void enter(struct vcpu *v)
 		self(v, SELF_EXPIRE, v->now + v->m->d.cost.exit_timer / 2);
 		return;
 	}
+	if (count_exits(v))
+		return;
 	if (v->inject && v->inject > v->tsc && !defect(v, LAZYTSC_DEFECT_NO_WAIT)) {
 		u64 end = time_of(v, v->inject);
 
@@ -63,7 +71,7 @@ static void enter(struct vcpu *v)
 	record_step(v, LAZYTSC_STEP_ENTER, 0);
 	if (v->in_wrmsr)
 		record_exit(v, LAZYTSC_EXIT_WRITE, SELF_TRAP);
-	else
+	else if (!guest_looks(v))
 		guest_go_on(v);
 }
 
@@ -72,7 +80,7 @@ static void block(struct vcpu *v)
 	prepare(v);
 	if (v->inject && v->inject <= v->tsc)
 		lapic_deliver(v);
-	if (v->irr || v->inject || v->device) {
+	if (v->irr || v->inject || v->device || v->count_irr) {
 		self(v, SELF_ENTER, v->now + v->m->d.cost.block / 2);
 		return;
 	}
@@ -97,7 +105,7 @@ static void woken(struct vcpu *v)
 	}
 	if (v->inject)
 		lapic_deliver(v);
-	if (!v->irr && !v->device && !defective) {
+	if (!v->irr && !v->device && !v->count_irr && !defective) {
 		/* There is nothing for the guest: it stays halted. */
 		self(v, SELF_NONE, NEVER);
 		decide_block(v);
@@ -105,7 +113,7 @@ static void woken(struct vcpu *v)
 	}
 	v->stats.wakes++;
 	v->at[AT_DEVICE] = NEVER;
-	lazytsc_mon_wake(&v->mon, v->tsc, v->device);
+	lazytsc_mon_wake(&v->mon, v->tsc, v->device || v->count_irr);
 	record_step(v, LAZYTSC_STEP_WAKE, v->device);
 	v->state = EXITED;
 	self(v, SELF_ENTER, v->now);
@@ -120,14 +128,14 @@ static void run_self(struct vcpu *v)
 	case SELF_HANDLER:
 		v->isr = 0;
 		guest_ask(v, LAZYTSC_ASKED_TIMER);
-		if (v->irr)
+		if (v->irr || v->count_irr)
 			guest_go_on(v);
 		break;
 	case SELF_TRAP:
 		guest_trap(v);
 		break;
 	case SELF_EXPIRE:
-		decide_expire(v, LAZYTSC_VCPU);
+		decide_expire(v);
 		self(v, SELF_ENTER, v->now + v->m->d.cost.exit_timer / 2);
 		break;
 	case SELF_ENTER:
@@ -152,6 +160,10 @@ static void run_self(struct vcpu *v)
 static void arrive(struct vcpu *v)
 {
 	v->at[AT_ARRIVAL] = NEVER;
+	if (v->left && v->state == GUEST) {
+		record_exit(v, LAZYTSC_EXIT_IRQ, SELF_ENTER);
+		return;
+	}
 	if (!v->inject || v->inject > v->tsc)
 		return;
 	if (v->hw_kind == LAZYTSC_TIMER_POSTED && (v->state == GUEST || v->state == EXITED)) {
@@ -177,7 +189,7 @@ static enum source earliest(struct vcpu *v)
 	enum source first = 0;
 	unsigned int ties = 1;
 
-	for (enum source s = 1; s < AT_COUNT; s++) {
+	for (enum source s = 1; s < AT_SOURCES; s++) {
 		if (v->at[s] > v->at[first])
 			continue;
 		ties = v->at[s] == v->at[first] ? ties + 1 : 1;
@@ -209,6 +221,9 @@ void loop_run(struct vcpu *v, u64 until)
 			break;
 		case AT_DEVICE:
 			device(v);
+			break;
+		case AT_COUNT:
+			count_ends(v);
 			break;
 		default:
 			trouble_strikes(v);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "count.h"
 #include "guest.h"
 #include "loop.h"
 #include "trouble.h"
@@ -13,6 +14,9 @@
 
 /* As in the kernel's guest: docs/protocol.md, "An overdue promise is void". */
 #define GRACE_NS 1000000
+
+/* As KVM's min_timer_period_us: for what arms itself without an exit (B25). */
+#define SHORTEST_NS 200000
 
 struct lazytsc_costs lazytsc_costs_default(void)
 {
@@ -111,6 +115,8 @@ static void derive(struct lazytsc_machine *m)
 	d->downtime = time_units(c, c->downtime_ns);
 	d->wait = guest_cycles(c, c->advance_ns);
 	d->grace = guest_cycles(c, GRACE_NS);
+	d->nearest = guest_cycles(c, SHORTEST_NS);
+	d->shortest = time_units(c, SHORTEST_NS);
 	d->ns_per_cycle = wide_mul_div(1000000, RATIO_1, c->guest_khz);
 
 	/* Late is what no queue of exits explains: each kind of cost, four times over. */
@@ -119,6 +125,8 @@ static void derive(struct lazytsc_machine *m)
 	d->limits.late = guest_cycles(c, 4 * sum);
 	d->limits.rearm = guest_cycles(c, 2 * sum);
 	d->limits.credit = c->guess ? c->guess->credit : 0;
+	d->limits.nearest = d->nearest;
+	d->limits.grace = d->grace;
 }
 
 static void init_vcpu(struct lazytsc_machine *m, unsigned int i)
@@ -144,7 +152,7 @@ static void init_vcpu(struct lazytsc_machine *m, unsigned int i)
 	v->ps.khz = c->guest_khz;
 	v->ps.start = v->tsc;
 	v->ps.vcpu = i;
-	for (unsigned int s = 0; s < AT_COUNT; s++)
+	for (unsigned int s = 0; s < AT_SOURCES; s++)
 		v->at[s] = NEVER;
 	lazytsc_mon_init(&v->mon, &m->d.limits);
 	trouble_plan(v);
@@ -218,6 +226,7 @@ bool lazytsc_machine_settle_vcpu(struct lazytsc_machine *m, unsigned int i)
 
 	v->settling = 1;
 	v->at[AT_TROUBLE] = NEVER;
+	count_stop(v);
 	/* What the guest has begun it ends: an operation that has exited, a WRMSR after its set. */
 	if (v->self != SELF_TRAP && v->self != SELF_BLOCK && !v->in_wrmsr)
 		v->op.kind = LAZYTSC_WORKLOAD_NOTHING;
@@ -269,6 +278,9 @@ void lazytsc_machine_add(struct lazytsc_machine_stats *sum, const struct lazytsc
 	sum->host.injections += s->host.injections;
 	sum->host.silent_running += s->host.silent_running;
 	sum->host.silent_blocked += s->host.silent_blocked;
+	sum->host.looks += s->host.looks;
+	sum->host.left += s->host.left;
+	sum->host.recovered += s->host.recovered;
 	for (unsigned int i = 0; i < LAZYTSC_WITHDRAW_REASONS; i++)
 		sum->host.withdrawals[i] += s->host.withdrawals[i];
 	sum->remote_expiries += s->remote_expiries;
@@ -278,6 +290,8 @@ void lazytsc_machine_add(struct lazytsc_machine_stats *sum, const struct lazytsc
 		sum->exits[i] += s->exits[i];
 	sum->wakes += s->wakes;
 	sum->migrations += s->migrations;
+	sum->lost += s->lost;
+	sum->counts += s->counts;
 	sum->host_ns += s->host_ns;
 	sum->other_ns += s->other_ns;
 	sum->guest_ns += s->guest_ns;

@@ -36,6 +36,12 @@ void record_publish(struct vcpu *v, u64 before)
 		lazytsc_mon_publish(&v->mon, v->tsc, armed);
 }
 
+void record_paid(struct vcpu *v)
+{
+	v->elsewhere = 0;
+	lazytsc_mon_paid(&v->mon);
+}
+
 /* Out of guest mode; the host can act after half of the exit's cost. */
 void record_exit(struct vcpu *v, enum lazytsc_exit why, enum self then)
 {
@@ -48,6 +54,7 @@ void record_exit(struct vcpu *v, enum lazytsc_exit why, enum self then)
 
 	v->state = EXITED;
 	v->stats.exits[why]++;
+	record_paid(v);
 	v->host_time += cost[why];
 	record_step(v, LAZYTSC_STEP_EXIT, why);
 	self(v, then, v->now + cost[why] / 2);

@@ -3,6 +3,7 @@
  * The registers that the guest reaches by exits: the LAPIC's, and the MSRs that belong to its
  * timer.
  */
+#include "count.h"
 #include "decide.h"
 #include "hosttimer.h"
 #include "lapic.h"
@@ -16,6 +17,8 @@ void register_deadline(struct vcpu *v, u64 value)
 	struct lazytsc_decision d = { .timer = v->hostside.timer };
 	u64 before = lazytsc_load(&v->area.armed);
 
+	record_paid(v);
+	decide_look_up(v);
 	record_step(v, LAZYTSC_STEP_TRAP, value);
 	v->stats.writes++;
 	v->set_tsc = v->tsc;
@@ -43,7 +46,8 @@ void register_read(struct vcpu *v)
 
 	record_step(v, LAZYTSC_STEP_RDMSR, value);
 	lazytsc_mon_rdmsr(&v->mon, v->tsc, value);
-	lazytsc_mon_tmcct(&v->mon, v->tsc, defect(v, LAZYTSC_DEFECT_TMCCT_COUNTS) ? v->tsc : 0);
+	lazytsc_mon_tmcct(&v->mon, v->tsc,
+			  defect(v, LAZYTSC_DEFECT_TMCCT_COUNTS) ? v->tsc : count_rest(v));
 	lazytsc_mon_feature_read(&v->mon, v->tsc, v->word);
 }
 
@@ -59,6 +63,8 @@ void register_mask(struct vcpu *v, bool masked)
 static void change(struct vcpu *v, enum lazytsc_end end)
 {
 	record_step(v, LAZYTSC_STEP_LAPIC, lapic_off(v));
+	if (!defect(v, LAZYTSC_DEFECT_COUNT_KEEPS))
+		count_stop(v);
 	if (!defect(v, LAZYTSC_DEFECT_MODE_KEEPS)) {
 		decide_cancel(v);
 		v->inject = 0;
@@ -66,11 +72,14 @@ static void change(struct vcpu *v, enum lazytsc_end end)
 	lazytsc_mon_lapic(&v->mon, v->tsc, end, !lapic_off(v));
 }
 
-void register_mode(struct vcpu *v, bool deadline_mode)
+void register_mode(struct vcpu *v, enum lazytsc_workload_mode mode)
 {
-	if (v->mode_off != deadline_mode)
+	bool off = mode != LAZYTSC_MODE_DEADLINE;
+
+	if (v->mode_off == off)
 		return;
-	v->mode_off = !deadline_mode;
+	v->mode_off = off;
+	v->periodic = mode == LAZYTSC_MODE_PERIODIC;
 	change(v, LAZYTSC_END_MODE);
 }
 
@@ -92,13 +101,14 @@ void register_reset(struct vcpu *v)
 	v->masked = 0;
 	v->mode_off = 0;
 	v->apic_off = 0;
-	v->irr = 0;
+	v->irr = v->count_irr = 0;
+	count_stop(v);
 	v->host_area = NULL;
 	v->guest.area = NULL;
 	if (!defect(v, LAZYTSC_DEFECT_RESET_SAYS_ENABLED))
 		v->word = 0;
 	record_step(v, LAZYTSC_STEP_RESET, 0);
-	lazytsc_mon_lapic(&v->mon, v->tsc, LAZYTSC_END_RESET, true);
+	lazytsc_mon_lapic(&v->mon, v->tsc, LAZYTSC_END_RESET, !lapic_off(v));
 	lazytsc_mon_feature(&v->mon, v->tsc, 0, GPA_END, v->m->config.offer);
 	lazytsc_mon_feature_read(&v->mon, v->tsc, v->word);
 }

@@ -12,7 +12,7 @@ void register_read(struct vcpu *v);
 
 /* LVTT is masked or unmasked; its timer mode changes; the APIC is hardware-enabled or disabled. */
 void register_mask(struct vcpu *v, bool masked);
-void register_mode(struct vcpu *v, bool deadline_mode);
+void register_mode(struct vcpu *v, enum lazytsc_workload_mode mode);
 void register_apic(struct vcpu *v, bool enabled);
 
 /* RESET: the LAPIC and the feature go. */

@@ -70,6 +70,9 @@ lazytsc_machine_config_swarm(const struct lazytsc_machine_config *base, u64 seed
 	c.costs.irq = magnitude(&r, 7, 13);
 	for (unsigned int t = 0; t < LAZYTSC_TROUBLE_COUNT; t++)
 		c.trouble_ns[t] = lazytsc_random_below(&r, 2) ? magnitude(&r, 17, 24) : 0;
+	/* It stores often, and from then on nobody knows what the guest wants. */
+	c.trouble_ns[LAZYTSC_TROUBLE_sibling] = lazytsc_random_below(&r, 4) ? 0
+									    : magnitude(&r, 10, 17);
 	c.downtime_ns = magnitude(&r, 14, 26);
 	c.restore = lazytsc_random_below(&r, LAZYTSC_RESTORES);
 	c.costs.look = magnitude(&r, 5, 9);

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What disturbs a vCPU from outside: kicks, user space, memslots, TSC writes, RESET, migration. */
-#include <string.h>
-
+/* What disturbs a vCPU from outside: kicks, user space, memslots, the TSC, other vCPUs, RESET. */
 #include "decide.h"
 #include "guest.h"
 #include "hosttimer.h"
 #include "record.h"
 #include "registers.h"
+#include "restore.h"
 #include "trouble.h"
-#include "wide.h"
 
 /* A migration's first pass copies the page; this long afterwards the machine stops. */
 #define PRECOPY_NS 1000000
@@ -60,6 +58,8 @@ static void leave(struct vcpu *v, u64 time)
 		decide_go_on(v);
 		lazytsc_mon_wake(&v->mon, v->tsc, true);
 	}
+	decide_look_up(v);
+	v->stale = v->word && !v->host_area;
 	if (!defect(v, LAZYTSC_DEFECT_REST_ARMED))
 		decide_withdraw(v, LAZYTSC_WITHDRAW_USERSPACE);
 	mark_dirty(v);
@@ -71,89 +71,6 @@ static void leave(struct vcpu *v, u64 time)
 	v->stats.exits[LAZYTSC_EXIT_OTHER]++;
 	v->host_time += v->m->d.cost.exit_other + time;
 	self(v, SELF_USER_BACK, v->now + v->m->d.cost.exit_other + time);
-}
-
-static void set_clock(struct vcpu *v)
-{
-	const struct lazytsc_machine_config *c = &v->m->config;
-	u64 khz = c->host_khz[v->host];
-
-	v->clock.t0 = v->now;
-	v->clock.host_base = lazytsc_random(&v->random) >> 4;
-	v->clock.host_mul = wide_mul_div(khz, RATIO_1, c->host_khz[0]);
-	v->clock.ratio = wide_mul_div(c->guest_khz, RATIO_1, khz);
-	v->clock.offset = v->tsc - mul48(v->clock.host_base, v->clock.ratio);
-}
-
-static void add_host_stats(struct vcpu *v)
-{
-	struct lazytsc_host_stats *sum = &v->stats.host;
-	const struct lazytsc_host_stats *s = &v->hostside.stats;
-
-	sum->traps += s->traps;
-	sum->injections += s->injections;
-	sum->silent_running += s->silent_running;
-	sum->silent_blocked += s->silent_blocked;
-	sum->looks += s->looks;
-	for (unsigned int i = 0; i < LAZYTSC_WITHDRAW_REASONS; i++)
-		sum->withdrawals[i] += s->withdrawals[i];
-}
-
-/* The machine stops; what is in the page and in the MSR goes to another host. */
-static void save(struct vcpu *v)
-{
-	leave(v, v->m->d.downtime);
-	v->saved = variant(v)->host_deadline(&v->hostside, v->host_area);
-	if (v->mode_off || v->apic_off)
-		v->saved = 0;
-	lazytsc_mon_rdmsr(&v->mon, v->tsc, v->saved);
-	record_step(v, LAZYTSC_STEP_MIGRATE, v->saved);
-	/* The last pass: the page goes again where the dirty log names it. */
-	if (!v->dirty)
-		v->area = v->precopy;
-
-	add_host_stats(v);
-	memset(&v->hostside, 0, sizeof(v->hostside));
-	if (v->guess_state) {
-		memset(v->guess_state, 0, v->m->config.guess->size);
-		v->m->config.guess->init(v->guess_state, v->m->d.wait);
-	}
-	v->host_area = NULL;
-	v->inject = 0;
-	v->slot_gone = 0;
-	v->retime = 0;
-	v->at[AT_ARRIVAL] = NEVER;
-	v->host ^= 1;
-	set_clock(v);
-	timer_set(v, 0, true);
-	lazytsc_mon_moved(&v->mon, v->tsc);
-	v->moving = 1;
-	v->stats.migrations++;
-}
-
-static void restore_deadline(struct vcpu *v)
-{
-	struct lazytsc_decision d = variant(v)->host_restore(&v->hostside, v->saved);
-
-	lazytsc_mon_restore(&v->mon, v->tsc, v->saved);
-	timer_set(v, d.timer, true);
-}
-
-/* On the other host: its VMM restores, in whatever order. */
-static void restore(struct vcpu *v)
-{
-	enum lazytsc_restore how = v->m->config.restore;
-	u64 word = v->word;
-
-	if (how == LAZYTSC_RESTORE_ANY)
-		how = roll(v, LAZYTSC_RESTORE_ANY);
-	v->moving = 0;
-	v->word = 0;
-	if (how == LAZYTSC_RESTORE_FEATURE_FIRST && word)
-		register_word(v, word);
-	restore_deadline(v);
-	if (how == LAZYTSC_RESTORE_DEADLINE_FIRST && word)
-		register_word(v, word);
 }
 
 /*
@@ -188,6 +105,58 @@ static void change_tsc(struct vcpu *v)
 		self(v, SELF_WOKEN, v->now + v->m->d.cost.wake);
 }
 
+/*
+ * The MMU notifier: the mapping goes, and until the vCPU's thread looks the page up once more the
+ * host is without it. The guest goes on.
+ */
+static void unmap(struct vcpu *v)
+{
+	if (!v->host_area)
+		return;
+	record_step(v, LAZYTSC_STEP_UNMAP, 0);
+	if (defect(v, LAZYTSC_DEFECT_UNMAP_KEEPS))
+		v->host_area = NULL; /* as the first glue: a withdrawal without the page */
+	decide_withdraw(v, LAZYTSC_WITHDRAW_MEMSLOT);
+	lazytsc_mon_memslot(&v->mon, v->tsc);
+	v->host_area = NULL;
+	v->was_user = 1;
+}
+
+/* Another vCPU of the guest stores into this one's area: a deadline that comes soon. */
+static void scribble(struct vcpu *v)
+{
+	u64 next = v->tsc + 1 + roll(v, (u64)1 << (4 + roll(v, 16)));
+
+	if (!v->guest.area)
+		return;
+	lazytsc_store(&v->area.pending, next);
+	v->dirty = 1;
+	lazytsc_mon_besieged(&v->mon, v->tsc);
+	record_step(v, LAZYTSC_STEP_SIBLING, next);
+}
+
+/* An erratum: the hv timer fires, however far ahead its deadline lies. */
+static void fire_early(struct vcpu *v)
+{
+	if (v->state != GUEST || v->hw_kind != LAZYTSC_TIMER_HV || v->at[AT_TIMER] == NEVER ||
+	    v->at[AT_TIMER] <= v->now)
+		return;
+	v->at[AT_TIMER] = NEVER;
+	v->hw_false = 1;
+	record_exit(v, LAZYTSC_EXIT_TIMER, SELF_EXPIRE);
+}
+
+/* A fault, or a host that stands still: the promise is not kept, and the guest notices (B28). */
+static void lose_timer(struct vcpu *v)
+{
+	if (v->at[AT_TIMER] == NEVER && !v->hw_expired)
+		return;
+	v->at[AT_TIMER] = NEVER;
+	v->hw_expired = 0;
+	lazytsc_mon_forsaken(&v->mon);
+	record_step(v, LAZYTSC_STEP_LOSE, v->hw_deadline);
+}
+
 /* The memslot goes; the next time it comes back. */
 static void change_memslot(struct vcpu *v)
 {
@@ -214,7 +183,8 @@ static void migrate(struct vcpu *v)
 		v->trouble_at[LAZYTSC_TROUBLE_migrate] =
 			v->now + PRECOPY_NS * v->m->config.host_khz[0] / 1000000;
 	} else {
-		save(v);
+		leave(v, v->m->d.downtime);
+		restore_save(v);
 	}
 }
 
@@ -231,6 +201,22 @@ static void strike(struct vcpu *v, enum lazytsc_trouble t)
 		break;
 	case LAZYTSC_TROUBLE_memslot:
 		change_memslot(v);
+		break;
+	case LAZYTSC_TROUBLE_unmap:
+		unmap(v);
+		break;
+	case LAZYTSC_TROUBLE_sibling:
+		scribble(v);
+		break;
+	case LAZYTSC_TROUBLE_lose:
+		lose_timer(v);
+		break;
+	case LAZYTSC_TROUBLE_early:
+		fire_early(v);
+		break;
+	case LAZYTSC_TROUBLE_lapic:
+		leave(v, v->m->d.cost.user);
+		v->sets_lapic = 1;
 		break;
 	case LAZYTSC_TROUBLE_tsc:
 		change_tsc(v);
@@ -273,8 +259,7 @@ void trouble_strikes(struct vcpu *v)
 
 void trouble_user_back(struct vcpu *v)
 {
-	if (v->moving) {
-		restore(v);
+	if (restore_goes_on(v)) {
 		self(v, SELF_USER_BACK, v->now + v->m->d.cost.user);
 		return;
 	}

@@ -6,10 +6,11 @@
  *	machine     configuration, phases, counts
  *	loop        the vCPU's thread, what happens next
  *	trouble     what disturbs it from outside
+ *	restore     user space saves and restores it
  *	guest       what its workload does
  *	registers   what the guest reaches by exits
  *	decide      what the core decides, and what is done then
- *	lapic, hosttimer
+ *	lapic, count, hosttimer
  *	record      a step, a publication, an exit
  */
 #ifndef LAZYTSC_SIM_VCPU_H
@@ -86,14 +87,15 @@ enum source {
 	AT_TIMER, /* the host timer fires */
 	AT_ARRIVAL, /* a kick or a posted interrupt arrives */
 	AT_DEVICE, /* another device wakes the guest from HLT */
+	AT_COUNT, /* the count of another timer mode comes to 0 */
 	AT_TROUBLE,
-	AT_COUNT
+	AT_SOURCES
 };
 
 #define STEPS 64
 
 struct vcpu {
-	u64 at[AT_COUNT];
+	u64 at[AT_SOURCES];
 	u64 now; /* time */
 	u64 tsc; /* the guest's TSC at that time */
 	const struct lazytsc_machine *m;
@@ -110,21 +112,33 @@ struct vcpu {
 	uint8_t done; /* the workload has ended */
 	uint8_t device; /* another device ended the HLT that the thread is not in */
 	uint8_t moving; /* saved, and not restored yet */
+	uint8_t moved; /* saved, and has not run since */
 	uint8_t mixed; /* LAZYTSC_TIMER_MIXED: the kind of the moment */
 	uint8_t retime; /* the TSC has changed: before the next entry the timer is computed anew */
-	uint8_t reserved[4];
+	uint8_t hw_false; /* the hv timer has fired although it was not due */
+	uint8_t elsewhere; /* the host timer was started by a callback on another CPU */
+	uint8_t left; /* a callback has left it to the thread to start the timer */
+	uint8_t counted; /* a count has come to 0, and its interrupt is not in IRR yet */
 
 	/* The guest. */
 	const struct lazytsc_workload *workload;
 	struct lazytsc_workload_op op;
 	struct lazytsc_workload_state ps;
 	struct lazytsc_guest guest;
+	u64 wrote; /* the deadline of a set that has exited; 0: none, or seen to already */
+	uint8_t looks; /* the guest reads LAZYTSC_MSR after it */
+	uint8_t looked;
+	uint8_t reserved[6];
 
 	/* The LAPIC. */
 	uint8_t irr, isr;
 	uint8_t masked;
 	uint8_t mode_off, apic_off; /* not in deadline mode; hardware-disabled */
-	uint8_t reserved2[3];
+	uint8_t no_bit; /* CPUID has no deadline bit: LVTT has no such mode */
+	uint8_t periodic; /* not in deadline mode: the count starts again at 0 */
+	uint8_t count_irr; /* its interrupt waits; LVTT has another vector in these modes */
+	u64 count; /* what TMICT says, units of time; 0: nothing counts */
+	u64 count_due; /* when it has come to 0, guest TSC */
 	u64 irr_deadline;
 	u64 set_tsc; /* of the last set: before it nothing is late */
 
@@ -139,9 +153,23 @@ struct vcpu {
 	uint8_t slot_gone; /* the memslot is being changed */
 	uint8_t dirty; /* the page, since the last pass of a migration */
 	uint8_t precopied; /* a migration's first pass is over */
-	uint8_t reserved3[3];
+	uint8_t restored; /* user space has restored something, and the vCPU has not run since */
+	uint8_t stale; /* `done` could not be stored in the page (LAZYTSC_MSR_STALE) */
+	uint8_t sets_lapic; /* in user space: KVM_SET_LAPIC is on its way */
 	u64 settling_guesses;
-	u64 saved; /* the deadline that a migration carries */
+	/* What a migration carries. */
+	struct {
+		u64 deadline;
+		u64 word;
+		u64 offset; /* of the TSC */
+		struct lazytsc_area memory;
+		uint8_t irr, count_irr;
+		uint8_t stale;
+		uint8_t parts; /* what is not restored yet; 0: all is */
+		uint8_t how; /* enum lazytsc_restore */
+		uint8_t no_bit; /* CPUID comes without the deadline bit */
+		uint8_t had_no_bit; /* the guest had none before */
+	} saved;
 	u64 trouble_at[LAZYTSC_TROUBLE_COUNT];
 	struct lazytsc_random random; /* the machine's own; the workload has another */
 	struct lazytsc_random migrations; /* the same numbers for every vCPU */
@@ -164,6 +192,8 @@ struct derived {
 	u64 downtime;
 	u64 wait; /* the advance, in guest cycles */
 	u64 grace; /* the guest's, for a promise that is overdue; guest cycles */
+	u64 nearest; /* of silent re-arms on another CPU (B25); guest cycles */
+	u64 shortest; /* period of a count */
 	u64 ns_per_cycle; /* of the guest's TSC, 48 fractional bits */
 	struct lazytsc_mon_limits limits;
 };

@@ -177,6 +177,8 @@ static void switch_off(struct lazytsc_workload_state *s, u64 at, struct lazytsc_
 	}
 	s->w[0] = kind == LAZYTSC_WORKLOAD_OFFLINE ? LAZYTSC_WORKLOAD_FEATURE : kind;
 	put(op, kind, at, kind == LAZYTSC_WORKLOAD_MASK);
+	if (kind == LAZYTSC_WORKLOAD_MODE && below(s, 2))
+		op->value = LAZYTSC_MODE_ONE_SHOT;
 }
 
 /* Everything that a guest may do, in any order. */
@@ -189,6 +191,10 @@ static void random_next(struct lazytsc_workload_state *s, enum lazytsc_asked rea
 		s->w[0] = 0;
 	if (repair(s, at, op))
 		return;
+	if (s->w[0] == LAZYTSC_WORKLOAD_MODE && below(s, 2)) {
+		put(op, LAZYTSC_WORKLOAD_TMICT, at, around(s, s->options->mean_ns));
+		return;
+	}
 	switch (below(s, 32)) {
 	case 0 ... 1:
 		put(op, LAZYTSC_WORKLOAD_DISARM, at, 0);
@@ -204,6 +210,9 @@ static void random_next(struct lazytsc_workload_state *s, enum lazytsc_asked rea
 		break;
 	case 10:
 		switch_off(s, at, op);
+		break;
+	case 11:
+		put(op, LAZYTSC_WORKLOAD_TMICT, at, around(s, s->options->mean_ns));
 		break;
 	default:
 		put(op, LAZYTSC_WORKLOAD_SET, at, any_deadline(s, at));

@@ -573,6 +573,16 @@ void lazytsc_mon_lapic(struct lazytsc_monitor *m, u64 tsc, enum lazytsc_end end,
 	expect(m);
 }
 
+void lazytsc_mon_count(struct lazytsc_monitor *m, u64 tsc, bool missed)
+{
+	tick(m, tsc);
+	if (!m->lapic_off)
+		fail(m, tsc, LAZYTSC_RULE_MODE, tsc, wanted(m));
+	m->repeats += missed;
+	if (m->repeats > REPEATS)
+		fail(m, tsc, LAZYTSC_RULE_REPEATS, m->repeats, tsc);
+}
+
 void lazytsc_mon_tmcct(struct lazytsc_monitor *m, u64 tsc, u64 value)
 {
 	tick(m, tsc);
@@ -741,6 +751,7 @@ void lazytsc_mon_feature(struct lazytsc_monitor *m, u64 tsc, u64 word, u64 gpa_e
 			 enum lazytsc_offer offer)
 {
 	tick(m, tsc);
+	m->misses = 0;
 	if (word == 0) {
 		if (m->published)
 			fail(m, tsc, LAZYTSC_RULE_NOT_WITHDRAWN, m->published, tsc);

@@ -75,6 +75,8 @@ struct defective {
 	enum lazytsc_timer_kind timer;
 	enum lazytsc_offer offer;
 	unsigned int troubles; /* bits of enum lazytsc_trouble */
+	enum lazytsc_restore restore;
+	u64 every; /* mean ns between two troubles; 0: one ms */
 	u64 guest_khz; /* 0: as the host's */
 	bool free_looks;
 };
@@ -289,11 +291,18 @@ static const struct defective defective[] = {
 	{ "A6", "random", .variant.host_write = overflows },
 	{ "A7", "tick", .defects = BIT(NO_KICK), .timer = LAZYTSC_TIMER_REMOTE },
 	{ "A7", "storm", .variant.host_expire = forgets },
+	{ "A6", "storm", .defects = BIT(BELIEVES_TIMER), .troubles = TROUBLE(early) },
+	{ "A7", "nohz-rr", .defects = BIT(NO_RECOVERY), .troubles = TROUBLE(migrate),
+	  .restore = LAZYTSC_RESTORE_PARTS },
+	{ "A7", "nohz-rr", .defects = BIT(LAPIC_DROPS), .base = &lazytsc_variant_stock,
+	  .timer = LAZYTSC_TIMER_REMOTE, .troubles = TROUBLE(lapic) },
 	{ "A8", "random", .variant.host_deadline = reads_nothing },
 	{ "A9", "raw", .defects = BIT(NO_WAKE), .timer = LAZYTSC_TIMER_REMOTE },
 	{ "A10", "random", .defects = BIT(DELIVER_MASKED) },
 	{ "A11", "random", .defects = BIT(MODE_KEEPS), .base = &lazytsc_variant_stock },
+	{ "A11", "random", .defects = BIT(COUNT_KEEPS) },
 	{ "A12", "random", .defects = BIT(TMCCT_COUNTS) },
+	{ "A12", "random", .defects = BIT(TMICT_COUNTS) },
 	{ "A13", "random", .defects = BIT(APIC_OFF_ARMS), .base = &lazytsc_variant_stock },
 	{ "A15", "storm", .defects = BIT(NO_SCALING), .guest_khz = 2000000 },
 	{ "A16", "raw", .defects = BIT(IRR_TAKEN_BACK), .timer = LAZYTSC_TIMER_POSTED },
@@ -303,11 +312,14 @@ static const struct defective defective[] = {
 	{ "B2", "random", .variant.guest_set = skips_always },
 	{ "B5", "storm", .variant.host_expire = injects_first },
 	{ "B6", "random", .variant.host_expire = redelivers, .guess = &excused },
+	{ "B6", "random", .defects = BIT(TRUSTS_STALE),
+	  .troubles = TROUBLE(memslot) | TROUBLE(migrate), .restore = LAZYTSC_RESTORE_PARTS },
 	{ "B7", "raw", .base = &lazytsc_variant_rfc_v3 },
 	{ "B8", "random", .defects = BIT(MASK_KEEPS) },
 	{ "B8", "random", .defects = BIT(RESET_SAYS_ENABLED), .troubles = TROUBLE(reset) },
 	{ "B9", "random", .variant.host_write = past_armed },
-	{ "B10", "storm", .variant.host_expire = spins, .timer = LAZYTSC_TIMER_REMOTE },
+	{ "B10", "nohz-rr", .variant.host_expire = spins, .timer = LAZYTSC_TIMER_SW },
+	{ "B10", "random", .defects = BIT(COUNT_CATCHES_UP), .troubles = TROUBLE(migrate) },
 	{ "B11", "hostile", .variant.host_expire = believes_armed },
 	{ "B11", "hostile", .defects = BIT(ACCEPTS_ANY_WORD) },
 	{ "B12", "storm", .guess = &not_excused },
@@ -319,10 +331,16 @@ static const struct defective defective[] = {
 	{ "B17", "nohz-rr", .defects = BIT(REST_ARMED), .troubles = TROUBLE(user) },
 	{ "B17", "nohz-rr", .variant.host_withdraw = keeps_armed, .troubles = TROUBLE(user) },
 	{ "B18", "hostile", .defects = BIT(UNKNOWN_ACCEPTED), .offer = LAZYTSC_UNKNOWN },
+	{ "B18", "storm", .defects = BIT(UNMAP_KEEPS), .troubles = TROUBLE(unmap) },
 	{ "B18", "nohz-rr", .defects = BIT(SLOT_KEEPS), .troubles = TROUBLE(memslot) },
 	{ "B19", "storm", .defects = BIT(STALE_TIMER), .timer = LAZYTSC_TIMER_SW,
 	  .troubles = TROUBLE(tsc) },
 	{ "B21", "hostile", .defects = BIT(APICV_ACCEPTED), .offer = LAZYTSC_APIC_TIMER_VIRTUAL },
+	{ "B25", "storm", .defects = BIT(STARTS_ALL), .timer = LAZYTSC_TIMER_REMOTE,
+	  .troubles = TROUBLE(sibling), .every = 20000 },
+	{ "B27", "storm", .defects = BIT(NEVER_LOOKS), .troubles = TROUBLE(migrate),
+	  .restore = LAZYTSC_RESTORE_UNAWARE },
+	{ "B28", "storm", .defects = BIT(NO_GRACE), .troubles = TROUBLE(lose) },
 	{ "B29", "nohz-rr", .defects = BIT(NO_LOOK), .free_looks = true },
 	{ "B29", "nohz-rr", .defects = BIT(STAYS_LATE), .free_looks = true },
 };
@@ -347,11 +365,12 @@ static struct lazytsc_machine_config around(const struct defective *d)
 	c.timer = d->timer;
 	c.offer = d->offer;
 	c.free_looks = d->free_looks;
+	c.restore = d->restore;
 	c.costs.ipi = 50;
 	if (d->guest_khz)
 		c.guest_khz = d->guest_khz;
 	for (unsigned int t = 0; t < LAZYTSC_TROUBLE_COUNT; t++)
-		c.trouble_ns[t] = d->troubles >> t & 1 ? MS : 0;
+		c.trouble_ns[t] = d->troubles >> t & 1 ? (d->every ?: MS) : 0;
 	return c;
 }
 
@@ -425,6 +444,7 @@ static void swarm(const struct lazytsc_variant *variant, const struct lazytsc_gu
 	}
 	/* It went everywhere. */
 	assert_true(sum.migrations > 50);
+	assert_true(sum.counts > 200);
 	assert_true(sum.remote_expiries > 1000);
 	assert_true(sum.wakes > 1000);
 	assert_true(sum.deliveries > 10000);
@@ -433,6 +453,7 @@ static void swarm(const struct lazytsc_variant *variant, const struct lazytsc_gu
 	if (variant == &lazytsc_variant_stock)
 		return;
 	assert_true(sum.host.silent_running > 1000 && sum.host.silent_blocked > 100);
+	assert_true(sum.host.recovered > 20 && sum.host.left > 20 && sum.lost > 5);
 	for (unsigned int r = 0; r < LAZYTSC_WITHDRAW_REASONS; r++)
 		assert_true(sum.host.withdrawals[r] > 20);
 }
@@ -534,11 +555,11 @@ static void request_response_saves_what_the_rfc_reported(void **state)
 	assert_int_equal(stock.skips, 0);
 }
 
-/* Both orders work; a VMM that does not know the MSR leaves a guest that works and traps. */
+/* Both orders work; after a VMM that does not know the MSR the guest enables the feature again. */
 static void migration(void **state)
 {
 	(void)state;
-	for (unsigned int how = 0; how < LAZYTSC_RESTORES; how++) {
+	for (unsigned int how = 0; how < LAZYTSC_RESTORE_PARTS; how++) {
 		struct lazytsc_machine_config c = config("nohz-rr");
 		struct lazytsc_machine_stats s = { 0 };
 
@@ -548,11 +569,35 @@ static void migration(void **state)
 		c.trouble_ns[LAZYTSC_TROUBLE_migrate] = 50 * MS;
 		assert_good(&c, 1000, &s);
 		assert_true(s.migrations >= 10);
-		if (how == LAZYTSC_RESTORE_UNAWARE)
-			assert_true(s.skips < s.exits[LAZYTSC_EXIT_WRITE] / 2);
-		else if (how != LAZYTSC_RESTORE_ANY)
-			assert_true(s.skips > s.exits[LAZYTSC_EXIT_WRITE]);
+		assert_true(s.skips > s.exits[LAZYTSC_EXIT_WRITE]);
+		assert_int_equal(s.lost, 0);
 	}
+}
+
+/*
+ * B26: part by part, in any order and with parts left out, stock loses deadlines. With the area
+ * none is lost but where LAZYTSC_MSR is left out: then the host has no area to look at.
+ */
+static void restores_in_parts(void **state)
+{
+	struct lazytsc_machine_config c = config("nohz-rr");
+	struct lazytsc_machine_stats stock = { 0 }, lazy = { 0 };
+
+	(void)state;
+	c.restore = LAZYTSC_RESTORE_PARTS;
+	c.vcpus = 8;
+	c.host_khz[1] = 3100000;
+	c.trouble_ns[LAZYTSC_TROUBLE_migrate] = 20 * MS;
+	c.variant = &lazytsc_variant_stock;
+	assert_good(&c, 1000, &stock);
+	c.variant = &lazytsc_variant_lazy;
+	assert_good(&c, 1000, &lazy);
+	assert_int_equal(stock.migrations, lazy.migrations);
+	assert_true(lazy.migrations > 100);
+	assert_true(stock.lost > stock.migrations / 2);
+	assert_true(lazy.lost > 0);
+	assert_true(lazy.lost < stock.lost / 4);
+	assert_true(lazy.host.recovered > stock.lost / 2);
 }
 
 /* Deadlines beyond the hv timer's 32 bits fall back to the sw timer, and come. */
@@ -598,6 +643,7 @@ int main(void)
 		cmocka_unit_test(as_many_interrupts_as_with_the_stock_timer),
 		cmocka_unit_test(request_response_saves_what_the_rfc_reported),
 		cmocka_unit_test(migration),
+		cmocka_unit_test(restores_in_parts),
 		cmocka_unit_test(beyond_the_range_of_the_hv_timer),
 		cmocka_unit_test(unusable_configurations_are_refused),
 	};

@@ -708,6 +708,38 @@ static void huge_deadline_is_never_late(void **state)
 	lazytsc_mon_end(m, ~0ULL - 1, ~0ULL - 1);
 }
 
+/* Periods that were missed are not made up for before the guest runs. */
+static void many_counts(struct lazytsc_monitor *m, bool missed)
+{
+	lazytsc_mon_lapic(m, 1, LAZYTSC_END_MODE, false);
+	for (u64 t = 2; t < 12; t++)
+		lazytsc_mon_count(m, t, missed);
+}
+
+static void counts_in_other_modes(void **state)
+{
+	(void)state;
+	many_counts(&fine, false);
+}
+
+static void counts_in_deadline_mode(void **state)
+{
+	struct lazytsc_monitor m = fine;
+
+	(void)state;
+	lazytsc_mon_count(&m, 1, false);
+	assert_int_equal(m.broken.rule, LAZYTSC_RULE_MODE);
+}
+
+static void counts_that_catch_up(void **state)
+{
+	struct lazytsc_monitor m = fine;
+
+	(void)state;
+	many_counts(&m, true);
+	assert_int_equal(m.broken.rule, LAZYTSC_RULE_REPEATS);
+}
+
 #define fine_test(f) cmocka_unit_test_setup_teardown(f, start, none_broken)
 
 int main(void)
@@ -725,6 +757,9 @@ int main(void)
 		fine_test(jump_back_under_an_injection),
 		fine_test(hostile_page_excuses_only_itself),
 		fine_test(huge_deadline_is_never_late),
+		fine_test(counts_in_other_modes),
+		fine_test(counts_in_deadline_mode),
+		fine_test(counts_that_catch_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

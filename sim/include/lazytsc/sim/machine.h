@@ -87,7 +87,12 @@ const char *lazytsc_timer_name(enum lazytsc_timer_kind kind);
 	X(kick, "an exit that has nothing to do with the timer")                         \
 	X(user, "a return of the vCPU thread to user space")                             \
 	X(memslot, "the area's memslot is changed: the host loses the page for a while") \
+	X(unmap, "the area's mapping goes (MMU notifier), until it is looked up again")  \
+	X(sibling, "another vCPU stores a deadline that comes soon to pending")          \
+	X(early, "the hv timer fires although it is not due (an erratum)")               \
+	X(lose, "the host loses its timer, by a fault outside the protocol")             \
 	X(tsc, "user space writes the guest's TSC")                                      \
+	X(lapic, "user space reads the LAPIC and writes it back (KVM_SET_LAPIC)")        \
 	X(reset, "RESET")                                                                \
 	X(migrate, "migration of the whole machine")
 
@@ -103,6 +108,11 @@ enum lazytsc_restore {
 	LAZYTSC_RESTORE_DEADLINE_FIRST, /* MSR_IA32_TSC_DEADLINE, then LAZYTSC_MSR */
 	LAZYTSC_RESTORE_FEATURE_FIRST,
 	LAZYTSC_RESTORE_UNAWARE, /* a VMM that does not know LAZYTSC_MSR */
+	/*
+	 * CPUID, LAPIC, TSC, deadline, LAZYTSC_MSR and memory in any order, each of them some time
+	 * after the one before; TSC, deadline or LAZYTSC_MSR is left out now and then
+	 */
+	LAZYTSC_RESTORE_PARTS,
 	LAZYTSC_RESTORE_ANY, /* one of these each time */
 	LAZYTSC_RESTORES
 };
@@ -113,17 +123,24 @@ enum lazytsc_restore {
  */
 #define LAZYTSC_DEFECTS(X)                                                              \
 	X(NO_WAIT, "A6", "enters the guest before an injection decided early is due")   \
+	X(BELIEVES_TIMER, "A6", "takes a timer that has fired for one that is due")     \
+	X(NO_RECOVERY, "A7", "arms nothing after a restore that has lost the deadline") \
+	X(LAPIC_DROPS, "A7", "KVM_SET_LAPIC drops an injection that is not in IRR")     \
 	X(NO_KICK, "A7", "decides on another CPU and does not kick the vCPU")           \
 	X(NO_WAKE, "A9", "does not wake a blocked vCPU for its interrupt")              \
 	X(DELIVER_MASKED, "A10", "delivers although LVTT is masked")                    \
 	X(MODE_KEEPS, "A11", "a mode change leaves the timer running")                  \
+	X(COUNT_KEEPS, "A11", "a mode change leaves a count running")                   \
+	X(TMICT_COUNTS, "A12", "TMICT starts a count in deadline mode")                 \
 	X(TMCCT_COUNTS, "A12", "TMCCT counts in deadline mode")                         \
 	X(APIC_OFF_ARMS, "A13", "a write with the APIC disabled is obeyed")             \
 	X(NO_SCALING, "A15", "forgets the scaling ratio when it sets the timer")        \
 	X(IRR_TAKEN_BACK, "A16", "a write clears the IRR bit")                          \
 	X(RESET_KEEPS, "A17", "an injection survives RESET")                            \
+	X(TRUSTS_STALE, "B6", "recovers from a page in which done was not stored")      \
 	X(MASK_KEEPS, "B8", "masking does not withdraw")                                \
 	X(RESET_SAYS_ENABLED, "B8", "RESET drops the page and keeps the MSR's value")   \
+	X(COUNT_CATCHES_UP, "B10", "a periodic count makes up for periods missed")      \
 	X(ACCEPTS_ANY_WORD, "B11", "accepts any word in LAZYTSC_MSR")                   \
 	X(SILENT_WAKES, "B13", "a silent expiry wakes a blocked vCPU")                  \
 	X(WAIT_LONG, "B15", "waits on for a deadline that has come")                    \
@@ -131,8 +148,12 @@ enum lazytsc_restore {
 	X(NOT_DIRTY, "B17", "does not mark the page dirty")                             \
 	X(REST_ARMED, "B17", "does not withdraw on the return to user space")           \
 	X(UNKNOWN_ACCEPTED, "B18", "a host without the feature accepts LAZYTSC_MSR")    \
+	X(UNMAP_KEEPS, "B18", "the mapping is gone when the host withdraws")            \
 	X(SLOT_KEEPS, "B18", "a memslot change does not withdraw")                      \
 	X(STALE_TIMER, "B19", "a TSC write does not set the timer anew")                \
+	X(STARTS_ALL, "B25", "a callback starts the timer, however near it is")         \
+	X(NO_GRACE, "B28", "the guest skips on a promise, however long it is overdue")  \
+	X(NEVER_LOOKS, "B27", "the guest does not ask why nothing is armed")            \
 	X(APICV_ACCEPTED, "B21", "offers the feature where hardware runs the timer")    \
 	X(NO_LOOK, "B29", "goes on after HLT and looks at no promise that has passed")  \
 	X(STAYS_LATE, "B29", "goes on after HLT and leaves the timer where it stands")
@@ -171,6 +192,11 @@ enum lazytsc_machine_defect {
 	X(USER, "host", "returns to user space")      \
 	X(RESET, "host", "RESET")                     \
 	X(TSC, "host", "TSC written")                 \
+	X(COUNT, "lapic", "the count ends")           \
+	X(UNMAP, "host", "the mapping goes")          \
+	X(LOSE, "host", "the timer is lost")          \
+	X(SIBLING, "guest", "another vCPU stores")    \
+	X(RESTORE, "host", "restores part")           \
 	X(MIGRATE, "host", "goes on on another host; saved deadline")
 
 enum lazytsc_step_kind {
@@ -263,6 +289,8 @@ struct lazytsc_machine_stats {
 	u64 exits[LAZYTSC_EXITS];
 	u64 wakes; /* of blocked vCPUs */
 	u64 migrations;
+	u64 lost; /* deadlines that a restore has lost, and that the host could not find again */
+	u64 counts; /* counts of the one-shot and the periodic mode that came to 0 */
 	u64 host_ns; /* vCPU time spent on exits, waits and wake-ups */
 	u64 other_ns; /* time of callbacks on other CPUs */
 	u64 guest_ns; /* guest time spent on skips */

@@ -378,6 +378,14 @@ void lazytsc_mon_mask(struct lazytsc_monitor *m, u64 tsc, bool masked);
  */
 void lazytsc_mon_lapic(struct lazytsc_monitor *m, u64 tsc, enum lazytsc_end end, bool on);
 
+/**
+ * lazytsc_mon_count() - the count of the one-shot or the periodic mode has come to 0
+ * @missed: the next period is over as well
+ * Checks A11; and B10: the periods that were missed are not made up for one by one before the guest
+ * runs.
+ */
+void lazytsc_mon_count(struct lazytsc_monitor *m, u64 tsc, bool missed);
+
 /** lazytsc_mon_tmcct() - TMCCT read as @value in deadline mode (A12) */
 void lazytsc_mon_tmcct(struct lazytsc_monitor *m, u64 tsc, u64 value);
 

@@ -27,7 +27,8 @@ enum lazytsc_workload_op_kind {
 	LAZYTSC_WORKLOAD_RDMSR, /* RDMSR(0x6e0), TMCCT and LAZYTSC_MSR */
 	LAZYTSC_WORKLOAD_HALT, /* HLT; another device wakes it at `value`, 0: none does */
 	LAZYTSC_WORKLOAD_MASK, /* LVTT masked when `value`, else not */
-	LAZYTSC_WORKLOAD_MODE, /* deadline mode when `value`, else periodic mode */
+	LAZYTSC_WORKLOAD_MODE, /* `value`: enum lazytsc_workload_mode */
+	LAZYTSC_WORKLOAD_TMICT, /* write TMICT: a count of `value` guest TSC cycles */
 	LAZYTSC_WORKLOAD_APIC, /* the APIC hardware-enabled when `value`, else disabled */
 	LAZYTSC_WORKLOAD_FEATURE, /* the feature switched on when `value`, else off */
 	/* clear the MSR, give the page away; FEATURE comes back from it */
@@ -39,6 +40,9 @@ enum lazytsc_workload_op_kind {
 	LAZYTSC_WORKLOAD_DONE, /* the workload has ended: as NOTHING, and the run may end */
 	LAZYTSC_WORKLOAD_COUNT
 };
+
+/* Modes of the LVT timer. */
+enum lazytsc_workload_mode { LAZYTSC_MODE_PERIODIC, LAZYTSC_MODE_DEADLINE, LAZYTSC_MODE_ONE_SHOT };
 
 struct lazytsc_workload_op {
 	enum lazytsc_workload_op_kind kind;
