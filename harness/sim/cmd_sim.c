@@ -50,6 +50,7 @@ struct sim_arguments {
 	const char *perfetto, *trace;
 	char *repeat;
 	bool json, list, duration, vcpus, guest, guest_khz, khz;
+	u64 given; /* options, bit 0 is OPT_SEED */
 	struct lazytsc_workload_trace *traces;
 	size_t ntraces;
 	double span_ns, trace_khz; /* of the trace; khz 0: it does not tell */
@@ -305,10 +306,65 @@ static bool set_machine_option(struct sim_arguments *a, int key, const char *arg
 	}
 }
 
+static bool given(const struct sim_arguments *a, int key)
+{
+	return a->given >> (key - OPT_SEED) & 1;
+}
+
+static const char *option_name(int key)
+{
+	size_t i = 0;
+
+	while (options[i].key != key)
+		i++;
+	return options[i].name;
+}
+
+/* An option that would change nothing is refused. */
+static void refuse_ignored(const struct sim_arguments *a, struct argp_state *state)
+{
+	static const struct {
+		int key;
+		const char *guests;
+	} of_guests[] = {
+		{ OPT_TICK, " tick nohz-rr cyclic " },
+		{ OPT_REQUEST, " nohz-rr " },
+		{ OPT_SERVICE, " nohz-rr " },
+		{ OPT_IDLE, " nohz-rr " },
+		{ OPT_TIMERS, " cyclic " },
+		{ OPT_GAP, " storm random raw hostile " },
+		{ OPT_MEAN, " storm random raw hostile " },
+	};
+	static const int with_swarm[] = { OPT_SEED, OPT_VARIANTS, OPT_SWARM, OPT_THREADS };
+	const struct lazytsc_machine_config *c = &a->run.config;
+	u64 swarm = 0;
+
+	for (size_t i = 0; i < sizeof(with_swarm) / sizeof(with_swarm[0]); i++)
+		swarm |= (u64)1 << (with_swarm[i] - OPT_SEED);
+	if (a->swarm && (a->guest || a->given & ~swarm))
+		argp_error(state, "--swarm: each seed decides, so --%s would change nothing",
+			   a->guest ? "guest"
+				    : option_name(OPT_SEED + __builtin_ctzll(a->given & ~swarm)));
+	for (size_t i = 0; i < sizeof(of_guests) / sizeof(of_guests[0]); i++) {
+		char *guest = cli_text(" %s ", a->trace ? "trace" : c->workload->name);
+
+		if (given(a, of_guests[i].key) && !strstr(of_guests[i].guests, guest))
+			argp_error(state, "--%s would change nothing for%sbut only for:%s",
+				   option_name(of_guests[i].key), guest, of_guests[i].guests);
+		free(guest);
+	}
+	for (int key = OPT_DOWNTIME; key <= OPT_RESTORE; key++) {
+		if (given(a, key) && !c->trouble_ns[LAZYTSC_TROUBLE_migrate])
+			argp_error(state, "--%s needs --trouble=migrate=TIME", option_name(key));
+	}
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct sim_arguments *a = state->input;
 
+	if (key >= OPT_SEED && key <= OPT_MEAN)
+		a->given |= (u64)1 << (key - OPT_SEED);
 	remember(a, key, arg);
 	if (set_guest_option(&a->run.config.guest, key, arg, state) ||
 	    set_machine_option(a, key, arg, state))
@@ -362,8 +418,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		argp_error(state, "no argument is expected, found '%s'", arg);
 		break;
 	case ARGP_KEY_END:
-		if (a->swarm && (a->json || a->perfetto || a->trace))
-			argp_error(state, "--swarm goes with none of --json, --perfetto, --trace");
 		if (a->guest && a->run.config.workload == lazytsc_workload_find("trace") &&
 		    !a->trace)
 			argp_error(state, "--guest=trace needs --trace=FILE");
@@ -371,6 +425,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		    a->trace)
 			argp_error(state,
 				   "--trace is a guest of its own: it goes with no other --guest");
+		refuse_ignored(a, state);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;

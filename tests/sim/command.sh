@@ -120,6 +120,14 @@ for bad in --guest=none --vcpus=0 --vcpus=x --duration=5 --duration=-1s --durati
 	[ -s "$dir/err" ] && [ ! -s "$dir/out" ] || fail "$bad: no message, or output"
 done
 status 1 sim --swarm=2 --json
+# What would change nothing.
+for bad in "--swarm=2 --guest=tick" "--swarm=2 --timer=sw" "--swarm=2 --hist" "--guest=tick --mean=1us" \
+	"--guest=storm --tick=1ms" "--restore=parts" "--downtime=1ms --trouble=user=1ms"; do
+	# shellcheck disable=SC2086
+	status 1 sim $bad
+	[ ! -s "$dir/out" ] || fail "$bad: output"
+done
+grep -q 'downtime needs --trouble=migrate=TIME' "$dir/err" || fail "--downtime: $(cat "$dir/err")"
 status 1 sim --guest=trace
 grep -q "needs --trace" "$dir/err" || fail "--guest=trace alone: $(cat "$dir/err")"
 status 1 sim --guest=tick --trace="$source/harness/examples/tcp-rr.txt.xz"
