@@ -79,8 +79,11 @@ static void guest_halted(u64 id)
 static void guest_scribbles(u64 id)
 {
 	struct lazy_area *other = (void *)lazy_area_gpa(!id);
-	u64 end = rdtsc() + lazy_ms(SIBLING_MS), now;
+	u64 end, now;
 
+	/* As a guest is; no interrupt comes. */
+	sti();
+	end = rdtsc() + lazy_ms(SIBLING_MS);
 	while ((now = rdtsc()) < end)
 		WRITE_ONCE(other->pending, now + lazy_ms(1) / 10);
 	GUEST_DONE();
