@@ -91,6 +91,13 @@ __attribute__((interrupt)) static void timer_interrupt(struct frame *f)
 	wrmsr(MSR_X2APIC_EOI, 0);
 }
 
+__attribute__((interrupt)) static void wake_interrupt(struct frame *f)
+{
+	(void)f;
+	shared->wakes++;
+	wrmsr(MSR_X2APIC_EOI, 0);
+}
+
 /* RDMSR and WRMSR are two bytes. */
 __attribute__((interrupt)) static void gp_fault(struct frame *f, u64 code)
 {
@@ -118,6 +125,7 @@ static void start(void)
 	} __attribute__((packed)) idtr = { sizeof(idt) - 1, (u64)idt };
 
 	set_gate(TIMER_VECTOR, (u64)timer_interrupt);
+	set_gate(WAKE_VECTOR, (u64)wake_interrupt);
 	set_gate(GP_VECTOR, (u64)gp_fault);
 	asm volatile("lidt %0" : : "m"(idtr));
 	wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | X2APIC_ENABLE);
@@ -235,23 +243,48 @@ static void set_then_wait(void)
 	spin_until(now + shared->arg[i]);
 }
 
-static void wait_halted(void)
+/* Returns with interrupts off. */
+static u64 halt_until_other(volatile u64 *count, u64 before)
 {
-	u64 before = shared->interrupts, woken = 0;
+	u64 woken = 0;
 
-	set_all();
-	shared->ready = 1;
 	for (;;) {
 		asm volatile("cli" : : : "memory");
-		if (shared->interrupts != before)
-			break;
+		if (*count != before)
+			return woken;
 		asm volatile("sti; hlt" : : : "memory");
 		woken++;
 	}
+}
+
+static void wait_halted(void)
+{
+	u64 before = shared->interrupts, woken;
+
+	set_all();
+	shared->ready = 1;
+	woken = halt_until_other(&shared->interrupts, before);
 	asm volatile("sti");
 	shared->result[0] = woken;
 	shared->result[1] = shared->interrupts;
 	shared->result[2] = shared->irq_tsc;
+}
+
+static void wait_woken(void)
+{
+	u64 before = shared->wakes, writes;
+	int i = set_all();
+
+	shared->result[2] = shared->result[1];
+	shared->ready = 1;
+	halt_until_other(&shared->wakes, before);
+	writes = lazy.writes;
+	if (shared->arg[i]) {
+		shared->result[1] = rdtsc() + shared->arg[i];
+		set_deadline(shared->result[1]);
+	}
+	asm volatile("sti");
+	shared->result[0] = lazy.writes - writes;
 }
 
 /* Another vCPU's area. */
@@ -407,6 +440,9 @@ static void execute(void)
 		break;
 	case CMD_HLT:
 		wait_halted();
+		break;
+	case CMD_HLT_WOKEN:
+		wait_woken();
 		break;
 	case CMD_PENDING:
 		lazytsc_store(&lazy.area->pending, shared->arg[0]);

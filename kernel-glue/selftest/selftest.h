@@ -22,9 +22,10 @@
 #define AREA_SIZE 0x1000
 #define NO_ADDR	  0x20000000 /* no memory there */
 
-#define DONE_PORT 0x10
-#define CODE_SEL  0x08
-#define DATA_SEL  0x10
+#define DONE_PORT   0x10
+#define WAKE_VECTOR 0x1f
+#define CODE_SEL    0x08
+#define DATA_SEL    0x10
 
 enum command {
 	CMD_START, /* x2APIC on, timer in TSC-deadline mode */
@@ -52,6 +53,11 @@ enum command {
 	CMD_WAIT, /* arg: delay. Spins. The results stay those of the command before */
 	CMD_HLT, /* arg: delays, or 0. As CMD_SET, says so in `ready`, waits for one interrupt with
 		  * HLT. result: times woken, interrupts, its TSC */
+	/*
+	 * arg: delays, 0, delay. As CMD_HLT, but waits for WAKE_VECTOR; then sets one more
+	 * deadline. result: MSR writes for that one, it, deadline set before
+	 */
+	CMD_HLT_WOKEN,
 	CMD_PENDING, /* arg: value. Stores it in pending, with no MSR write */
 	/*
 	 * arg: delays, 0; [7]: delay. As CMD_SET, then runs a nested guest, which spins and, with a
@@ -73,6 +79,7 @@ struct shared {
 	u64 repeated; /* delivered once more by the machine, and not counted */
 	u64 irq_tsc;
 	u64 faults;
+	u64 wakes; /* interrupts of WAKE_VECTOR */
 	u64 ready;
 };
 

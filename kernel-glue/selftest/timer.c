@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The timer itself: what a guest sets, moves, reads, and is given. */
+#include <unistd.h>
+
 #include "vm.h"
 
 /* The worked example: a skip for each later deadline, nothing early, nothing lost (A1, A3, B5). */
@@ -251,12 +253,64 @@ static void case_hlt(bool lazy)
 	destroy(&vm);
 }
 
+/* Halted until another interrupt comes, @wake ms after it has blocked; then as CMD_HLT_WOKEN. */
+static void wake_after(struct vm *vm, const u64 *args, u64 wake)
+{
+	struct kvm_msi msi = { .address_lo = 0xfee00000, .data = WAKE_VECTOR };
+	pthread_t thread = guest_in_thread(vm, CMD_HLT_WOKEN, args, run_vcpu);
+
+	while (!vcpu_stat(vm, "blocking"))
+		usleep(100);
+	usleep(wake * 1000);
+	IOCTL(vm->fd, KVM_SIGNAL_MSI, &msi);
+	pthread_join(thread, NULL);
+}
+
+/*
+ * Free looks (B29). A halted vCPU is woken by another interrupt after the promise has passed: KVM
+ * looks before the guest is entered, and the guest skips on the promise that it makes then. Woken
+ * before that, the timer stands where it was armed, and fires there.
+ */
+static void case_look(bool lazy)
+{
+	struct vm vm = start(lazy);
+	u64 t;
+
+	wake_after(&vm, (const u64[8]){ 20 * vm.ms, 100 * vm.ms, 0, 90 * vm.ms }, 40);
+	t = vm.shared->result[1];
+	CHECK(vm.shared->result[0] == 0, "the deadline set after the look was written");
+	CHECK(vcpu_stat(&vm, "lazy_tscdeadline_look") == 1, "%llu looks",
+	      (unsigned long long)vcpu_stat(&vm, "lazy_tscdeadline_look"));
+	check_silent(&vm, "while it was halted");
+	wait_ms(&vm, 120);
+	check_fired(&vm, t);
+
+	vm.shared->interrupts = 0;
+	wake_after(&vm, (const u64[8]){ 60 * vm.ms, 100 * vm.ms }, 20);
+	t = vm.shared->result[2];
+	wait_ms(&vm, 110);
+	check_fired(&vm, t);
+	CHECK(vcpu_stat(&vm, "lazy_tscdeadline_look") == 1, "%llu looks",
+	      (unsigned long long)vcpu_stat(&vm, "lazy_tscdeadline_look"));
+	CHECK(vcpu_stat(&vm, "lazy_tscdeadline_silent") == 2, "%llu silent expiries, expected 2",
+	      (unsigned long long)vcpu_stat(&vm, "lazy_tscdeadline_silent"));
+	destroy(&vm);
+}
+
 const struct test_case timer_cases[] = {
-	{ "example", case_example, ALWAYS }, { "effective", case_effective, ALWAYS },
-	{ "past", case_past, ALWAYS },	     { "zero", case_zero, ALWAYS },
-	{ "disarm", case_disarm, ALWAYS },   { "earlier", case_earlier, ALWAYS },
-	{ "raised", case_raised, ALWAYS },   { "raw", case_raw, ALWAYS },
-	{ "huge", case_huge, OFFERED },	     { "mask", case_mask, ALWAYS },
-	{ "mode", case_mode, ALWAYS },	     { "apic_off", case_apic_off, ALWAYS },
-	{ "hlt", case_hlt, ALWAYS },	     { 0 },
+	{ "example", case_example, ALWAYS },
+	{ "effective", case_effective, ALWAYS },
+	{ "past", case_past, ALWAYS },
+	{ "zero", case_zero, ALWAYS },
+	{ "disarm", case_disarm, ALWAYS },
+	{ "earlier", case_earlier, ALWAYS },
+	{ "raised", case_raised, ALWAYS },
+	{ "raw", case_raw, ALWAYS },
+	{ "huge", case_huge, OFFERED },
+	{ "mask", case_mask, ALWAYS },
+	{ "mode", case_mode, ALWAYS },
+	{ "apic_off", case_apic_off, ALWAYS },
+	{ "hlt", case_hlt, ALWAYS },
+	{ "look", case_look, OFFERED },
+	{ 0 },
 };
