@@ -265,42 +265,6 @@ struct lazytsc_machine_stats lazytsc_machine_stats(const struct lazytsc_machine 
 	return s;
 }
 
-void lazytsc_machine_add(struct lazytsc_machine_stats *sum, const struct lazytsc_machine_stats *s)
-{
-	if (s->interrupts && (!sum->interrupts || s->late_min < sum->late_min))
-		sum->late_min = s->late_min;
-	if (s->late_max > sum->late_max)
-		sum->late_max = s->late_max;
-	sum->sets += s->sets;
-	sum->writes += s->writes;
-	sum->skips += s->skips;
-	sum->host.traps += s->host.traps;
-	sum->host.injections += s->host.injections;
-	sum->host.silent_running += s->host.silent_running;
-	sum->host.silent_blocked += s->host.silent_blocked;
-	sum->host.looks += s->host.looks;
-	sum->host.left += s->host.left;
-	sum->host.recovered += s->host.recovered;
-	for (unsigned int i = 0; i < LAZYTSC_WITHDRAW_REASONS; i++)
-		sum->host.withdrawals[i] += s->host.withdrawals[i];
-	sum->remote_expiries += s->remote_expiries;
-	sum->deliveries += s->deliveries;
-	sum->interrupts += s->interrupts;
-	for (unsigned int i = 0; i < LAZYTSC_EXITS; i++)
-		sum->exits[i] += s->exits[i];
-	sum->wakes += s->wakes;
-	sum->migrations += s->migrations;
-	sum->lost += s->lost;
-	sum->counts += s->counts;
-	sum->host_ns += s->host_ns;
-	sum->other_ns += s->other_ns;
-	sum->guest_ns += s->guest_ns;
-	sum->late_sum += s->late_sum;
-	for (unsigned int i = 0; i <= LAZYTSC_LATENESS_US; i++)
-		sum->late_us[i] += s->late_us[i];
-	sum->events += s->events;
-}
-
 size_t lazytsc_machine_last_steps(const struct lazytsc_machine *m, unsigned int i,
 				  struct lazytsc_machine_step *steps, size_t room)
 {

@@ -11,7 +11,7 @@
  *	registers   what the guest reaches by exits
  *	decide      what the core decides, and what is done then
  *	lapic, count, hosttimer
- *	record      a step, a publication, an exit
+ *	record      a step, a publication, an exit, counts
  */
 #ifndef LAZYTSC_SIM_VCPU_H
 #define LAZYTSC_SIM_VCPU_H
