@@ -4,11 +4,15 @@
 
 contracts.py [options] CONTRACT...    prove these: guest, host, together, predictor
 contracts.py [options] --weakened [NAME...]
-                                      each weakened line of sim/protocol/mutants/core.list, or those
-                                      named, must be refuted by the contracts of its file
+                                      each weakened line of sim/protocol/mutants/core.list and
+                                      tests/proof/weakened.list, or those named, must be refuted by
+                                      the contracts of its file
 
 --core=FOLDER   prove what the files there do; others are taken from core/
 --cbmc=PROGRAM  default: tests/proof/tools.sh cbmc
+--every         with --weakened: each named property of guest, host and together must be broken by
+                one of them
+--first         stop at the first property that does not hold: sooner, where one is expected
 -j N            so many at a time (default: one for each CPU)
 -v              name every property
 
@@ -31,30 +35,36 @@ import mutants  # noqa: E402
 
 TOP = HERE.parents[1]
 CORE = TOP / "core"
-# Checks beside the contracts' own. On the host's side no sum may wrap; distances of times do in the
-# others, on purpose.
+WEAKENED = [TOP / "sim/protocol/mutants/core.list", HERE / "weakened.list"]
+# Checks beside the contracts' own, and what makes it sooner. On the host's side no sum may wrap;
+# distances of times do in the others, on purpose.
 CHECKS = """--bounds-check --pointer-check --div-by-zero-check --signed-overflow-check
-    --undefined-shift-check --conversion-check --unwinding-assertions""".split()
+    --undefined-shift-check --conversion-check --unwinding-assertions --slice-formula""".split()
 MORE = {"host": ["--unsigned-overflow-check"]}
 # Times are differences that wrap, with or without a sign, on purpose: of conversions only those to
 # narrower types count.
 WRAPS = {"predictor": re.compile(r"type conversion in \((u64|s64)\)")}
 FAILED = re.compile(r"^\[(\S+)\] (?:file .*? )?line \d+ (.*): FAILURE$", re.M)
+NAMED = re.compile(r"[AB]\d|[a-z]+: ")
+VIOLATED = re.compile(r"^Violated property:\n.* function (\S+) .*\n  (.*)$", re.M)
 
 
 class Result:
     """What one run of CBMC said."""
 
-    def __init__(self, cbmc, contract, core, more=(), function="main"):
-        command = [cbmc, *CHECKS, *MORE.get(contract, []), *more, "--function", function,
+    def __init__(self, cbmc, contract, core, part=(), first=False):
+        wraps = WRAPS.get(contract)
+        # The first that fails may be one that does not count: then all are wanted.
+        stop = ["--stop-on-fail"] if first and not wraps else []
+        command = [cbmc, *CHECKS, *MORE.get(contract, []), *stop, *part,
                    f"-I{HERE / 'cbmc'}", f"-I{core}", f"-I{CORE}", f"-I{CORE / 'include'}",
                    str(HERE / "cbmc" / f"{contract}_contracts.c")]
         start = time.monotonic()
         done = subprocess.run(command, capture_output=True, text=True)
         self.seconds = time.monotonic() - start
         self.output = done.stdout + done.stderr
-        wraps = WRAPS.get(contract)
-        self.failed = [f for f in FAILED.findall(self.output) if not (wraps and wraps.search(f[1]))]
+        failed = FAILED.findall(self.output) + VIOLATED.findall(self.output)
+        self.failed = [f for f in failed if not (wraps and wraps.search(f[1]))]
         if done.returncode not in (0, 10) or "VERIFICATION" not in self.output:
             print(f"contracts.py: {contract}: cbmc ended with {done.returncode}:\n{self.output[-2000:]}",
                   file=sys.stderr)
@@ -63,28 +73,42 @@ class Result:
         self.properties = re.findall(r"^\[(\S+)\] (?:file .*? )?line \d+ (.*): SUCCESS$", self.output, re.M)
 
 
-def functions(contract):
-    """Where a contract begins: main, or, where that is too much at a time, each check alone."""
+def checks(contract):
+    """The parts of a contract, each what CBMC is to be told to prove it alone."""
     text = (HERE / "cbmc" / f"{contract}_contracts.c").read_text()
-    return ["main"] if "int main(void)" in text else re.findall(r"^static void (check_\w+)\(void\)$", text, re.M)
+    names = re.findall(r"^static void (check_\w+)\(", text, re.M)
+    if "int main(void)" not in text:
+        return [["--function", name] for name in names]
+    return [[f"-DCHECK={name}"] for name in names] or [[]]
 
 
-def prove(cbmc, names, core, jobs, verbose):
+def run(cbmc, contract, core, jobs=1, first=False):
+    """All parts of a contract, as one result; first: up to the first that does not hold."""
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        parts = []
+        for part in (map if first else pool.map)(lambda p: Result(cbmc, contract, core, p, first), checks(contract)):
+            parts.append(part)
+            if first and not part.holds:
+                break
+    result = parts[0]
+    for part in parts[1:]:
+        result.holds = result.holds and part.holds
+        result.seconds += part.seconds
+        result.failed += part.failed
+        result.properties += part.properties
+    result.parts = len(parts)
+    return result
+
+
+def prove(cbmc, names, core, jobs, first, verbose):
     """Each contract of the core, or of a copy of it."""
     failed = False
     for name in names:
-        with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-            parts = list(pool.map(lambda f: Result(cbmc, name, core, function=f), functions(name)))
-        result = parts[0]
-        for part in parts[1:]:
-            result.holds = result.holds and part.holds
-            result.seconds += part.seconds
-            result.failed += part.failed
-            result.properties += part.properties
-        named = sorted({text for _, text in result.properties if re.match(r"[A-Z]\d|guest:|host:", text)})
-        if result.holds and len(parts) > 1:
+        result = run(cbmc, name, core, jobs, first)
+        named = sorted({text for _, text in result.properties if NAMED.match(text)})
+        if result.holds and result.parts > 1:
             # What a part does not reach holds in it for no reason: its checks are not counted.
-            print(f"{name}: every check holds for all values in {len(parts)} parts, {len(named)} of them named "
+            print(f"{name}: every check holds for all values in {result.parts} parts, {len(named)} of them named "
                   f"promises ({result.seconds:.0f} s)")
         elif result.holds:
             print(f"{name}: {len(result.properties)} checks hold for all values, {len(named)} of them named "
@@ -99,31 +123,42 @@ def prove(cbmc, names, core, jobs, verbose):
     return not failed
 
 
-def refute(cbmc, record):
-    """The first property that a weakened copy of the core breaks, or None."""
+def refute(cbmc, record, every):
+    """What a weakened copy of the core breaks, as {(property, its text)}; every: all of it."""
+    broken = set()
     with tempfile.TemporaryDirectory() as folder:
         file = record.pairs[0][0]
         pathlib.Path(folder, file).write_text(record.text(CORE, file))
-        result = Result(cbmc, file.removesuffix(".c"), folder, ["--stop-on-fail"])
-        found = re.search(r"^Violated property:\n.*\n  (.*)$", result.output, re.M)
-        return found.group(1) if found and not result.holds else None
+        for contract in [file.removesuffix(".c"), *(["together"] if every else [])]:
+            broken |= {(contract, *f) for f in run(cbmc, contract, folder, first=not every).failed}
+    return broken
 
 
-def weakened(cbmc, jobs, names):
-    """Every record of core.list, or those of these names."""
-    records = [r for r in mutants.read_list(TOP / "sim/protocol/mutants/core.list") if r.pairs]
+def weakened(cbmc, jobs, names, every):
+    """Every record of the lists, or those of these names; every: and each property must be broken."""
+    records = [r for path in WEAKENED for r in mutants.read_list(path) if r.pairs]
     unknown = sorted(set(names) - {r.name for r in records})
     if unknown:
-        print(f"contracts.py: not in core.list: {' '.join(unknown)}", file=sys.stderr)
+        print(f"contracts.py: no weakened line: {' '.join(unknown)}", file=sys.stderr)
         return 2
     if names:
         records = [r for r in records if r.name in names]
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        found = list(pool.map(lambda r: refute(cbmc, r), records))
-    for record, text in zip(records, found):
-        print(f"{record.name:24} {text or 'FAIL: nothing refutes it'}")
+        found = list(pool.map(lambda r: refute(cbmc, r, every), records))
+    for record, broken in zip(records, found):
+        named = sorted(text for _, _, text in broken if NAMED.match(text))
+        print(f"{record.name:24} {(named or sorted(t for _, _, t in broken) or ['FAIL: nothing refutes it'])[0]}")
     print(f"{sum(map(bool, found))} of {len(records)} weakened lines are refuted by the contracts alone.")
-    return 0 if all(found) else 1
+    kept = 0
+    if every:
+        broken = set().union(*found)
+        promises = {(c, *p) for c in ("guest", "host", "together") for p in run(cbmc, c, CORE, jobs).properties
+                    if NAMED.match(p[1])}
+        kept = promises - broken
+        print(f"{len(promises) - len(kept)} of {len(promises)} properties are broken by one of them.")
+        for contract, where, text in sorted(kept):
+            print(f"{contract}: {where}  FAIL: nothing breaks it: {text}")
+    return 0 if all(found) and not kept else 1
 
 
 def main():
@@ -132,6 +167,8 @@ def main():
     parser.add_argument("--core", type=pathlib.Path, default=CORE)
     parser.add_argument("--cbmc")
     parser.add_argument("-j", type=int, default=os.cpu_count())
+    parser.add_argument("--every", action="store_true")
+    parser.add_argument("--first", action="store_true")
     parser.add_argument("-v", action="store_true")
     parser.add_argument("contract", nargs="*", metavar="NAME")
     options = parser.parse_args()
@@ -140,6 +177,9 @@ def main():
         if name not in there:
             print(f"contracts.py: no contract '{name}'; there are: {' '.join(there)}", file=sys.stderr)
             return 2
+    if not any(options.core.glob("*.c")):
+        print(f"contracts.py: {options.core}: no file of the core is there", file=sys.stderr)
+        return 2
     if not options.contract and not options.weakened:
         parser.print_usage(sys.stderr)
         return 2
@@ -150,8 +190,8 @@ def main():
             return 2
         cbmc = tools.stdout.strip()
     if options.weakened:
-        return weakened(cbmc, options.j, options.contract)
-    return 0 if prove(cbmc, options.contract, options.core, options.j, options.v) else 1
+        return weakened(cbmc, options.j, options.contract, options.every)
+    return 0 if prove(cbmc, options.contract, options.core, options.j, options.first, options.v) else 1
 
 
 if __name__ == "__main__":

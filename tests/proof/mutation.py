@@ -14,9 +14,9 @@ Prints a table, and each mutant that survives.
 --changed[=BASE] only mutants of lines that differ from this commit; default: where this branch left
                  main, or on main the commit before. Nothing differs: nothing to do
 --methods=LIST   of units,contracts,simulator,checker (default: all)
---known=LIST     the mutants that may survive, with the reason for each (survivors.list): another
-                 that survives, or one of these that is killed or is no mutant any more, is a
-                 failure. Those whose reason begins with "equal:" count as equivalent
+--known=LIST     the mutants that each of these methods may leave alive, with the reason for each
+                 (survivors.list): another that survives, or one of these that is killed or is no
+                 mutant any more, is a failure. Those that are "equal" count as equivalent
 --least=PERCENT  fail when fewer of the mutants that are not equivalent are killed in some file
 --build=FOLDER   a build of this source tree (default: build/release)
 --json           one object: files, with counts and survivors
@@ -172,7 +172,7 @@ def ended(command, seconds, **more):
 
 def contracts(file, folder):
     """What the contracts of this file say to the copy in that folder: contracts.py's status, or None."""
-    return ended([HERE / "contracts.py", "-j1", f"--core={folder}", file.removesuffix(".c")],
+    return ended([HERE / "contracts.py", "--first", "-j1", f"--core={folder}", file.removesuffix(".c")],
                  SECONDS["contracts"], stderr=subprocess.DEVNULL)
 
 
@@ -252,38 +252,48 @@ def changed_lines(base, file):
 
 
 def read_known(path):
-    """The list of survivors: the reason of each, by its key."""
-    known, file, function, was, reason = {}, None, None, None, None
+    """The list of survivors: by the key of each, {method that leaves it, or "equal": why}."""
+    known, file, function, was, reasons, after = {}, None, None, None, {}, False
     for number, line in enumerate(path.read_text().split("\n"), 1):
         key, _, value = line.strip().partition(" ")
         value = value.strip()
         if key == "file":
             file = value
         elif key == "function":
-            function = value
-        elif key == "reason":
-            reason = value
+            function, reasons = value, {}
+        elif key in ("equal", *METHODS):
+            # The first after a mutant begins a new set.
+            reasons = {key: value} if after else {**reasons, key: value}
+            after = False
         elif key == "line":
-            was = value
+            was, after = value, True
         elif key == "with":
-            known[file, function, was, value] = reason
+            if not reasons:
+                raise Unusable(f"{path}:{number}: no reason before this mutant")
+            known[file, function, was, value] = reasons
         elif key and not key.startswith("#"):
-            raise Unusable(f"{path}:{number}: '{key}': expected file, function, reason, line or with")
+            raise Unusable(f"{path}:{number}: '{key}': expected file, function, equal, {', '.join(METHODS)}, "
+                           "line or with")
     return known
 
 
-def unexpected(results, every, known):
+def may_survive(reasons, methods):
+    return "equal" in reasons or all(m in reasons for m in methods)
+
+
+def unexpected(results, every, known, methods):
     """What is not as the list of survivors says, one line each."""
+    allowed = {key for key, reasons in known.items() if may_survive(reasons, methods)}
     judged = collections.defaultdict(set)
     for mutant, verdict in results:
         judged[mutant.key].add(verdict)
-        if verdict is None and mutant.key not in known:
+        if verdict is None and mutant.key not in allowed:
             yield f"survives, and is not in the list: {mutant}"
     there = {mutant.key for mutant in every}
     for key in known:
         if key not in there:
             yield f"in the list, and no mutant: {key[0]}: {key[1]}(): '{key[2]}' -> '{key[3]}'"
-        elif judged[key] and None not in judged[key]:
+        elif key in allowed and judged[key] and None not in judged[key]:
             yield f"in the list, and killed ({judged[key].pop()}): {key[0]}: {key[1]}(): '{key[2]}' -> '{key[3]}'"
 
 
@@ -294,7 +304,7 @@ def report(results, as_json, methods, known):
         mine = [(m, verdict) for m, verdict in results if m.file == file]
         if not mine:
             continue
-        equal = [m for m, verdict in mine if verdict is None and known.get(m.key, "").startswith("equal:")]
+        equal = [m for m, verdict in mine if verdict is None and "equal" in known.get(m.key, {})]
         count = collections.Counter(verdict for _, verdict in mine)
         real = len(mine) - count["equivalent"] - count["no program"] - len(equal)
         survivors = [m for m, verdict in mine if verdict is None and m not in equal]
@@ -364,7 +374,7 @@ def main():
         return 2
     results = list(zip(mutants, verdicts))
     least = report(results, options.json, methods, known)
-    wrong = list(unexpected(results, every, known)) if options.known else []
+    wrong = list(unexpected(results, every, known, methods)) if options.known else []
     for line in wrong:
         print(f"mutation.py: {line}", file=sys.stderr)
     return int(least < options.least or bool(wrong))

@@ -13,6 +13,7 @@ static struct lazytsc_area area;
 static struct {
 	u64 armed; /* as it was stored or loaded last */
 	u64 pending, done; /* what was stored or loaded last */
+	u64 first_pending; /* what was loaded first */
 	unsigned int armed_stores, armed_loads, pending_stores, pending_loads, done_stores,
 		done_loads;
 	bool raised; /* armed was raised, and pending not looked at since behind a barrier */
@@ -31,7 +32,8 @@ u64 lazytsc_load(const lazytsc_shared_t *p)
 		ghost.armed_loads++;
 		ghost.armed = v;
 	} else if (p == &area.pending) {
-		ghost.pending_loads++;
+		if (!ghost.pending_loads++)
+			ghost.first_pending = v;
 		ghost.pending = v;
 		if (ghost.ordered)
 			ghost.raised = false;
