@@ -37,7 +37,7 @@ struct run {
 	unsigned int begun_vcpus;
 	uint64_t *entries; /* by policy: host entries of all vCPUs, when the slice began */
 	size_t slice; /* that is being filled */
-	uint64_t slice_end; /* time stamp of its end */
+	uint64_t slice_begin, slice_end; /* its time stamps */
 	bool begun;
 };
 
@@ -98,7 +98,8 @@ static void take_clock(struct run *run, const struct trace_stats *st)
 	if (r->khz_assumed)
 		r->clock.khz = ASSUMED_KHZ;
 	r->unit_ns = st->cycles ? 1e6 * rate / r->clock.khz : 1;
-	run->from_ts = after(r, run->begin_ts, (double)s->from_ns);
+	/* In a file of one CPU after the other, the first write need not be the earliest. */
+	run->from_ts = s->from_ns ? after(r, run->begin_ts, (double)s->from_ns) : 0;
 	run->to_ts = s->to_ns ? after(r, run->begin_ts, (double)s->to_ns) : UINT64_MAX;
 }
 
@@ -290,7 +291,7 @@ static void end_slice(struct run *run)
 	}
 }
 
-/* Go on to the slice of this event. Where that lies behind the last, slices are joined in twos. */
+/* Go to the slice of this event. Where that lies behind the last, slices are joined in twos. */
 static void next_slice(struct run *run, const struct trace_event *ev)
 {
 	struct replay *r = run->r;
@@ -308,6 +309,7 @@ static void next_slice(struct run *run, const struct trace_event *ev)
 		s->slice_ns *= 2;
 	}
 	run->slice = ns > 0 ? (size_t)(ns / s->slice_ns) : 0;
+	run->slice_begin = after(r, run->first_ts, (double)run->slice * s->slice_ns);
 	run->slice_end = after(r, run->first_ts, (double)(run->slice + 1) * s->slice_ns);
 }
 
@@ -466,7 +468,7 @@ static int take(struct run *run, const struct trace *t, const struct trace_event
 		run->first_ts = ev->ts;
 	if (ev->ts > run->last_ts)
 		run->last_ts = ev->ts;
-	if (ev->ts >= run->slice_end)
+	if (ev->ts < run->slice_begin || ev->ts >= run->slice_end)
 		next_slice(run, ev);
 	stock = (void *)(v->states + run->offsets[r->stock]);
 	wake_all(run, v, ev);

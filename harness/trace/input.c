@@ -80,6 +80,10 @@ static int archive_failed(struct trace_input *in)
 {
 	const char *why = archive_error_string(in->archive);
 
+	/* What liblzma says of a file that ends too early, and of bytes behind its end. */
+	if (why && strstr(why, "No progress is possible"))
+		why = "truncated xz file, or one with other bytes at its end";
+
 	snprintf(in->error, sizeof(in->error), "%s: cannot decompress: %s", in->name,
 		 why ? why : "damaged file");
 	return -1;
@@ -336,6 +340,11 @@ static int refuse_utf16(struct trace_input *in)
 		"UTF-16 text, as PowerShell's > writes it: iconv -f UTF-16 -t UTF-8 FILE | lazytsc replay -");
 }
 
+static int refuse_utf32(struct trace_input *in)
+{
+	return fail(in, "UTF-32 text: iconv -f UTF-32 -t UTF-8 FILE | lazytsc replay -");
+}
+
 static int refuse_binary(struct trace_input *in)
 {
 	return fail(
@@ -371,6 +380,8 @@ static const struct format plain[] = {
 	{ "\x7f"
 	  "ELF",
 	  4, refuse_elf },
+	{ "\xff\xfe\0\0", 4, refuse_utf32 },
+	{ "\0\0\xfe\xff", 4, refuse_utf32 },
 	{ "\xff\xfe", 2, refuse_utf16 },
 	{ "\xfe\xff", 2, refuse_utf16 },
 	{ "\x1f\x8b", 2, refuse_compressed },

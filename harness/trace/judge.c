@@ -19,13 +19,16 @@
 /* Rates between these count as 1: deadlines jump about, so they show a rate only roughly. */
 #define RATE_ONE_LOW  0.8
 #define RATE_ONE_HIGH 1.25
+/* But not if they are this far from it, and so many times their error. */
+#define RATE_EXACT  0.001
+#define RATE_ERRORS 4
 /* The range of plausible rates: TSC cycles for a nanosecond, or the reverse. */
 #define RATE_MIN 0.1
 #define RATE_MAX 10.0
 /* The closest deadlines lie less than this ahead of their write, in cycles or ns. */
 #define AHEAD_MAX 0x1p28
 /* A deadline that lies further behind its write than this is of another clock. */
-#define BEHIND_MAX 0x1p30
+#define BEHIND_MAX 0x1p20
 /* Deadlines and time stamps of one clock differ by less than this part of them. */
 #define SAME_PART (1.0 / 64)
 
@@ -81,9 +84,11 @@ static bool just_ahead(double ts, double span, const double *d, size_t n, double
 	return fabs(d[n / 2]) <= SAME_PART * ts || d[n / 2] <= AHEAD_MAX;
 }
 
-static enum judgement by_rate(double rate)
+/* A rate that differs from 1 by more than its error is another clock's. */
+static enum judgement by_rate(double rate, double error)
 {
-	if (rate >= RATE_ONE_LOW && rate <= RATE_ONE_HIGH)
+	if (rate >= RATE_ONE_LOW && rate <= RATE_ONE_HIGH &&
+	    fabs(rate - 1) <= fmax(RATE_EXACT, RATE_ERRORS * error))
 		return JUDGE_OFFSET;
 	if ((rate >= RATE_MIN && rate <= RATE_MAX))
 		return JUDGE_OTHER;
@@ -114,11 +119,11 @@ struct judge_result judge(struct clock_point *writes, size_t nwrites, struct clo
 		r.judgement = JUDGE_SHARED;
 	} else if (nirqs >= IRQS_ENOUGH) {
 		r.rate = clock_rate(irqs, nirqs, &irq_error);
-		r.judgement = by_rate(r.rate);
+		r.judgement = by_rate(r.rate, irq_error);
 	} else if (n && just_ahead(ts, span, d, n, r.rate, error)) {
 		r.judgement = JUDGE_SHARED;
 	} else if (n >= 2 && fabs(d[n / 2]) > AHEAD_MAX) {
-		r.judgement = by_rate(r.rate);
+		r.judgement = by_rate(r.rate, error);
 	}
 	free(d);
 	return r;

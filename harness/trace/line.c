@@ -6,6 +6,9 @@
 #define DEADLINE_MSR 0x6e0
 /* 0x6e0 in decimal digits, read as hexadecimal ones. No CPU has an MSR of that number. */
 #define DEADLINE_MSR_DECIMAL 0x1760
+/* The longest name of a thread; latency format cuts it. */
+#define LONGEST_NAME 15
+#define SHORT_NAME   8
 
 static bool is_digit(char c)
 {
@@ -146,6 +149,7 @@ struct header {
 	const char *point; /* the decimal point, or NULL */
 	bool micro; /* latency format: microseconds */
 	bool latency; /* CPU and flags are one word */
+	bool short_name; /* and the thread's name has up to eight letters */
 	bool hex; /* verbose: microseconds or a count, hexadecimal, in brackets */
 	bool milli; /* perf trace: milliseconds */
 	unsigned int cpu;
@@ -186,6 +190,7 @@ static bool parse_latency_cpu(const char *tok, const char *end, struct header *h
 			return false;
 	}
 	h->latency = true;
+	h->short_name = true;
 	h->cpu = (unsigned int)cpu;
 	return true;
 }
@@ -237,6 +242,7 @@ static bool parse_header(const char *p, const char *colon, const char *e, struct
 	h->line = p;
 	h->hex = false;
 	h->milli = false;
+	h->short_name = false;
 	h->micro = colon - p > 3 && colon[-2] == 's' && colon[-3] == 'u' &&
 		   memchr(" !+#*@$", colon[-1], 7);
 	if (h->micro)
@@ -417,10 +423,15 @@ static void split_head(const char *p, const char *end, int64_t *pid, int64_t *ti
 	*name_end = skip_spaces_back(p, tok > p && tok[-1] == '-' ? tok - 1 : tok);
 }
 
-/* trace-cmd's "second:  comm-123": the buffer's name. */
-static void parse_label(const char *p, const char *end, struct trace_line *out)
+/*
+ * trace-cmd's "second:  comm-123": the buffer's name. It pads the thread's name to its longest, so
+ * what is no longer than that is a thread's name with a colon.
+ */
+static void parse_label(const struct header *h, struct trace_line *out)
 {
+	const char *p = h->line, *end = h->before_cpu, *name_end;
 	const char *colon = memchr(p, ':', (size_t)(end - p));
+	int64_t pid, tid;
 
 	out->label = NULL;
 	out->label_len = 0;
@@ -428,6 +439,9 @@ static void parse_label(const char *p, const char *end, struct trace_line *out)
 		return;
 	p = skip_spaces(p, colon);
 	if (p == colon || skip_token_back(p, colon) != p)
+		return;
+	split_head(p, end, &pid, &tid, &name_end);
+	if (name_end && name_end - p <= (h->short_name ? SHORT_NAME : LONGEST_NAME))
 		return;
 	out->label = p;
 	out->label_len = (size_t)(colon - p);
@@ -753,7 +767,7 @@ static void parse_event(const char *p, const char *e, const struct header *h,
 	out->task = NULL;
 	if (TAKE(&p, e, " write_msr: 6e0, value ")) {
 		out->kind = parse_value(p, e, out);
-		parse_label(h->line, h->before_cpu, out);
+		parse_label(h, out);
 		if (!parse_ts(h, out))
 			out->kind = TRACE_LINE_DAMAGED;
 		return;
@@ -814,7 +828,7 @@ static void parse_event(const char *p, const char *e, const struct header *h,
 	}
 	if (out->kind == TRACE_LINE_OTHER_MSR || out->kind == TRACE_LINE_OTHER_EVENT)
 		return;
-	parse_label(h->line, h->before_cpu, out);
+	parse_label(h, out);
 	if (!parse_ts(h, out))
 		out->kind = TRACE_LINE_DAMAGED;
 }
@@ -964,6 +978,7 @@ static bool same_layout(const struct trace_layout *l, const char *p, const char 
 	h->point = l->point ? p + l->point : NULL;
 	h->micro = false;
 	h->latency = false;
+	h->short_name = false;
 	h->hex = false;
 	h->milli = false;
 	h->cpu = (unsigned int)cpu;
@@ -985,9 +1000,20 @@ static void learn_layout(struct trace_layout *l, const char *p, const char *colo
 	l->point = h->point ? (unsigned int)(h->point - p) : 0;
 }
 
+/* Does an event's name follow, with its colon? */
+static bool has_name(const char *p, const char *e)
+{
+	const char *q = p = skip_spaces(p, e);
+
+	while (q < e && (is_digit(*q) || *q == '_' || ((*q | 0x20) >= 'a' && (*q | 0x20) <= 'z')))
+		q++;
+	return q > p && q < e && *q == ':';
+}
+
 void trace_line_parse(struct trace_layout *layout, const char *p, const char *e,
 		      struct trace_line *out)
 {
+	const char *colon = NULL;
 	struct header h;
 
 	if (same_layout(layout, p, e, &h)) {
@@ -996,15 +1022,31 @@ void trace_line_parse(struct trace_layout *layout, const char *p, const char *e,
 	}
 	if (p < e && *p == 'C' && parse_lost(p, e, out))
 		return;
-	/* The time stamp is the first thing that ends in a colon and has a CPU before it. */
+	/*
+	 * The time stamp is the first thing that ends in a colon, has a CPU before it and an
+	 * event's name behind it; else the first without such a name. A thread's name may look
+	 * like one.
+	 */
 	for (const char *c = p; (c = memchr(c, ':', (size_t)(e - c))); c++) {
 		bool blank_follows = c + 1 == e || is_space(c[1]);
+		struct header here;
 
-		if (blank_follows && c > p && parse_header(p, c, e, &h)) {
-			learn_layout(layout, p, c, &h);
-			parse_event(c + 1, e, &h, out);
-			return;
+		if (!blank_follows || c == p || !parse_header(p, c, e, &here))
+			continue;
+		if (!colon) {
+			colon = c;
+			h = here;
+		}
+		if (has_name(c + 1, e)) {
+			colon = c;
+			h = here;
+			break;
 		}
 	}
-	parse_other(p, e, out);
+	if (!colon) {
+		parse_other(p, e, out);
+		return;
+	}
+	learn_layout(layout, p, colon, &h);
+	parse_event(colon + 1, e, &h, out);
 }

@@ -44,6 +44,8 @@
 #define NS_RATE_HIGH 8.0
 /* A time stamp in microseconds may be this much too low, ns. */
 #define MICROSECOND 1000
+/* So many writes that are dropped are told of, and no reason to refuse the trace. */
+#define FEW_DROPPED 16
 
 /* A line that is kept until it is known what the trace is. */
 struct item {
@@ -73,6 +75,8 @@ struct trace {
 	double rate; /* as fitted */
 	bool exact_if_clear; /* REARM with microseconds: exact unless a deadline hides in one */
 	uint64_t hidden; /* so many did */
+	uint64_t steps_back; /* of the out-of-order writes: also below the event right before */
+	uint64_t other_clock, first_other_clock; /* writes with the other kind of time stamp */
 	uint64_t strange; /* writes behind the first window whose deadline is far from their time */
 
 	struct item *items;
@@ -909,12 +913,10 @@ static bool next_gap(struct trace *t, struct trace_event *ev)
 /* Is the time in order? The vCPU's last time stamp moves on. */
 static bool in_order(struct trace *t, struct vcpu *v, const struct item *it)
 {
-	if (v->seen && it->ts < v->last_ts) {
-		if (!t->st.out_of_order++)
-			t->st.first_out_of_order = it->line;
+	if (v->seen && it->ts < v->last_ts)
 		return false;
-	}
 	v->seen = true;
+	v->dropped_ts = 0;
 	v->gap = false;
 	v->last_ts = it->ts;
 	if (!t->first_ts || it->ts < t->first_ts)
@@ -922,6 +924,14 @@ static bool in_order(struct trace *t, struct vcpu *v, const struct item *it)
 	if (it->ts > t->last_ts)
 		t->last_ts = it->ts;
 	return true;
+}
+
+static void note_out_of_order(struct trace *t, struct vcpu *v, const struct item *it)
+{
+	if (!t->st.out_of_order++)
+		t->st.first_out_of_order = it->line;
+	t->steps_back += !v->dropped_ts || it->ts < v->dropped_ts;
+	v->dropped_ts = it->ts;
 }
 
 /* A deadline far from the time of its write, which no guest's is. */
@@ -960,6 +970,8 @@ static int take_write(struct trace *t, const struct item *it, struct trace_event
 	    (!t->st.host && t->kvm_events && t->host_label[it->label])) {
 		t->st.other_source++;
 		t->st.own_timer += t->st.host && is_guest_write(it);
+		if (is_write(t, it) && it->cycles != t->st.cycles && !t->other_clock++)
+			t->first_other_clock = it->line;
 		return 0;
 	}
 	if (t->st.host)
@@ -980,8 +992,10 @@ static int take_write(struct trace *t, const struct item *it, struct trace_event
 	if (t->exact_if_clear && v->outstanding && v->outstanding >= it->ts &&
 	    v->outstanding - it->ts < MICROSECOND)
 		t->hidden++;
-	if (!in_order(t, v, it))
+	if (!in_order(t, v, it)) {
+		note_out_of_order(t, v, it);
 		return 0;
+	}
 	t->strange += !t->fit && is_strange(it);
 	v->digits = it->digits;
 	v->outstanding = it->value;
@@ -1061,6 +1075,48 @@ static void give_exits(struct trace *t)
 	}
 }
 
+/* Is this more than a few of the deadline writes? */
+static bool many(const struct trace *t, uint64_t dropped)
+{
+	return dropped > t->st.writes || (dropped > FEW_DROPPED && dropped > t->st.writes / 10);
+}
+
+/* Time stamps that are no time, or not one time. Return: 0: they are. */
+static int check_times(struct trace *t)
+{
+	const struct trace_stats *st = &t->st;
+
+	if (many(t, t->other_clock))
+		return fail(
+			t,
+			"%s:%" PRIu64
+			": time stamps change between whole numbers and seconds: %" PRIu64
+			" of %" PRIu64
+			" deadline writes have the other form; replay each recording on its own",
+			t->in->name, t->first_other_clock, t->other_clock,
+			t->other_clock + st->writes);
+	if (many(t, st->out_of_order) && t->steps_back <= st->out_of_order / 4)
+		return fail(
+			t,
+			"%s:%" PRIu64 ": the time goes back, and %" PRIu64 " of %" PRIu64
+			" deadline writes lie before one that is above them: several recordings in one file, or a clock that has wrapped; replay each part on its own",
+			t->in->name, st->first_out_of_order, st->out_of_order,
+			st->out_of_order + st->writes);
+	if (st->out_of_order > st->writes)
+		return fail(
+			t,
+			"%s:%" PRIu64 ": time stamps go back on %" PRIu64 " of %" PRIu64
+			" deadline writes: differences, as of perf script --deltatime, are no time; print the trace without that option",
+			t->in->name, st->first_out_of_order, st->out_of_order,
+			st->out_of_order + st->writes);
+	if (!st->host && t->strange > st->writes / 2 && st->evidence == TRACE_EXACT)
+		return fail(t,
+			    "%s: time stamps change their meaning within the trace: %" PRIu64
+			    " of %" PRIu64 " deadlines are far from the time of their write",
+			    t->in->name, t->strange, st->writes);
+	return 0;
+}
+
 static int at_end(struct trace *t)
 {
 	struct trace_stats *st = &t->st;
@@ -1094,18 +1150,8 @@ static int at_end(struct trace *t)
 			"%s: %" PRIu64
 			" deadline writes of a host, none tells its vCPU (expected thread ids, threads named \"CPU n/KVM\", or kvm_entry events)",
 			t->in->name, st->no_vcpu);
-	if (st->out_of_order > st->writes)
-		return fail(
-			t,
-			"%s:%" PRIu64 ": time stamps go back on %" PRIu64 " of %" PRIu64
-			" deadline writes: differences, as of perf script --deltatime, are no time; print the trace without that option",
-			t->in->name, st->first_out_of_order, st->out_of_order,
-			st->out_of_order + st->writes);
-	if (!st->host && t->strange > st->writes / 2 && st->evidence == TRACE_EXACT)
-		return fail(t,
-			    "%s: time stamps change their meaning within the trace: %" PRIu64
-			    " of %" PRIu64 " deadlines are far from the time of their write",
-			    t->in->name, t->strange, st->writes);
+	if (check_times(t))
+		return -1;
 	if (t->exact_if_clear && t->hidden && st->evidence == TRACE_EXACT) {
 		st->evidence = TRACE_APPROXIMATE;
 		because(t,

@@ -24,6 +24,7 @@ struct vcpu {
 	bool seen; /* has an event that counted */
 	bool gap; /* one was handed out, and nothing after it */
 	uint64_t last_ts; /* of the last event, as printed */
+	uint64_t dropped_ts; /* of the last event that was below it; 0: none since */
 	uint64_t last_now; /* of the last event handed out, guest TSC */
 	uint64_t outstanding; /* the deadline that the next timer interrupt is for; 0: none */
 	bool stopped; /* the last write was 0 */

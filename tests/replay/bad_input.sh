@@ -137,6 +137,9 @@ says err 'utf16.txt: UTF-16 text'
 iconv -f UTF-8 -t UTF-16LE good.txt >utf16le.txt
 run 2 utf16le.txt
 says err 'utf16le.txt: UTF-16 text'
+iconv -f UTF-8 -t UTF-32 good.txt >utf32.txt
+run 2 utf32.txt
+says err 'utf32.txt: UTF-32 text'
 # A check sum that is wrong, and bytes behind it that are none.
 gzip -c good.txt >crc.gz
 printf '\1\2\3\4' | dd of=crc.gz bs=1 seek=$(($(stat -c %s crc.gz) - 8)) conv=notrunc 2>dd.log
@@ -155,6 +158,8 @@ for z in gzip xz zstd bzip2; do
 	run 2 short.$z
 	says err "short.$z: cannot decompress"
 done
+run 2 short.xz
+says err 'truncated xz file'
 
 # One bad file does not stop the others.
 run 2 --csv good.txt missing.txt good.txt

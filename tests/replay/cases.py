@@ -217,6 +217,41 @@ counter = iter(range(1, 10000))
 refused("counter", guest(ftrace(lambda t: f"{next(counter):13d}")), "counter", "x86-tsc")
 refused("uptime", guest(ftrace(lambda t: 489250 + ns(t) // 10_000_000)), "uptime")
 
+# A file of one CPU after the other, as `cat per_cpu/cpu*/trace` makes it, loses none, and no
+# tenth of it is busier than the trace.
+per_cpu = "".join("".join(l + "\n" for l in guest(ftrace(str)).splitlines() if f"[{cpu:03d}]" in l) for cpu in (1, 0))
+out = figures("per-cpu", per_cpu, "exact")
+whole = figures("tsc", guest(ftrace(str)), "exact")
+answers = [dict(o["traces"][0]["answer"], text="") for o in (out, whole) if o]
+if answers[0] != answers[-1]:
+    fail("per-cpu", answers)
+
+# Several recordings in one file are no trace, however alike they look; nor is a clock that has
+# wrapped.
+text = guest(ftrace(str))
+halves = [text[:len(text) // 2].rsplit("\n", 1)[0] + "\n"]
+halves.append(text[len(halves[0]):])
+of_ns = guest(ftrace(lambda t: seconds(ns(t))))
+refused("again", text + text, "the time goes back", "several recordings in one file")
+refused("reversed", halves[1] + halves[0], "the time goes back")
+refused("wrapped", guest(latency(lambda t: f"{((1 << 32) - 100_000 + (t - BASE) // 2500) % (1 << 32)}us ")), "has wrapped")
+refused("two-clocks", halves[0] + "".join(l + "\n" for l in of_ns.splitlines()[halves[0].count("\n"):]),
+        "between whole numbers and seconds")
+refused("normal-then-latency", halves[0] + "".join(l + "\n" for l in guest(latency(lambda t: t - BASE + 5)).splitlines()[
+    halves[0].count("\n"):]), "the time goes back")
+# A rate near 1 that is not 1: nanoseconds of a TSC of 1.01 GHz.
+figures("near-one", guest(ftrace(lambda t: t * 101 // 100)), "approximate")
+
+# Threads' names with all that a name may have. A colon does not make one the name of a buffer.
+odd = ["a: b", "q:", ": x", "a [1] 5: b", "[000]", "x] 7", "12:34: x", "CPU:1 [LOST", "cpus=2", "#x", "(+12)", "a\\nb", "-", " ", "7"]
+for name, form in (("ftrace", lambda i: lambda tsc, cpu, event, text:
+                    f"{odd[next(i) % len(odd)]:>16}-77      [{cpu:03d}] d.h.. {tsc}: {event}: {text}"),
+                   ("latency", lambda i: lambda tsc, cpu, event, text:
+                    f"{odd[next(i) % len(odd)][:8]:>8}-77      {cpu:3d}d.h.. {tsc}: {event}: {text}"),
+                   ("perf", lambda i: lambda tsc, cpu, event, text:
+                    f"{odd[next(i) % len(odd)]:>16} {77:7d} [{cpu:03d}] {seconds(ns(tsc), 9)}: {perf_name(event)}: {text}")):
+    figures("odd-names-" + name, guest(form(iter(range(10**6)))), "approximate" if name == "perf" else "exact", twice=0)
+
 # One event in two buffers counts once; two guests in one file are two VMs.
 figures("two-buffers", "cpus=2\n" + "".join(
     f"{'':8}{line}\nsecond: {line}\n" for line in guest(ftrace(str), kinds=("write",)).splitlines()),
