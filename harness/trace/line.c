@@ -320,7 +320,10 @@ static bool parse_ts(const struct header *h, struct trace_line *out)
 	}
 	out->ts = v;
 	/* No clock has run for 146 years: such a time is one below 0. */
-	return out->cycles || v < UINT64_MAX / 4;
+	if (out->cycles || v < UINT64_MAX / 4)
+		return true;
+	out->spoiled = TRACE_SPOILED_BELOW_0;
+	return false;
 }
 
 /*
@@ -589,21 +592,28 @@ static enum trace_line_kind parse_skip(const char *p, const char *e, struct trac
 /* "next_event=4879514970301 deferred=0"; KTIME_MAX: nothing is to come */
 static enum trace_line_kind parse_rearm(const char *p, const char *e, struct trace_line *out)
 {
+	static const char name[] = " next_event=";
+	const char *digits;
+
 	p = skip_spaces(p, e);
 	if (p == e)
 		return no_text(out);
-	if (!TAKE(&p, e, "next_event="))
+	/* The blank before the first field is there, too. */
+	p = memmem(p - 1, (size_t)(e - p) + 1, name, sizeof(name) - 1);
+	if (!p)
 		return TRACE_LINE_DAMAGED;
-	out->value_digits = 0;
+	p += sizeof(name) - 1;
+	digits = p;
 	if (TAKE(&p, e, "0x")) {
 		if (!take_hex(&p, e, 16, &out->value))
 			return TRACE_LINE_DAMAGED;
 	} else if (!take_decimal(&p, e, &out->value)) {
 		return TRACE_LINE_DAMAGED;
 	}
-	/* The end is not cut where the next field stands. */
-	if (p == e || !is_space(*p))
+	if (p < e && !is_space(*p))
 		return TRACE_LINE_DAMAGED;
+	/* A line that goes on behind it is not cut. */
+	out->value_digits = p < e ? 20 : (unsigned int)(p - digits);
 	if (out->value >= INT64_MAX)
 		out->value = 0;
 	return TRACE_LINE_REARM;
@@ -840,8 +850,12 @@ static void parse_event(const char *p, const char *e, const struct header *h,
 static bool parse_perf_trace(const char *p, const char *e, struct trace_line *out)
 {
 	const char *event = memmem(p, (size_t)(e - p), " kvm:kvm_msr(", 13), *q;
+	/* Older versions: "0.000 kvm:kvm_msr:msr_write 6e0 = 0x5" */
+	const char *old = event ? NULL : memmem(p, (size_t)(e - p), " kvm:kvm_msr:msr_", 17);
 	struct header h = { .line = p, .milli = true, .latency = true };
 
+	if (!event)
+		event = old;
 	if (!event) {
 		if (!memmem(p, (size_t)(e - p), " msr:write_msr(", 15))
 			return false;
@@ -896,7 +910,7 @@ static bool parse_lost(const char *p, const char *e, struct trace_line *out)
 /* What a deadline write without a time stamp and a CPU lacks. @event: where its event begins. */
 static enum trace_spoiled spoiled_how(const char *p, const char *event)
 {
-	const char *q;
+	const char *q, *tok;
 
 	while (event > p && !is_space(event[-1]))
 		event--;
@@ -905,6 +919,9 @@ static enum trace_spoiled spoiled_how(const char *p, const char *event)
 		return TRACE_SPOILED_CONTEXT;
 	if (q[-1] == ']')
 		return TRACE_SPOILED_TIME;
+	tok = skip_token_back(p, q);
+	if (q[-1] == ':' && q - tok > 2 && *tok == '-' && is_digit(tok[1]))
+		return TRACE_SPOILED_BELOW_0;
 	if (q[-1] == ':' && q - p > 1 && is_digit(q[-2]) && memchr(p, '.', (size_t)(q - p)))
 		return TRACE_SPOILED_CPU;
 	return TRACE_SPOILED_NOT;

@@ -30,7 +30,7 @@
 #define WRITES_TO_DECIDE (WINDOW / 4)
 /* A later window with at least this number of points gets a fit of its own. */
 #define POINTS_FOR_FIT (WINDOW / 32)
-/* Buffers or files that trace-cmd names before its lines; 0 is none. */
+/* Buffers or files that trace-cmd names before its lines; 0 is none. A word has a bit for each. */
 #define MAX_LABELS 64
 #define LABEL_SIZE 64
 #define TASK_SIZE  32
@@ -75,6 +75,7 @@ struct trace {
 	double rate; /* as fitted */
 	bool exact_if_clear; /* REARM with microseconds: exact unless a deadline hides in one */
 	uint64_t hidden; /* so many did */
+	uint64_t two_vcpus, first_two_vcpus; /* lines of a thread that told another vCPU before */
 	uint64_t steps_back; /* of the out-of-order writes: also below the event right before */
 	uint64_t other_clock, first_other_clock; /* writes with the other kind of time stamp */
 	uint64_t strange; /* writes behind the first window whose deadline is far from their time */
@@ -82,7 +83,7 @@ struct trace {
 	struct item *items;
 	size_t nitems, item_pos;
 	uint64_t kvm_events, rearms, set; /* lines that tell what the trace is */
-	uint64_t spoiled[TRACE_SPOILED_WAYS], first_spoiled;
+	uint64_t spoiled[TRACE_SPOILED_WAYS], first_spoiled, first_below_0;
 	double noted_khz; /* the rate that `lazytsc record` notes */
 	uint64_t first_ts, last_ts;
 
@@ -296,6 +297,14 @@ static struct vcpus *host_threads(struct trace *t)
 		       : &t->threads;
 }
 
+/* A thread runs one vCPU: an id that several have is the process's. */
+static void note_id(struct trace *t, int *last, int id)
+{
+	if (*last >= 0 && id >= 0 && *last != id && !t->two_vcpus++)
+		t->first_two_vcpus = t->st.lines;
+	*last = id >= 0 ? id : *last;
+}
+
 /* Which vCPU a thread runs; and how long the host was busy with it. */
 static void note_vcpu(struct trace *t, const struct trace_line *l)
 {
@@ -305,6 +314,7 @@ static void note_vcpu(struct trace *t, const struct trace_line *l)
 	t->kvm_events++;
 	if (!v)
 		return;
+	note_id(t, &v->kvm_id, l->vcpu);
 	/* kvm_entry and kvm_exit know better than a name. */
 	if (l->vcpu >= 0)
 		v->pub.id = l->vcpu;
@@ -337,6 +347,7 @@ static void note_deadline(struct trace *t, const struct trace_line *l)
 
 	if (!v)
 		return;
+	note_id(t, &v->name_id, l->vcpu);
 	v->pub.exits.deadlines++;
 	v->exit_deadline = v->exit_ts != 0;
 }
@@ -346,14 +357,16 @@ static bool seems_cut(struct trace *t, const struct trace_text *text, const stru
 {
 	const struct vcpu *v;
 
-	if (!text->unterminated || (l->kind != TRACE_LINE_WRITE && l->kind != TRACE_LINE_SKIP))
+	if (!text->unterminated || (l->kind != TRACE_LINE_WRITE && l->kind != TRACE_LINE_SKIP &&
+				    l->kind != TRACE_LINE_REARM))
 		return false;
 	for (size_t i = t->nitems; !t->decided && i-- > 0;) {
 		if (t->items[i].kind == l->kind && t->items[i].cpu == l->cpu)
 			return l->value_digits < t->items[i].digits;
 	}
-	v = t->decided && t->st.source == TRACE_GUEST ? find_cpu(t, l->cpu, find_label(t, l))
-						      : NULL;
+	v = t->decided && (t->st.source == TRACE_GUEST || t->st.source == TRACE_REARM)
+		    ? find_cpu(t, l->cpu, find_label(t, l))
+		    : NULL;
 	return v && l->value_digits < v->digits;
 }
 
@@ -375,6 +388,8 @@ static void note_comment(struct trace *t, const struct trace_text *text)
 
 static void note_spoiled(struct trace *t, enum trace_spoiled how)
 {
+	if (how == TRACE_SPOILED_BELOW_0 && !t->first_below_0)
+		t->first_below_0 = t->st.lines;
 	if (how && !t->first_spoiled)
 		t->first_spoiled = t->st.lines;
 	t->spoiled[how]++;
@@ -508,16 +523,16 @@ static bool is_write(const struct trace *t, const struct item *it)
 /* Has another buffer recorded this write as well? Remembers it. */
 static bool recorded_twice(struct vcpu *v, const struct item *it)
 {
+	uint64_t label = 1ULL << it->label;
+
 	for (unsigned int i = 0; i < TRACE_RECENT && i < v->nrecent; i++) {
-		if (v->recent[i].matched || v->recent[i].label == it->label ||
-		    v->recent[i].value != it->value)
+		if (v->recent[i].value != it->value || (v->recent[i].labels & label))
 			continue;
-		v->recent[i].matched = true;
+		v->recent[i].labels |= label;
 		return true;
 	}
 	v->recent[v->nrecent % TRACE_RECENT].value = it->value;
-	v->recent[v->nrecent % TRACE_RECENT].label = it->label;
-	v->recent[v->nrecent % TRACE_RECENT].matched = false;
+	v->recent[v->nrecent % TRACE_RECENT].labels = label;
 	v->nrecent++;
 	return false;
 }
@@ -668,6 +683,8 @@ static const char *const spoiled_by[TRACE_SPOILED_WAYS] = {
 		"values without the name of their event: perf script -F left it out; run perf script --ns -F comm,pid,tid,cpu,time,event,trace",
 	[TRACE_SPOILED_TEXT] =
 		"events without their values: perf script -F left out trace; run perf script --ns -F comm,pid,tid,cpu,time,event,trace",
+	[TRACE_SPOILED_BELOW_0] =
+		"time stamps below 0, as of trace-cmd report --ts-offset; print the trace without that option",
 	[TRACE_SPOILED_PERF_TRACE] =
 		"perf trace does not print a guest's CPU; run perf record -a -e msr:write_msr -e irq_vectors:local_timer_entry, then perf script --ns",
 };
@@ -687,10 +704,12 @@ static int no_deadlines(struct trace *t)
 			return fail(t, "%s:%" PRIu64 ": %s", name, t->first_spoiled, spoiled_by[i]);
 	}
 	if (t->st.first_damaged)
-		return fail(t,
-			    "%s:%" PRIu64 ": damaged deadline write, and no whole one in %" PRIu64
-			    " lines (expected \"write_msr: 6e0, value HEX\")",
-			    name, t->st.first_damaged, n);
+		return fail(
+			t,
+			"%s:%" PRIu64
+			": damaged deadline write, or one in an unknown form, and no whole one in %" PRIu64
+			" lines (expected \"write_msr: 6e0, value HEX\" or \"kvm_msr: msr_write 6e0 = 0xHEX\")",
+			name, t->st.first_damaged, n);
 	if (k[TRACE_LINE_COMMENT] + k[TRACE_LINE_UNKNOWN] == n)
 		return fail(t,
 			    "%s: no trace event in %" PRIu64
@@ -804,7 +823,7 @@ static int decide(struct trace *t)
 		t->st.source = TRACE_HOST;
 	else if (rearm)
 		t->st.source = TRACE_REARM;
-	else if (t->kvm_events)
+	else if (t->kvm_events && !t->st.first_damaged)
 		return decide_exits(t);
 	else
 		return no_deadlines(t);
@@ -1086,6 +1105,15 @@ static int check_times(struct trace *t)
 {
 	const struct trace_stats *st = &t->st;
 
+	if (many(t, t->spoiled[TRACE_SPOILED_BELOW_0]))
+		return fail(t, "%s:%" PRIu64 ": %s", t->in->name, t->first_below_0,
+			    spoiled_by[TRACE_SPOILED_BELOW_0]);
+	if (st->host && t->two_vcpus > FEW_DROPPED)
+		return fail(
+			t,
+			"%s:%" PRIu64
+			": one thread id for several vCPUs: perf script -F printed the process, not the thread; run perf script --ns -F comm,pid,tid,cpu,time,event,trace",
+			t->in->name, t->first_two_vcpus);
 	if (many(t, t->other_clock))
 		return fail(
 			t,
@@ -1313,6 +1341,8 @@ static int fit_window(struct trace *t)
 		/* Nothing but disarms so far: their time does not matter. */
 		if (!t->fitted && !points && t->window_len == LONGEST_WINDOW)
 			return 0;
+		if (!t->fitted && check_times(t))
+			return -1;
 		if (!t->fitted)
 			return fail(t, "%s: cannot tell the TSC's rate from %zu deadline writes%s",
 				    t->in->name, points,

@@ -37,7 +37,9 @@ struct vcpu *vcpus_get(struct vcpus *s, uint64_t key)
 			return &s->v[*slot - 1];
 	}
 	v = &s->v[s->n++];
-	*v = (struct vcpu){ .key = key, .pid = -1, .pub = { .id = -1, .tid = -1 } };
+	*v = (struct vcpu){
+		.key = key, .pid = -1, .kvm_id = -1, .name_id = -1, .pub = { .id = -1, .tid = -1 }
+	};
 	return v;
 }
 

@@ -21,6 +21,7 @@ struct vcpu {
 	int64_t pid; /* the process; -1: not known */
 	unsigned int label; /* guest: the buffer or file, where that tells VMs apart */
 	bool named; /* pub.id was printed, else it is a guess */
+	int kvm_id, name_id; /* what kvm_exit and the thread's name said last; -1: nothing */
 	bool seen; /* has an event that counted */
 	bool gap; /* one was handed out, and nothing after it */
 	uint64_t last_ts; /* of the last event, as printed */
@@ -31,8 +32,7 @@ struct vcpu {
 	unsigned int digits; /* of the last value */
 	struct {
 		uint64_t value;
-		unsigned int label;
-		bool matched;
+		uint64_t labels; /* a bit for each buffer that has it */
 	} recent[TRACE_RECENT];
 	unsigned int nrecent;
 	uint64_t exit_ts; /* of the exit that has no entry yet; 0: none */

@@ -256,6 +256,9 @@ for name, form in (("ftrace", lambda i: lambda tsc, cpu, event, text:
 figures("two-buffers", "cpus=2\n" + "".join(
     f"{'':8}{line}\nsecond: {line}\n" for line in guest(ftrace(str), kinds=("write",)).splitlines()),
     "exact", twice=2 * WRITES)
+figures("three-buffers", "cpus=2\n" + "".join(
+    f"{'':8}{line}\nsecond: {line}\n third: {line}\n" for line in guest(ftrace(str), kinds=("write",)).splitlines()),
+    "exact", twice=4 * WRITES)
 figures("two-guests", "".join(f"one.dat: {line}\ntwo.dat: {other}\n" for line, other in zip(
     guest(ftrace(str)).splitlines(), guest(lambda tsc, cpu, event, text: ftrace(lambda t: t + 77)(
         tsc, cpu, event, f"6e0, value {int(text.split()[-1], 16) + 77:x}" if event[0] == "w" else text)).splitlines())),
@@ -324,6 +327,10 @@ def rearm(stamp):
 
 
 figures("rearm9", guest(rearm(lambda t: seconds(ns(t), 9))), "exact")
+for name, fields_of in (("last", "deferred=0 {}"), ("alone", "{}"), ("more", "hrtimer=0000000012345678 {} deferred=1 x=y,z")):
+    figures("rearm-" + name, "".join(l.replace(" deferred=0", "").replace("next_event=" + v, fields_of.format("next_event=" + v))
+                                     + "\n" for l in guest(rearm(lambda t: seconds(ns(t), 9))).splitlines()
+                                     for v in [l.split("next_event=")[-1].split(" ")[0]]), "exact")
 figures("rearm6", guest(rearm(lambda t: seconds(ns(t)))), "exact")
 figures("rearm-local", guest(rearm(lambda t: seconds(ns(t) - 40_000_000))), "approximate")
 # Beside them the skips, whose deadlines are TSC: each is of the hrtimer_rearm before it.
@@ -350,6 +357,8 @@ refused("no-time", guest(lambda tsc, cpu, event, text: f" a 7 [{cpu:03d}] msr:{e
 refused("no-event", guest(lambda tsc, cpu, event, text: f" a 7 [{cpu:03d}] {seconds(ns(tsc))}: {text}"), "without the name")
 refused("no-text", guest(lambda tsc, cpu, event, text: f" a 7 [{cpu:03d}] {seconds(ns(tsc))}: msr:{event}: "), "without their values")
 refused("perf-trace", guest(lambda tsc, cpu, event, text: f"   0.012 a/7 msr:{event}(msr: 0x6e0, val: 5)"), "perf trace")
+refused("below-0", guest(ftrace(lambda t: seconds(2**64 - 10**12 + ns(t) - HOST_NS))), "below 0", "--ts-offset")
+refused("minus", guest(ftrace(lambda t: "-" + seconds(10**12 - ns(t) + HOST_NS))), "below 0")
 last = [0]
 
 
@@ -381,6 +390,13 @@ figures("host-no-cpu", host(lambda t, vcpu, event, text: f" CPU {vcpu}/KVM {4100
 figures("host-perf-trace", host(lambda t, vcpu, event, text:
         f"  {t / 1e6:.3f} CPU {vcpu}/KVM/{4100 + vcpu} kvm:kvm_msr(write: 1, ecx: 1760, data: {int(text.split('= ')[1], 16)})"),
         "approximate")
+# The process alone tells no thread; nor does perf trace of older versions.
+refused("host-process", host(perf(names["qemu"], lambda v: 4090)), "one thread id for several vCPUs", "comm,pid,tid")
+refused("host-process-exits", host(perf(lambda v: "qemu", lambda v: 4090), exits=True), "one thread id for several vCPUs")
+refused("host-old-perf-trace", host(lambda t, vcpu, event, text: f"  {t / 1e6:.3f} kvm:{event}:{text}"), "none tells its vCPU")
+# Exits beside writes that cannot be read are no exits alone.
+refused("host-no-text", host(lambda t, vcpu, event, text: perf(names["qemu"], lambda v: 4100 + v)(
+    t, vcpu, event, "" if event == "kvm_msr" else text), exits=True), "without their values")
 own = "".join(f"          <idle>-0       [012] d.h1. {seconds(ns(BASE + i * STEP))}: write_msr: 6e0, value {99 * BASE + i * STEP:x}\n"
               for i in range(60))
 figures("host-own-timer", own.split("\n")[0] + "\n" + host(perf(names["qemu"], lambda v: 4100 + v)) + own, "approximate",
