@@ -7,7 +7,7 @@
 # litmus tests. Recording, which needs a TSC, is refused on arm64 in one line.
 # Usage: cross.sh SOURCE [WORK]   (WORK: keep the libraries and the builds there)
 set -euo pipefail
-source=$1
+source=$(cd "$1" && pwd)
 dir=${2:-$(mktemp -d)}
 [ $# -ge 2 ] || trap 'rm -rf "$dir"' EXIT
 mkdir -p "$dir"
