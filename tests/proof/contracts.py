@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Prove the contracts of the core's functions with CBMC, or show what they are worth.
 
-contracts.py [options] CONTRACT...    prove these: guest, host, together, predictor
+contracts.py [options] CONTRACT...    prove these: guest, host, together, predictor,
+                                      credit, frame
 contracts.py [options] --weakened [NAME...]
                                       each weakened line of sim/protocol/mutants/core.list and
                                       tests/proof/weakened.list, or those named, must be refuted by
@@ -10,8 +11,8 @@ contracts.py [options] --weakened [NAME...]
 
 --core=FOLDER   prove what the files there do; others are taken from core/
 --cbmc=PROGRAM  default: tests/proof/tools.sh cbmc
---every         with --weakened: each named property of guest, host and together must be broken by
-                one of them
+--every         with --weakened: each named property of guest, host, together, credit and frame
+                must be broken by one of them
 --first         stop at the first property that does not hold: sooner, where one is expected
 -j N            so many at a time (default: one for each CPU)
 -v              name every property
@@ -36,6 +37,7 @@ import mutants  # noqa: E402
 TOP = HERE.parents[1]
 CORE = TOP / "core"
 WEAKENED = [TOP / "sim/protocol/mutants/core.list", HERE / "weakened.list"]
+EVERY = ["guest", "host", "together", "credit", "frame"]
 # Checks beside the contracts' own, and what makes it sooner. On the host's side no sum may wrap;
 # distances of times do in the others, on purpose.
 CHECKS = """--bounds-check --pointer-check --div-by-zero-check --signed-overflow-check
@@ -43,10 +45,29 @@ CHECKS = """--bounds-check --pointer-check --div-by-zero-check --signed-overflow
 MORE = {"host": ["--unsigned-overflow-check"]}
 # Times are differences that wrap, with or without a sign, on purpose: of conversions only those to
 # narrower types count.
-WRAPS = {"predictor": re.compile(r"type conversion in \((u64|s64)\)")}
+WRAPS = dict.fromkeys(["predictor", "credit"], re.compile(r"type conversion in \((u64|s64)\)"))
+# What these say does not depend on what those checks are about.
+BARE = {"frame": ["--no-standard-checks", "--unwinding-assertions", "--slice-formula"]}
+# Functions of a file of the core whose bodies a contract has in place of the core's.
+TAKEN_OUT = {"credit": {"predictor.c": ["observe", "pass_all", "choose"]}}
+# The contracts that a change of a file is to be asked of, those of its own first.
+CONTRACTS = {"guest.c": ["guest", "together"], "host.c": ["host", "together"], "predictor.c": ["credit", "frame"]}
 FAILED = re.compile(r"^\[(\S+)\] (?:file .*? )?line \d+ (.*): FAILURE$", re.M)
-NAMED = re.compile(r"[AB]\d|[a-z]+: ")
+NAMED = re.compile(r"[AB]\d|(guest|host|together|predictor): ")
 VIOLATED = re.compile(r"^Violated property:\n.* function (\S+) .*\n  (.*)$", re.M)
+
+
+def take_out(contract, core, folder):
+    """Into that folder, the files of the core without the bodies of what this contract replaces."""
+    for file, names in TAKEN_OUT.get(contract, {}).items():
+        path = pathlib.Path(core, file)
+        text = (path if path.exists() else CORE / file).read_text()
+        for name in names:
+            text, hits = re.subn(rf"^(static [^\n;{{]*\b{name}\([^;{{]*?\))\n\{{\n.*?^\}}\n", r"\1;\n", text,
+                                 flags=re.M | re.S)
+            if hits != 1:
+                raise ValueError(f"{file}: {hits} functions {name}(), not 1")
+        pathlib.Path(folder, file).write_text(text)
 
 
 class Result:
@@ -56,11 +77,13 @@ class Result:
         wraps = WRAPS.get(contract)
         # The first that fails may be one that does not count: then all are wanted.
         stop = ["--stop-on-fail"] if first and not wraps else []
-        command = [cbmc, *CHECKS, *MORE.get(contract, []), *stop, *part,
-                   f"-I{HERE / 'cbmc'}", f"-I{core}", f"-I{CORE}", f"-I{CORE / 'include'}",
-                   str(HERE / "cbmc" / f"{contract}_contracts.c")]
         start = time.monotonic()
-        done = subprocess.run(command, capture_output=True, text=True)
+        with tempfile.TemporaryDirectory() as folder:
+            take_out(contract, core, folder)
+            command = [cbmc, *BARE.get(contract, CHECKS), *MORE.get(contract, []), *stop, *part,
+                       f"-I{HERE / 'cbmc'}", f"-I{folder}", f"-I{core}", f"-I{CORE}", f"-I{CORE / 'include'}",
+                       str(HERE / "cbmc" / f"{contract}_contracts.c")]
+            done = subprocess.run(command, capture_output=True, text=True)
         self.seconds = time.monotonic() - start
         self.output = done.stdout + done.stderr
         failed = FAILED.findall(self.output) + VIOLATED.findall(self.output)
@@ -129,7 +152,9 @@ def refute(cbmc, record, every):
     with tempfile.TemporaryDirectory() as folder:
         file = record.pairs[0][0]
         pathlib.Path(folder, file).write_text(record.text(CORE, file))
-        for contract in [file.removesuffix(".c"), *(["together"] if every else [])]:
+        for contract in CONTRACTS[file]:
+            if broken and not every:
+                break
             broken |= {(contract, *f) for f in run(cbmc, contract, folder, first=not every).failed}
     return broken
 
@@ -152,7 +177,7 @@ def weakened(cbmc, jobs, names, every):
     kept = 0
     if every:
         broken = set().union(*found)
-        promises = {(c, *p) for c in ("guest", "host", "together") for p in run(cbmc, c, CORE, jobs).properties
+        promises = {(c, *p) for c in EVERY for p in run(cbmc, c, CORE, jobs).properties
                     if NAMED.match(p[1])}
         kept = promises - broken
         print(f"{len(promises) - len(kept)} of {len(promises)} properties are broken by one of them.")

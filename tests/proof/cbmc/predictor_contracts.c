@@ -7,9 +7,9 @@
  * all 64-bit values.
  *
  * The parts that divide (pass(), learn(), halve(), off_beat()) are proven for any stream, one by
- * one, as is the arithmetic of the credit. Not proven, because CBMC had not solved it in minutes:
- * all of lazytsc_predictor_expire(), what of lazytsc_predictor_write() is more than a disarm, and
- * what they call besides (docs/assurance.md).
+ * one, as is the arithmetic of the credit; credit_contracts.c has the credit in whole calls. Not
+ * proven of whole calls, because CBMC had not solved it in minutes: that they divide by no zero,
+ * overflow nothing and keep the streams in order (docs/assurance.md).
  */
 #include <string.h>
 #include "shared.h"
