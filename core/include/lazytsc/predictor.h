@@ -33,7 +33,8 @@ extern "C" {
 
 /*
  * Silent expiries may lead the skips by no more than this, on one vCPU, from init on (B12). One
- * more may be seen while a write of the guest is on its way.
+ * that falls into a set or disarm counts only if that is skipped in the end: where it exits, the
+ * stock timer would have fired at that moment.
  */
 #define LAZYTSC_PREDICTOR_CREDIT 256
 
