@@ -7,7 +7,6 @@
 #include "count.h"
 #include "record.h"
 
-/* KVM allows no shorter period (min_timer_period_us). */
 void count_start(struct vcpu *v, u64 cycles)
 {
 	if (!v->mode_off && !defect(v, LAZYTSC_DEFECT_TMICT_COUNTS))
@@ -17,6 +16,7 @@ void count_start(struct vcpu *v, u64 cycles)
 	if (v->settling || v->apic_off || v->no_bit || !cycles)
 		return;
 	v->count = delay(v, cycles);
+	/* KVM allows no shorter period (min_timer_period_us). */
 	if (v->periodic && v->count < v->m->d.shortest)
 		v->count = v->m->d.shortest;
 	v->count_due = add_sat(v->now, v->count);
@@ -49,13 +49,13 @@ static void restart(struct vcpu *v)
 
 static void expire(struct vcpu *v)
 {
-	bool missed = v->now - v->count_due >= v->count;
+	bool missed = v->periodic && v->now - v->count_due >= v->count;
 
 	v->stats.counts++;
 	v->count_irr |= !v->masked;
-	lazytsc_mon_count(&v->mon, v->tsc, v->periodic && missed);
+	lazytsc_mon_count(&v->mon, v->tsc, missed);
 	record_step(v, LAZYTSC_STEP_COUNT, v->count_irr);
-	if (v->periodic && v->count)
+	if (v->periodic)
 		restart(v);
 	else
 		count_stop(v);

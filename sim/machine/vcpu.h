@@ -126,8 +126,8 @@ struct vcpu {
 	struct lazytsc_workload_state ps;
 	struct lazytsc_guest guest;
 	u64 wrote; /* the deadline of a set that has exited; 0: none, or seen to already */
-	uint8_t looks; /* the guest reads LAZYTSC_MSR after it */
-	uint8_t looked;
+	uint8_t looks; /* the guest reads LAZYTSC_MSR after it: that exits */
+	uint8_t looked; /* it has read it */
 	uint8_t reserved[6];
 
 	/* The LAPIC. */
