@@ -13,6 +13,8 @@
 
 #include "input.h"
 
+/* A member of a gzip file begins with so many bytes. */
+#define GZIP_HEADER	  10
 #define PROGRESS_AFTER_NS 2000000000ULL
 #define PROGRESS_EVERY_NS 200000000ULL
 
@@ -67,10 +69,13 @@ static la_ssize_t feed_archive(struct archive *a, void *ctx, const void **data)
 	*data = in->raw;
 	if (in->peeked) {
 		n = (ssize_t)in->peeked;
+		in->raw_len = in->peeked;
 		in->peeked = 0;
 		return n;
 	}
 	n = read_file(in, in->raw, sizeof(in->raw));
+	if (n > 0)
+		in->raw_len = (size_t)n;
 	if (n < 0)
 		archive_set_error(a, errno, "%s", strerror(errno));
 	return n;
@@ -82,7 +87,12 @@ static int archive_failed(struct trace_input *in)
 
 	/* What liblzma says of a file that ends too early, and of bytes behind its end. */
 	if (why && strstr(why, "No progress is possible"))
-		why = "truncated xz file, or one with other bytes at its end";
+		why = "truncated xz file, or one with other bytes behind its end";
+	else if (why && strstr(why, "Lzma library error"))
+		why = "damaged xz file, or one with other bytes behind its end";
+	/* The file begins with a frame, so this one stands behind another. */
+	else if (why && strstr(why, "Unknown frame descriptor"))
+		why = "other bytes behind the end of the zstd file";
 
 	snprintf(in->error, sizeof(in->error), "%s: cannot decompress: %s", in->name,
 		 why ? why : "damaged file");
@@ -100,6 +110,30 @@ __attribute__((format(printf, 2, 3))) static int fail(struct trace_input *in, co
 	vsnprintf(in->error + n, sizeof(in->error) - (size_t)n, fmt, ap);
 	va_end(ap);
 	return -1;
+}
+
+/*
+ * libarchive takes whatever stands behind a bzip2 file for its end, also what was one. Return: 0 at
+ * the end, -1 where other bytes than zeros follow.
+ */
+static ssize_t end_archive(struct trace_input *in)
+{
+	uint64_t left = in->bytes - (uint64_t)archive_filter_bytes(in->archive, -1);
+	ssize_t n = (ssize_t)in->raw_len;
+	/* What was not consumed of the last bytes that were read. */
+	const char *p = in->raw + n - (left < (uint64_t)n ? (ssize_t)left : n);
+
+	do {
+		for (; p < in->raw + n; p++) {
+			if (*p)
+				return fail(
+					in,
+					"cannot decompress: other bytes behind its end, or a damaged part of it");
+		}
+		n = read_file(in, in->raw, sizeof(in->raw));
+		p = in->raw;
+	} while (n > 0);
+	return n;
 }
 
 static int open_archive(struct trace_input *in)
@@ -140,6 +174,11 @@ static int open_gzip(struct trace_input *in)
 	return 0;
 }
 
+static ssize_t behind_gzip(struct trace_input *in)
+{
+	return fail(in, "cannot decompress: other bytes behind the end of the gzip file");
+}
+
 /* Decompress, member after member, each with its check sum. */
 static ssize_t read_gzip(struct trace_input *in, char *to, size_t room)
 {
@@ -156,7 +195,9 @@ static ssize_t read_gzip(struct trace_input *in, char *to, size_t room)
 			if (n < 0)
 				return -1;
 			if (n == 0 && in->gzip_member)
-				return fail(in, "cannot decompress: truncated gzip file");
+				return in->gzip_members && z->total_in < GZIP_HEADER
+					       ? behind_gzip(in)
+					       : fail(in, "cannot decompress: truncated gzip file");
 			if (n == 0)
 				return 0;
 			z->next_in = (unsigned char *)in->raw;
@@ -173,9 +214,12 @@ static ssize_t read_gzip(struct trace_input *in, char *to, size_t room)
 			in->gzip_member = true;
 		}
 		ret = inflate(z, Z_NO_FLUSH);
-		if (ret == Z_STREAM_END)
+		if (ret == Z_STREAM_END) {
 			in->gzip_member = false;
-		else if (ret != Z_OK && ret != Z_BUF_ERROR)
+			in->gzip_members = true;
+		} else if (in->gzip_members && z->total_in < GZIP_HEADER && ret == Z_DATA_ERROR) {
+			return behind_gzip(in);
+		} else if (ret != Z_OK && ret != Z_BUF_ERROR)
 			return fail(in, "cannot decompress: %s",
 				    z->msg ? z->msg : "damaged gzip file");
 	}
@@ -192,7 +236,9 @@ static ssize_t read_plain(struct trace_input *in, char *to, size_t room)
 	if (!in->archive)
 		return read_file(in, to, room);
 	n = archive_read_data(in->archive, to, room);
-	return n < 0 ? archive_failed(in) : n;
+	if (n < 0)
+		return archive_failed(in);
+	return n ? n : end_archive(in);
 }
 
 static void close_decompressor(struct trace_input *in)
@@ -318,6 +364,11 @@ static int refuse_lz4(struct trace_input *in)
 	return fail(in, "compressed with lz4: lz4 -dc FILE | lazytsc replay -");
 }
 
+static int refuse_skippable(struct trace_input *in)
+{
+	return fail(in, "a zstd file of pzstd's: zstd -dc FILE | lazytsc replay -");
+}
+
 static int refuse_zip(struct trace_input *in)
 {
 	return fail(in, "a zip archive: unzip -p FILE | lazytsc replay -");
@@ -375,6 +426,7 @@ static const struct format plain[] = {
 	{ "PERFILE2", 8, open_perf },
 	{ "2ELIFREP", 8, open_perf },
 	{ "\x04\x22\x4d\x18", 4, refuse_lz4 },
+	{ "\x50\x2a\x4d\x18", 4, refuse_skippable },
 	{ "PK\x03\x04", 4, refuse_zip },
 	{ "7z\xbc\xaf\x27\x1c", 6, refuse_7z },
 	{ "\x7f"

@@ -25,9 +25,10 @@ struct trace_input {
 	int fd;
 	struct archive *archive; /* xz, zstd, bzip2 */
 	struct z_stream_s *gzip; /* libarchive does not look at its check sums */
-	bool gzip_member; /* within one */
+	bool gzip_member, gzip_members; /* within one; at least one was whole */
 	bool dat; /* fd is a file of trace-cmd's, not text */
 	pid_t child; /* perf, which writes to fd; 0: none */
+	size_t raw_len; /* the decompressor was given so many bytes of raw last */
 	size_t peeked; /* bytes at raw's start that the decompressor has not seen yet */
 	uint64_t bytes; /* read from the file */
 	uint64_t size; /* of the file; 0: not known */

@@ -146,8 +146,6 @@ printf '\1\2\3\4' | dd of=crc.gz bs=1 seek=$(($(stat -c %s crc.gz) - 8)) conv=no
 run 2 crc.gz
 says err 'crc.gz: cannot decompress: incorrect data check'
 split -n l/2 good.txt part.
-for part in part.aa part.ab; do gzip -c $part; done >members.gz
-total lazy 2 3 1 1 members.gz
 gzip -c good.txt | gzip -c >twice.gz
 run 2 twice.gz
 says err 'twice.gz: compressed twice'
@@ -157,7 +155,22 @@ for z in gzip xz zstd bzip2; do
 	head -c 60 good.$z >short.$z
 	run 2 short.$z
 	says err "short.$z: cannot decompress"
+	# Two files in one are legal; other bytes behind the end are named, and zeros are padding.
+	for part in part.aa part.ab; do "$z" -c $part; done >members.$z
+	total lazy 2 3 1 1 members.$z
+	for behind in x 'BZh' $'\x1f\x8b' 'what an email appended to the file'; do
+		{ cat members.$z; printf %s "$behind"; } >behind.$z
+		run 2 behind.$z
+		says err 'other bytes behind'
+		run 2 - <behind.$z
+		says err 'other bytes behind'
+	done
+	{ cat members.$z; head -c 200000 /dev/zero; } >padded.$z
+	[ "$z" = zstd ] || total lazy 2 3 1 1 padded.$z
 done
+{ printf '\x50\x2a\x4d\x18\4\0\0\0what'; cat good.zstd; } >pzstd.zst
+run 2 pzstd.zst
+says err 'zstd -dc FILE'
 run 2 short.xz
 says err 'truncated xz file'
 
