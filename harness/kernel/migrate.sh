@@ -58,7 +58,7 @@ while [ $# -gt 0 ]; do
 done
 mkdir -p "$out"
 
-host=host,-kvm-pv-eoi
+host=host,-kvm-pv-eoi,-xsave
 lazy=/bin/qemu-lazy:$host,kvm-lazy-tscdeadline
 stock=/bin/qemu-stock:$host,migratable=off
 bare=/bin/qemu-lazy:$host

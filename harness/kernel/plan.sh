@@ -4,11 +4,11 @@
 # Sourced by run.sh, soak.sh and the tests.
 
 # plan_vmm on|off prints the program that runs the guest. GUEST_VMM: lazytsc-vmm (default),
-# qemu-lazy, or qemu-stock, which exposes what it has no name for with migratable=off. PV EOI is not
-# for emulators (docs/kernel-testing.md, "Hangs").
+# qemu-lazy, or qemu-stock, which exposes what it has no name for with migratable=off. PV EOI and
+# XSAVE are not for emulators (docs/kernel-testing.md, "Hangs").
 plan_vmm()
 {
-	local qemu="/bin/lazytsc-qemu --machine microvm,acpi=off --qemu" host=host,-kvm-pv-eoi
+	local qemu="/bin/lazytsc-qemu --machine microvm,acpi=off --qemu" host=host,-kvm-pv-eoi,-xsave
 
 	case ${GUEST_VMM:-lazytsc-vmm}-$1 in
 	lazytsc-vmm-off) echo "/bin/lazytsc-vmm" ;;

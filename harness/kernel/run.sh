@@ -18,7 +18,7 @@ usage()
 	  --scale PERCENT   of each workload's length (100)
 	  --kernel NAME     as for build.sh: lazy (default), or stock: the feature is then off only
 	  --vmm NAME        lazytsc-vmm (default), qemu-lazy, or qemu-stock with migratable=off: guests
-	                    under QEMU, see qemu.sh; then rewrite,cyclic,idle by default
+	                    under QEMU, see qemu.sh; then rewrite,cyclic,idle,rr by default
 	  --clocksource S   of the guest: kvm-clock or tsc (default: the guest's own choice, kvm-clock)
 	  --build DIR       use this build of a patched kernel, whatever is in it
 	  --torture N       expiries of the torture before scaling (1500)
@@ -91,7 +91,7 @@ done
 [ -x "$lazytsc" ] || { echo "run.sh: $lazytsc: not found; build it, or set LAZYTSC" >&2; exit 2; }
 case $vmm in
 lazytsc-vmm) qemu= ;;
-qemu-stock | qemu-lazy) workloads=${workloads%,rr,torture} emulators=qemu qemu=$([ -n "$report" ] || "$here/qemu.sh" build) ;;
+qemu-stock | qemu-lazy) workloads=${workloads%,torture} emulators=qemu qemu=$([ -n "$report" ] || "$here/qemu.sh" build) ;;
 *) echo "run.sh: --vmm: expected lazytsc-vmm, qemu-stock or qemu-lazy, found $vmm" >&2; exit 1 ;;
 esac
 export GUEST_VMM=$vmm

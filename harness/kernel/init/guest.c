@@ -19,6 +19,7 @@
 
 #define TRACING	   "/sys/kernel/tracing/"
 #define LAZY_STATS "/sys/kernel/debug/kvm_lazy_tscdeadline/stats"
+#define WORK_CPUS  "/sys/devices/virtual/workqueue/cpumask"
 #define PAGE	   4096
 
 /* Mapped or opened once, before anything else. */
@@ -40,6 +41,20 @@ static void open_serial(const char *path)
 	cfmakeraw(&raw);
 	cfsetspeed(&raw, B115200);
 	tcsetattr(serial, TCSAFLUSH, &raw);
+}
+
+/*
+ * Writer, interrupts and the work that these queue, all on CPU 0. On two CPUs one spins, interrupts
+ * off, for a lock of the other, the port's or the work's: where both vCPUs share a CPU of the host,
+ * for a whole slice, for each byte. (With maxcpus=1 the line's interrupts are CPU 0's.)
+ */
+static void stay_with_line(void)
+{
+	guest_pin(0);
+	if (!guest_write(WORK_CPUS, "1")) {
+		perror(WORK_CPUS);
+		reboot(RB_AUTOBOOT);
+	}
 }
 
 static void ring_serial(uint32_t word)
@@ -429,10 +444,12 @@ int main(int argc, char **argv)
 	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
 	mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
 	/* The kernel hands "doorbell=FILE" on in the environment. */
-	if (getenv("doorbell"))
+	if (getenv("doorbell")) {
+		stay_with_line();
 		open_serial(getenv("doorbell"));
-	else
+	} else {
 		map_doorbell();
+	}
 	online_all();
 	read_params(&p, argc, argv);
 	report_clocks();

@@ -344,8 +344,11 @@ static void disturb(const struct params *p, const struct thread *threads, int n)
 	while (expiries_so_far(threads, n) < (uint64_t)p->n) {
 		struct timespec ms = { .tv_nsec = 1000000 };
 
-		if (due(&restore))
+		if (due(&restore)) {
 			save_and_restore(&rng);
+			/* However long that took, the guest runs for a period. */
+			restore.next = guest_now() + restore.period * 1000000;
+		}
 		if (due(&jumps))
 			jump(p, &rng);
 		if (n > 1 && due(&plug)) {
