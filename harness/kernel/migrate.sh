@@ -21,7 +21,8 @@ usage()
 	  --out DIR      where logs and reports go (default: build/kernel/migrate)
 
 	Columns: by          how the guest leaves and arrives: QEMU's file:, exec:, or savevm and loadvm;
-	                     reset: the machine is reset, and what QEMU saves then is looked at
+	                     reset: the machine is reset, and what QEMU saves then is looked at;
+	                     leave: to another host, whose KVM does not have the feature
 	         refused     of these moves; the guest goes on where it was
 	         state       of those by file: and exec: so many with LAZYTSC_MSR in what QEMU saved
 	         MSR         as the guest reads it before a move and after it: so many times the same,
@@ -39,7 +40,7 @@ work=${LAZYTSC_KERNEL_DIR:-$top/build/kernel}
 # shellcheck source=harness/kernel/plan.sh
 . "$here/plan.sh"
 
-all=torture,torture-2,snapshot,to-stock,from-stock,stock,no-bit,unused,reset,no-feature,enforce
+all=torture,torture-2,snapshot,to-stock,from-stock,stock,no-bit,unused,reset,host,host-stock,no-feature,enforce
 cases=$all scale=100 kernel=lazy build="" report="" out=$work/migrate
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -78,7 +79,7 @@ rewrite()
 # plan CASE: the first QEMU is that of GUEST_VMM, the next ones are in GUEST_MORE.
 plan()
 {
-	export GUEST_VMM=qemu-lazy GUEST_TIMEOUT=900 GUEST_MORE="--by file --by exec" GUEST_APPEND=
+	export GUEST_VMM=qemu-lazy GUEST_TIMEOUT=2400 GUEST_MORE="--by file --by exec" GUEST_APPEND=
 
 	case $1 in
 	torture) torture "$1" 1 12000 1 100 ;;
@@ -91,6 +92,10 @@ plan()
 	no-bit) GUEST_MORE+=" --refusal --qemu $bare" rewrite "$1" on ;;
 	unused) GUEST_APPEND=";no-lazy-tscdeadline" GUEST_MORE+=" --qemu $stock" rewrite "$1" on ;;
 	reset) GUEST_MORE="--by file --by reset" rewrite "$1" on ;;
+	host) GUEST_MORE="--by leave" rewrite "$1" on ;;
+	host-stock) GUEST_VMM=qemu-stock GUEST_MORE="--by leave" rewrite "$1" on ;;
+	host-arrives) GUEST_MORE="--arrive /share/host --refusal" rewrite host on ;;
+	host-stock-arrives) GUEST_VMM=qemu-stock GUEST_MORE="--arrive /share/host-stock" rewrite host-stock on ;;
 	no-feature) rewrite "$1" on ;;
 	enforce) rewrite "$1" on | sed 's/kvm-lazy-tscdeadline/&,enforce/' ;;
 	*) echo "migrate.sh: --cases: expected some of $all, found $1" >&2; exit 1 ;;
@@ -100,15 +105,22 @@ plan()
 # boot DIR PARAMETER CASE...
 boot()
 {
-	local dir=$out/$1 parameter=$2 name
+	local dir=$out/$1 parameter=$2 name adds=()
 
 	shift 2
 	[ $# -gt 0 ] || return 0
 	mkdir -p "$dir"
+	# What leaves and arrives goes through the printer port, as text.
+	for name in gzip base64; do
+		adds+=(--add "/bin/busybox:/bin/$name")
+	done
+	for name; do
+		[[ $name != *-arrives ]] || adds+=(--add "$out/with/trace-${name%-arrives}.txt:/share/${name%-arrives}")
+	done
 	for name; do
 		plan "$name"
 	done >"$dir/plan"
-	"$here/boot.sh" --no-icount --build "$build" --qemu "$qemu" --append "$parameter" --out "$dir" \
+	"$here/boot.sh" --no-icount --build "$build" --qemu "$qemu" --append "$parameter" --out "$dir" "${adds[@]}" \
 		--attempts 3 --timeout $((100 + 200 * $#)) "$dir/plan"
 }
 
@@ -117,6 +129,7 @@ for name in ${cases//,/ }; do
 	plan "$name" >/dev/null
 	case $name in
 	no-feature | enforce) without+=("$name") ;;
+	host | host-stock) with+=("$name") without+=("$name-arrives") ;;
 	*) with+=("$name") ;;
 	esac
 done
@@ -150,14 +163,21 @@ values()
 	awk -v run="$name" -v name="$1" '$1 == "run" { on = $2 == run } on && $1 == name { print $2 }' "$r" | paste -sd+
 }
 
+# What the host that CASE has left reports of it.
+departure()
+{
+	report_value "$out/with/report.txt" "$name" "$1"
+}
+
 row()
 {
-	local from=$1 to=$2 by=$3 moves refused skips
+	local from=$1 to=$2 by=$3 moves refused skips state
 
 	moves=$(value restores)
 	refused=$(values refused_by | tr '+' '\n' | grep -c . || true)
-	skips=$(values leg_skips)
-	printf '%s\t' "$name" "$from" "$to" "$by" "$moves" "$refused" "$(value subsections)" "$(value msr_kept)/$(value msr_changed)" \
+	skips=$(values leg_skips) state=$(value subsections)
+	[ "$by" != leave ] || skips=$(departure leg_skips)${skips:++$skips} state=$(departure subsections)
+	printf '%s\t' "$name" "$from" "$to" "$by" "$moves" "$refused" "$state" "$(value msr_kept)/$(value msr_changed)" \
 		"${skips:-$(value guest_skips)}" "$(value expiries)" "$(value violations)" \
 		"$(($(value late_max_ns) / 1000000))"
 	value status
@@ -201,6 +221,18 @@ judge()
 		[ "$(value restores_file)/$(value restores_reset)" = 1/1 ] || wrong "$name" "$moves moves"
 		[ "$(value subsections)" = 1 ] || wrong "$name" "the MSR has to be in the state before the reset, and not after it"
 		;;
+	host)
+		[ "$(departure subsections)" = 1 ] && [ "$(departure leg_skips)" -gt 0 ] || wrong "$name" "no feature on the first host"
+		[ "$moves/$refused" = 1/1 ] || wrong "$name" "$refused of $moves moves were refused"
+		grep -q "the guest uses kvm-lazy-tscdeadline, which its CPU does not have" "$out"/without/serial-*.log ||
+			wrong "$name" "not refused by name"
+		;;
+	host-stock)
+		[ "$(departure leg_skips)" -gt 0 ] || wrong "$name" "no feature on the first host"
+		[ "$moves/$refused" = 2/0 ] || wrong "$name" "$refused of $moves moves were refused"
+		# The leg before begins on the first host.
+		[[ "$(values leg_skips)" = *+0 ]] || wrong "$name" "the guest has not gone on without the feature"
+		;;
 	no-feature)
 		[ "$moves" = 2 ] && [ "$(value guest_skips)" = 0 ] || wrong "$name" "skips on a host without the feature"
 		;;
@@ -225,6 +257,8 @@ for name in ${cases//,/ }; do
 	no-bit) ends="lazy	lazy, no bit	file, exec" ;;
 	unused) ends="lazy, unused	stock	file, exec" ;;
 	reset) ends="lazy	lazy	file, reset" ;;
+	host) ends="lazy	lazy, no KVM for it	leave"; r=$out/without/report.txt ;;
+	host-stock) ends="stock	stock, no KVM for it	leave"; r=$out/without/report.txt ;;
 	no-feature | enforce) ends="lazy	lazy	file, exec"; r=$out/without/report.txt ;;
 	esac
 	IFS=$'\t' read -r from to by <<<"$ends"

@@ -52,8 +52,8 @@ struct qemu {
 	FILE *qmp_out;
 };
 
-enum way { BY_FILE, BY_EXEC, BY_SNAPSHOT, BY_RESET, WAYS };
-static const char *const way_name[WAYS] = { "file", "exec", "snapshot", "reset" };
+enum way { BY_FILE, BY_EXEC, BY_SNAPSHOT, BY_RESET, BY_LEAVE, WAYS };
+static const char *const way_name[WAYS] = { "file", "exec", "snapshot", "reset", "leave" };
 
 struct stat_count {
 	char name[256];
@@ -62,6 +62,7 @@ struct stat_count {
 
 struct run {
 	const char *kernel, *initrd, *append, *trace_path, *machine, *disk;
+	const char *arrive; /* what another host's run with BY_LEAVE left as its trace */
 	const char *hop[MAX_HOPS]; /* PATH:MODEL */
 	enum way way[MAX_HOPS];
 	int hops, ways, cpus, mem_mb, timeout;
@@ -308,6 +309,20 @@ static void reset(struct run *r)
 	finish(r, 0, NULL);
 }
 
+/* The state becomes the trace, as text, and the guest is at its end on this host. */
+static void leave(struct run *r)
+{
+	char command[256];
+
+	save(r, BY_FILE);
+	snprintf(command, sizeof(command), "gzip -c " STATE " | base64 >%s", r->trace_path);
+	if (system(command))
+		vmm_die("%s: failed", command);
+	r->by_way[BY_LEAVE]++;
+	r->restores++;
+	finish(r, 0, NULL);
+}
+
 /* To the next QEMU of the list. */
 static void migrate(struct run *r, enum way way)
 {
@@ -338,6 +353,8 @@ static void restore(struct run *r)
 
 	if (way == BY_RESET)
 		reset(r);
+	else if (way == BY_LEAVE)
+		leave(r);
 	else if (way == BY_SNAPSHOT)
 		snapshot(r);
 	else
@@ -443,10 +460,38 @@ static bool command(struct run *r, uint32_t word)
 	return true;
 }
 
+static void acknowledge(struct run *r)
+{
+	char ack = ACK;
+
+	if (write(r->qemu.door_in, &ack, 1) != 1)
+		vmm_die("doorbell: %m");
+}
+
+/* A guest that has left another host in the middle of a restore. */
+static void arrive(struct run *r)
+{
+	char from[256], answer[4096];
+
+	snprintf(from, sizeof(from), "exec:base64 -d %s | gzip -dc", r->arrive);
+	start_qemu(r, &r->qemu, r->hop[0], from);
+	r->by_way[BY_LEAVE]++;
+	r->restores++;
+	if (!qmp(r, &r->qemu, answer, sizeof(answer), "{\"execute\": \"qmp_capabilities\"}") ||
+	    !migrated(r, &r->qemu)) {
+		printf("refused_by %s\n", r->hop[0]);
+		if (!r->refusal)
+			vmm_die("%s refuses the guest", r->hop[0]);
+		finish(r, 0, NULL);
+	}
+	stats_start(r);
+	counts_start(r->counts);
+	acknowledge(r);
+}
+
 static void serve(struct run *r)
 {
 	uint32_t word;
-	char ack = ACK;
 
 	for (;;) {
 		size_t have = 0;
@@ -467,8 +512,7 @@ static void serve(struct run *r)
 		}
 		if (!command(r, word))
 			finish(r, word >> 8, NULL);
-		if (write(r->qemu.door_in, &ack, 1) != 1)
-			vmm_die("doorbell: %m");
+		acknowledge(r);
 	}
 }
 
@@ -502,7 +546,8 @@ enum {
 	KEY_BY = 'b',
 	KEY_MACHINE = 'M',
 	KEY_DISK = 'd',
-	KEY_REFUSAL = 'r'
+	KEY_REFUSAL = 'r',
+	KEY_ARRIVE = 'A'
 };
 
 static const struct argp_option options[] = {
@@ -516,12 +561,15 @@ static const struct argp_option options[] = {
 	{ "qemu", KEY_QEMU, "PATH:MODEL", 0,
 	  "a QEMU and its CPU model; may be repeated: a migration goes to the next one", 0 },
 	{ "by", KEY_BY, "WAY", 0,
-	  "file (default), exec, snapshot, or reset, which ends the guest; may be repeated, and is taken in turn",
+	  "file (default), exec, snapshot, or reset and leave, which end the guest; may be repeated, and is taken in turn",
 	  0 },
 	{ "machine", KEY_MACHINE, "TYPE", 0, "QEMU's machine (microvm)", 0 },
 	{ "disk", KEY_DISK, "FILE", 0, "qcow2 image for snapshots", 0 },
 	{ "refusal", KEY_REFUSAL, 0, 0,
 	  "a QEMU may refuse the guest, which then goes on where it was", 0 },
+	{ "arrive", KEY_ARRIVE, "FILE", 0,
+	  "boot no guest: go on with the one that has left another host with FILE as its trace",
+	  0 },
 	{ 0 }
 };
 
@@ -540,7 +588,7 @@ static enum way way_of(const char *s, struct argp_state *state)
 	for (int w = 0; w < WAYS; w++)
 		if (!strcmp(s, way_name[w]))
 			return w;
-	argp_error(state, "--by: expected file, exec, snapshot or reset, found '%s'", s);
+	argp_error(state, "--by: expected file, exec, snapshot, reset or leave, found '%s'", s);
 	return WAYS;
 }
 
@@ -591,6 +639,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_REFUSAL:
 		r->refusal = true;
 		break;
+	case KEY_ARRIVE:
+		r->arrive = arg;
+		break;
 	case ARGP_KEY_END:
 		if (!r->kernel || !r->initrd || !r->hops)
 			argp_error(state, "--kernel, --initrd and --qemu are needed");
@@ -630,7 +681,11 @@ int main(int argc, char **argv)
 		vmm_die("%s: %m", r.trace_path);
 	r.counts = counts_new();
 	printf("tsc_khz %d\n", tsc_khz());
-	start_qemu(&r, &r.qemu, r.hop[0], NULL);
-	ASK(&r, &r.qemu, "{\"execute\": \"qmp_capabilities\"}");
+	if (r.arrive) {
+		arrive(&r);
+	} else {
+		start_qemu(&r, &r.qemu, r.hop[0], NULL);
+		ASK(&r, &r.qemu, "{\"execute\": \"qmp_capabilities\"}");
+	}
 	serve(&r);
 }
