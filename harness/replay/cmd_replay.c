@@ -87,7 +87,9 @@ static const struct argp_option options[] = {
 	{ "perfetto", OPT_PERFETTO, "FILE", 0,
 	  "Write what the last variant does, for ui.perfetto.dev or chrome://tracing", 3 },
 	{ "html", OPT_HTML, "FILE", 0, "Write a page with the answer, tables and pictures", 3 },
-	{ "jobs", 'j', "N", 0, "Replay so many traces at once (as many as there are CPUs)", 3 },
+	{ "jobs", 'j', "N", 0,
+	  "Replay with so many threads: several traces at once, one read ahead (as many as there are CPUs)",
+	  3 },
 	{ 0 },
 };
 

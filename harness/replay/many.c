@@ -66,7 +66,7 @@ struct pool {
 	const struct many *m;
 	char **traces;
 	struct job *jobs;
-	int n;
+	int n, threads;
 	struct trace_options trace;
 	pthread_mutex_t lock; /* of all below, and of jobs[].done */
 	pthread_cond_t changed;
@@ -86,6 +86,7 @@ static void run_job(struct pool *p, int i)
 					.early = m->early,
 					.selection = m->selection,
 					.by_task = m->by_task,
+					.ahead = p->threads > p->n,
 					.observe = m->observe,
 					.observe_ctx = m->observe_ctx,
 					.observed = m->observed };
@@ -150,13 +151,14 @@ static void progress(const struct pool *p, bool end)
 int many_run(const struct many *m, char **traces, int n,
 	     int (*done)(void *ctx, const char *name, struct replay *r), void *ctx)
 {
-	int threads = m->jobs ? (int)m->jobs : cpus(), ret = CLI_OK;
 	struct pool p = { .m = m, .traces = traces, .n = n, .trace = m->trace };
+	int threads, ret = CLI_OK;
 	pthread_t *ids;
 	int started = 0;
 
-	if (threads > n)
-		threads = n;
+	p.threads = m->jobs ? (int)m->jobs : cpus();
+	/* A thread for each trace; with one more, traces are read by threads of their own. */
+	threads = p.threads < n ? p.threads : n;
 	/* One trace shows its own progress; of several, how many are done is shown. */
 	p.trace.no_progress = n > 1;
 	p.ahead = 4 * threads;

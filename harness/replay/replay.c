@@ -7,6 +7,7 @@
 #include <lazytsc/sim/replay.h>
 
 #include "replay.h"
+#include "trace/ahead.h"
 
 #define ALIGN 64
 
@@ -26,6 +27,7 @@ struct running {
 
 struct run {
 	struct replay *r;
+	const struct trace_batch *batch; /* that is being replayed */
 	struct running *vcpus; /* TRACE_MAX_VCPUS */
 	size_t *offsets; /* of each policy's state */
 	size_t size; /* of all of them */
@@ -123,9 +125,9 @@ static void take_late_clock(struct run *run, const struct trace_stats *st)
 	}
 }
 
-static int begin(struct run *run, const struct trace *t, const struct trace_event *ev)
+static int begin(struct run *run, const struct trace_event *ev)
 {
-	const struct trace_stats *st = trace_stats(t);
+	const struct trace_stats *st = &run->batch->stats;
 	struct replay *r = run->r;
 	const struct selection *s = &r->selection;
 
@@ -451,10 +453,11 @@ static int take(struct run *run, const struct trace *t, const struct trace_event
 		return 0;
 	}
 	v->last_selected = false;
-	if (!run->begun && begin(run, t, ev))
+	if (!run->begun && begin(run, ev))
 		return -1;
-	if (trace_stats(t)->tsc_khz != run->khz || trace_stats(t)->cycles_per_unit != run->units)
-		take_late_clock(run, trace_stats(t));
+	if (run->batch->stats.tsc_khz != run->khz ||
+	    run->batch->stats.cycles_per_unit != run->units)
+		take_late_clock(run, &run->batch->stats);
 	if (!selected(run, t, v, ev))
 		return 0;
 	if (!v->states && !begin_vcpu(run, v))
@@ -490,13 +493,21 @@ static int take(struct run *run, const struct trace *t, const struct trace_event
 static int feed(struct run *run, struct trace *t)
 {
 	struct replay *r = run->r;
-	struct trace_event ev;
+	struct trace_ahead *a = trace_ahead_open(t, r->ahead);
+	const struct trace_batch *b;
+	bool failed = false;
 	int got;
 
-	while ((got = trace_next(t, &ev)) > 0) {
-		if (take(run, t, &ev))
-			return -1;
+	if (!a)
+		return -1;
+	while (!failed && (b = trace_ahead_next(a))) {
+		run->batch = b;
+		for (size_t i = 0; !failed && i < b->n; i++)
+			failed = take(run, t, &b->events[i]);
 	}
+	got = trace_ahead_close(a);
+	if (failed)
+		return -1;
 	r->stats = *trace_stats(t);
 	if (got < 0)
 		snprintf(r->error, sizeof(r->error), "%s", trace_error(t));

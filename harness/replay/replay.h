@@ -98,6 +98,7 @@ struct replay {
 	size_t lazy, early; /* and these; SIZE_MAX: none */
 	struct selection selection;
 	bool by_task;
+	bool ahead; /* a thread of its own reads the trace */
 	/* NULL, or called at each step of the policy `observed`, which is a variant or early. */
 	void (*observe)(void *ctx, const struct replay_step *step);
 	void *observe_ctx;

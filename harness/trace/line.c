@@ -49,8 +49,9 @@ static const char *skip_token_back(const char *p, const char *from)
 	return from;
 }
 
-/* Skip @word at @*p, if it stands there. */
-static bool take(const char **p, const char *e, const char *word, size_t len)
+/* Skip @word at @*p, if it stands there. Inline, so that a known word is compared in place. */
+static inline __attribute__((always_inline)) bool take(const char **p, const char *e,
+						       const char *word, size_t len)
 {
 	if ((size_t)(e - *p) < len || memcmp(*p, word, len))
 		return false;
@@ -763,8 +764,8 @@ static enum trace_line_kind parse_idle(const char *p, const char *e, struct trac
 #define EVENT(p, e, system, name) (TAKE(p, e, name ":") || TAKE(p, e, system ":" name ":"))
 
 /* What follows the time stamp. */
-static void parse_event(const char *p, const char *e, const struct header *h,
-			struct trace_line *out)
+static void parse_event(const struct trace_layout *layout, const char *p, const char *e,
+			const struct header *h, struct trace_line *out)
 {
 	const char *q;
 	uint64_t period;
@@ -795,6 +796,8 @@ static void parse_event(const char *p, const char *e, const struct header *h,
 		return;
 	if (EVENT(&p, e, "msr", "write_msr")) {
 		out->kind = parse_write_msr(p, e, out);
+	} else if (EVENT(&p, e, "power", "cpu_idle")) {
+		out->kind = layout->no_idle ? TRACE_LINE_OTHER_EVENT : parse_idle(p, e, out);
 	} else if (EVENT(&p, e, "irq_vectors", "local_timer_entry")) {
 		out->kind = TRACE_LINE_TIMER_IRQ;
 	} else if (EVENT(&p, e, "kvm", "kvm_msr")) {
@@ -816,8 +819,6 @@ static void parse_event(const char *p, const char *e, const struct header *h,
 			out->kind = TRACE_LINE_WRITE;
 	} else if (EVENT(&p, e, "timer", "hrtimer_rearm")) {
 		out->kind = parse_rearm(p, e, out);
-	} else if (EVENT(&p, e, "power", "cpu_idle")) {
-		out->kind = parse_idle(p, e, out);
 	} else if (TAKE(&p, e, "6e0, value ")) {
 		out->kind = TRACE_LINE_DAMAGED;
 		out->spoiled = TRACE_SPOILED_EVENT;
@@ -1005,7 +1006,7 @@ static bool same_layout(const struct trace_layout *l, const char *p, const char 
 static void learn_layout(struct trace_layout *l, const char *p, const char *colon,
 			 const struct header *h)
 {
-	*l = (struct trace_layout){ 0 };
+	*l = (struct trace_layout){ .no_idle = l->no_idle };
 	if (h->latency || h->micro)
 		return;
 	l->cpu = (unsigned int)(h->before_cpu - p);
@@ -1034,7 +1035,7 @@ void trace_line_parse(struct trace_layout *layout, const char *p, const char *e,
 	struct header h;
 
 	if (same_layout(layout, p, e, &h)) {
-		parse_event(h.ts_end + 1, e, &h, out);
+		parse_event(layout, h.ts_end + 1, e, &h, out);
 		return;
 	}
 	if (p < e && *p == 'C' && parse_lost(p, e, out))
@@ -1065,5 +1066,5 @@ void trace_line_parse(struct trace_layout *layout, const char *p, const char *e,
 		return;
 	}
 	learn_layout(layout, p, colon, &h);
-	parse_event(colon + 1, e, &h, out);
+	parse_event(layout, colon + 1, e, &h, out);
 }

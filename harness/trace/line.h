@@ -84,9 +84,10 @@ struct trace_line {
 
 /*
  * Where the last line had its "[cpu]" and its time stamp: nearly always the next one has them in
- * the same columns. Zeroed at first.
+ * the same columns. Zeroed at first, but for no_idle.
  */
 struct trace_layout {
+	bool no_idle; /* cpu_idle is not asked for: an OTHER_EVENT */
 	unsigned int cpu, cpu_end; /* the brackets */
 	unsigned int ts, ts_end; /* the time stamp, up to its colon; ts_end 0: none known */
 	unsigned int point; /* its decimal point; 0: none */

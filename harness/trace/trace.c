@@ -137,6 +137,7 @@ int trace_open(const char *path, const struct trace_options *options, struct tra
 	if (!t)
 		return -1;
 	t->options = *options;
+	t->layout.no_idle = !(options->events & 1U << TRACE_EVENT_IDLE);
 	t->items = calloc(WINDOW, sizeof(*t->items));
 	t->labels = calloc(MAX_LABELS, sizeof(*t->labels));
 	t->nlabels = 1;
@@ -195,7 +196,8 @@ const struct trace_vm *trace_vm(const struct trace *t, unsigned int i)
 
 const char *trace_task(const struct trace *t, unsigned int task)
 {
-	return t->tasks[task < t->ntasks ? task : 0];
+	/* Not by ntasks, which may grow while another thread reads ahead. */
+	return t->tasks[task < TRACE_MAX_TASKS && *t->tasks[task] ? task : 0];
 }
 
 const char *trace_error(const struct trace *t)

@@ -158,6 +158,20 @@ for args in ([], ["--json"], ["--csv"]):
     # The arguments are told, so there one line more is told.
     assert outs[0].stdout == outs[2].stdout.replace(b'    "-j",\n    "5",\n', b"")
 
+# One trace: a thread reads ahead, or none does; the same bytes, the same message where it cannot be
+# read to its end, and where a fit's rate comes behind half a million disarms.
+write = "    sleep-1 [000] d... %.9f: write_msr: 6e0, value %x"
+lines = [write % (1000 + i, 0) for i in range(530_000)]
+lines += [write % (600_000 + i / 250, 2_000_000 * (600_000_000 + 4 * i + 4)) for i in range(20_000)]
+host = "  CPU 0/KVM-2 [000] d... 700000.000000000: kvm_msr: msr_write 6e0 = 0x5"
+for text, status in ((lines, 0), (lines + [host], 2), (lines[-3000:] + [host] + lines[-3000:], 2)):
+    outs = []
+    for jobs in "1", "2":
+        out = subprocess.run([lazytsc, "replay", "-j", jobs, "-"], input="\n".join(text + [""]).encode(),
+                             capture_output=True, check=False)
+        outs.append((out.returncode, out.stdout, out.stderr))
+    assert outs[0] == outs[1] and outs[0][0] == status, outs
+
 # Documented: each key, each option.
 doc, man = read("docs/replay.md"), read("docs/man/lazytsc-replay.1")
 def keys_of(value):
