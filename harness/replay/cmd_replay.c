@@ -54,7 +54,7 @@ struct arguments {
 static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, "What is replayed:", 1 },
 	{ "variants", OPT_VARIANTS, "LIST", 0,
-	  "Which variants, separated by commas (stock,lazy,early); others are rfc-v1, rfc-v3 and bound, and with free looks lazy-free, early-free and bound-free",
+	  "Which variants, separated by commas (stock,lazy,early); others are rfc-v1, rfc-v3 and bound, and with free looks lazy-free, early-free and bound-free, at all exits lazy-look, early-look and bound-look",
 	  1 },
 	{ "timer", OPT_TIMER, "hv|sw", 0,
 	  "rfc-v3 on the VMX preemption timer (hv, the default) or on an hrtimer (sw)", 1 },

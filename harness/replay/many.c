@@ -52,6 +52,8 @@ int many_policies(struct many *m, const char *list_of_names, const struct policy
 		if (m->policies[i].block)
 			m->trace.events |= 1U << TRACE_EVENT_IDLE | 1U << TRACE_EVENT_EXIT |
 					   1U << TRACE_EVENT_ENTRY;
+		if (m->policies[i].look)
+			m->trace.events |= 1U << TRACE_EVENT_MSR;
 	}
 	return 0;
 }

@@ -62,6 +62,11 @@ static void variant_wake(void *state, uint64_t now)
 	lazytsc_replay_wake(state, now);
 }
 
+static void variant_look(void *state, uint64_t now)
+{
+	lazytsc_replay_look(state, now);
+}
+
 static void variant_restart(void *state)
 {
 	lazytsc_replay_restart(state);
@@ -128,71 +133,73 @@ static void bound_finish(void *state, struct counts *sum)
 	add(sum, COL_HOST_ENTRIES, b->host_entries);
 }
 
+/* What the policies have in common that run a variant, or count the bound. */
+#define REPLAYED                                                                      \
+	.write = variant_write, .restart = variant_restart, .finish = variant_finish, \
+	.skips = variant_skips, .is_replay = true
+#define LAZY                                                                         \
+	.state_size = sizeof(struct lazytsc_replay), .init = variant_init, REPLAYED, \
+	.max_excess = 0, .data = &lazytsc_variant_lazy
+#define EARLY                                                             \
+	.state_size = sizeof(struct early), .init = early_init, REPLAYED, \
+	.max_excess = LAZYTSC_PREDICTOR_CREDIT
+#define BOUND                                                                                 \
+	.state_size = sizeof(struct lazytsc_bound), .init = bound_init, .write = bound_write, \
+	.restart = bound_restart, .finish = bound_finish, .max_excess = UINT64_MAX
+#define AT_HALTS       .block = variant_block, .wake = variant_wake
+#define BOUND_AT_HALTS .block = bound_look, .wake = bound_look
+
 /* What is not one of the protocol's variants. */
 static const struct policy analyses[] = {
 	{
 		.name = "early",
 		.summary = "the project's protocol, arming early where the predictor says so",
-		.state_size = sizeof(struct early),
-		.init = early_init,
-		.write = variant_write,
-		.restart = variant_restart,
-		.finish = variant_finish,
-		.skips = variant_skips,
-		.is_replay = true,
-		.max_excess = LAZYTSC_PREDICTOR_CREDIT,
+		EARLY,
 	},
 	{
 		.name = "bound",
 		.summary =
 			"the fewest host entries of any host without slack that knows all to come",
-		.state_size = sizeof(struct lazytsc_bound),
-		.init = bound_init,
-		.write = bound_write,
-		.restart = bound_restart,
-		.finish = bound_finish,
-		.max_excess = UINT64_MAX,
+		BOUND,
 	},
 	{
 		.name = "lazy-free",
 		.summary = "lazy with free looks where the guest halts",
-		.state_size = sizeof(struct lazytsc_replay),
-		.init = variant_init,
-		.write = variant_write,
-		.block = variant_block,
-		.wake = variant_wake,
-		.restart = variant_restart,
-		.finish = variant_finish,
-		.skips = variant_skips,
-		.is_replay = true,
-		.max_excess = 0,
-		.data = &lazytsc_variant_lazy,
+		LAZY,
+		AT_HALTS,
 	},
 	{
 		.name = "early-free",
 		.summary = "early with free looks where the guest halts",
-		.state_size = sizeof(struct early),
-		.init = early_init,
-		.write = variant_write,
-		.block = variant_block,
-		.wake = variant_wake,
-		.restart = variant_restart,
-		.finish = variant_finish,
-		.skips = variant_skips,
-		.is_replay = true,
-		.max_excess = LAZYTSC_PREDICTOR_CREDIT,
+		EARLY,
+		AT_HALTS,
 	},
 	{
 		.name = "bound-free",
 		.summary = "bound for a host that has free looks where the guest halts",
-		.state_size = sizeof(struct lazytsc_bound),
-		.init = bound_init,
-		.write = bound_write,
-		.block = bound_look,
-		.wake = bound_look,
-		.restart = bound_restart,
-		.finish = bound_finish,
-		.max_excess = UINT64_MAX,
+		BOUND,
+		BOUND_AT_HALTS,
+	},
+	{
+		.name = "lazy-look",
+		.summary = "lazy-free with looks at all other exits, too",
+		LAZY,
+		AT_HALTS,
+		.look = variant_look,
+	},
+	{
+		.name = "early-look",
+		.summary = "early-free with looks at all other exits, too",
+		EARLY,
+		AT_HALTS,
+		.look = variant_look,
+	},
+	{
+		.name = "bound-look",
+		.summary = "bound-free for a host that has control at all other exits, too",
+		BOUND,
+		BOUND_AT_HALTS,
+		.look = bound_look,
 	},
 };
 
@@ -218,11 +225,7 @@ bool policy_find(const char *name, const struct policy_options *options, struct 
 		.summary = v->summary,
 		.state_size = sizeof(struct lazytsc_replay),
 		.init = variant_init,
-		.write = variant_write,
-		.restart = variant_restart,
-		.finish = variant_finish,
-		.skips = variant_skips,
-		.is_replay = true,
+		REPLAYED,
 		/* The plain rule never costs a host entry; the other variants make no promise. */
 		.max_excess = v == &lazytsc_variant_lazy ? 0 : UINT64_MAX,
 		.data = v,

@@ -52,6 +52,11 @@ struct policy {
 	 */
 	void (*block)(void *state, uint64_t now);
 	void (*wake)(void *state, uint64_t now);
+	/*
+	 * The host has control at @now for another reason, with the guest running; NULL: not used.
+	 * A policy that has this has figures on a trace that tells such exits or halts.
+	 */
+	void (*look)(void *state, uint64_t now);
 	/* Events were lost: start afresh; counts go on. */
 	void (*restart)(void *state);
 	/* No more writes: add this vCPU's figures to *@sum, and free what init() allocated. */

@@ -365,11 +365,36 @@ static void wake_all(struct run *run, struct running *v, const struct trace_even
 	}
 }
 
+static void look_all(struct run *run, struct running *v, const struct trace_event *ev)
+{
+	struct replay *r = run->r;
+
+	r->other_exits++;
+	observe_expiries(run, v, ev);
+	for (size_t i = 0; i < r->npolicies; i++) {
+		if (r->policies[i].look)
+			r->policies[i].look(v->states + run->offsets[i], ev->now);
+	}
+}
+
 /*
- * The guest halts, or goes on. On a guest's own trace it has gone on by the first event after: it
- * handles the interrupt that wakes it before it says that it is no longer idle.
+ * An exit that would happen without deadlines, too: not that of a timer, nor a host's MSR_WRITE,
+ * which may be that of a deadline.
  */
-static void take_halt(struct run *run, struct running *v, const struct trace_event *ev)
+static bool is_other_exit(const struct trace_event *ev)
+{
+	return ev->kind == TRACE_EVENT_MSR ||
+	       (ev->kind == TRACE_EVENT_EXIT &&
+		(ev->value == TRACE_EXIT_MSR_READ || ev->value == TRACE_EXIT_EXTERNAL_INTERRUPT ||
+		 ev->value == TRACE_EXIT_OTHER));
+}
+
+/*
+ * The guest halts, goes on, or leaves for another reason. On a guest's own trace it has gone on by
+ * the first event after: it handles the interrupt that wakes it before it says that it is no longer
+ * idle.
+ */
+static void take_exit(struct run *run, struct running *v, const struct trace_event *ev)
 {
 	bool halts = ev->kind == TRACE_EVENT_IDLE
 			     ? ev->value != TRACE_IDLE_POLL && ev->value != TRACE_IDLE_END
@@ -380,6 +405,8 @@ static void take_halt(struct run *run, struct running *v, const struct trace_eve
 	wake_all(run, v, ev);
 	if (halts)
 		block_all(run, v, ev);
+	else if (is_other_exit(ev))
+		look_all(run, v, ev);
 }
 
 static void take_interrupt(struct run *run, struct running *v, const struct trace_event *ev)
@@ -443,8 +470,8 @@ static int take(struct run *run, const struct trace *t, const struct trace_event
 		return 0;
 	}
 	if (ev->kind == TRACE_EVENT_IDLE || ev->kind == TRACE_EVENT_EXIT ||
-	    ev->kind == TRACE_EVENT_ENTRY) {
-		take_halt(run, v, ev);
+	    ev->kind == TRACE_EVENT_ENTRY || ev->kind == TRACE_EVENT_MSR) {
+		take_exit(run, v, ev);
 		return 0;
 	}
 	if (ev->kind == TRACE_EVENT_SKIPPED) {
@@ -638,7 +665,7 @@ static int collect_vcpu(struct run *run, const struct trace *t, unsigned int i, 
 		return -1;
 	if (run_vcpu->states) {
 		for (size_t p = 0; p < r->npolicies; p++) {
-			if (!r->policies[p].block || r->halts)
+			if (replay_has_figures(r, &r->policies[p]))
 				r->policies[p].finish(run_vcpu->states + run->offsets[p],
 						      &v->counts[p]);
 		}

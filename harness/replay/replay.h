@@ -110,6 +110,7 @@ struct replay {
 	bool khz_assumed; /* clock.khz is ASSUMED_KHZ */
 	double seconds; /* of what was selected, from the first event to the last; 0: none */
 	uint64_t halts; /* of the guest, as the trace tells; with trace_options.events */
+	uint64_t other_exits; /* that are neither halts nor a timer's; in the same way */
 	double unit_ns; /* a time stamp's unit, for the exits' times; 0: not known */
 	struct left_out left_out;
 	struct deadlines deadlines;
@@ -139,6 +140,12 @@ struct replay {
  */
 int replay_run(struct replay *r, const char *path, const struct trace_options *options);
 void replay_free(struct replay *r);
+
+/** replay_has_figures() - the trace tells what @p needs: halts, or other exits */
+static inline bool replay_has_figures(const struct replay *r, const struct policy *p)
+{
+	return !p->block || r->halts || (p->look && r->other_exits);
+}
 
 /** replay_measured() - the trace shows skips, so what was measured stands behind the policies */
 static inline bool replay_measured(const struct replay *r)

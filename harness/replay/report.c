@@ -347,8 +347,8 @@ void report_no_halts(FILE *to, const char *name, const struct replay *r)
 	bool needed = false;
 
 	for (size_t i = 0; i < r->npolicies; i++)
-		needed |= r->policies[i].block != NULL;
-	if (needed && !r->halts && r->stats.evidence != TRACE_BOUNDS)
+		needed |= !replay_has_figures(r, &r->policies[i]);
+	if (needed && r->stats.evidence != TRACE_BOUNDS)
 		fprintf(to,
 			"%s: the guest never halts by a cpu_idle event, or kvm_exit of HLT: no figures with free looks\n",
 			name);

@@ -837,7 +837,8 @@ static void parse_event(const struct trace_layout *layout, const char *p, const 
 		if (vcpu >= 0)
 			out->vcpu = vcpu;
 	}
-	if (out->kind == TRACE_LINE_OTHER_MSR || out->kind == TRACE_LINE_OTHER_EVENT)
+	if (out->kind == TRACE_LINE_OTHER_EVENT ||
+	    (out->kind == TRACE_LINE_OTHER_MSR && layout->no_msr))
 		return;
 	parse_label(h, out);
 	if (!parse_ts(h, out))
@@ -1006,7 +1007,7 @@ static bool same_layout(const struct trace_layout *l, const char *p, const char 
 static void learn_layout(struct trace_layout *l, const char *p, const char *colon,
 			 const struct header *h)
 {
-	*l = (struct trace_layout){ .no_idle = l->no_idle };
+	*l = (struct trace_layout){ .no_idle = l->no_idle, .no_msr = l->no_msr };
 	if (h->latency || h->micro)
 		return;
 	l->cpu = (unsigned int)(h->before_cpu - p);

@@ -84,10 +84,11 @@ struct trace_line {
 
 /*
  * Where the last line had its "[cpu]" and its time stamp: nearly always the next one has them in
- * the same columns. Zeroed at first, but for no_idle.
+ * the same columns. Zeroed at first, but for what is not asked for.
  */
 struct trace_layout {
 	bool no_idle; /* cpu_idle is not asked for: an OTHER_EVENT */
+	bool no_msr; /* nor the time of an OTHER_MSR */
 	unsigned int cpu, cpu_end; /* the brackets */
 	unsigned int ts, ts_end; /* the time stamp, up to its colon; ts_end 0: none known */
 	unsigned int point; /* its decimal point; 0: none */

@@ -138,6 +138,7 @@ int trace_open(const char *path, const struct trace_options *options, struct tra
 		return -1;
 	t->options = *options;
 	t->layout.no_idle = !(options->events & 1U << TRACE_EVENT_IDLE);
+	t->layout.no_msr = !(options->events & 1U << TRACE_EVENT_MSR);
 	t->items = calloc(WINDOW, sizeof(*t->items));
 	t->labels = calloc(MAX_LABELS, sizeof(*t->labels));
 	t->nlabels = 1;
@@ -415,6 +416,8 @@ static bool wanted(const struct trace *t, enum trace_line_kind kind)
 		return ask & (1U << TRACE_EVENT_EXIT | 1U << TRACE_EVENT_ENTRY);
 	case TRACE_LINE_IDLE:
 		return ask & 1U << TRACE_EVENT_IDLE;
+	case TRACE_LINE_OTHER_MSR:
+		return ask & 1U << TRACE_EVENT_MSR;
 	default:
 		return false;
 	}
@@ -1055,7 +1058,8 @@ static int take_other(struct trace *t, const struct item *it, struct trace_event
 		}
 		break;
 	case TRACE_LINE_IDLE:
-		ev->kind = TRACE_EVENT_IDLE;
+	case TRACE_LINE_OTHER_MSR:
+		ev->kind = it->kind == TRACE_LINE_IDLE ? TRACE_EVENT_IDLE : TRACE_EVENT_MSR;
 		if (is_guest_irq(t, it))
 			v = find_cpu(t, it->cpu, it->label);
 		break;

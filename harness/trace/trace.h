@@ -38,6 +38,7 @@ enum trace_event_kind {
 	TRACE_EVENT_EXIT, /* value: enum trace_exit */
 	TRACE_EVENT_ENTRY,
 	TRACE_EVENT_IDLE, /* value: the C-state, or TRACE_IDLE_END */
+	TRACE_EVENT_MSR, /* the guest writes another MSR; of its own trace */
 	TRACE_EVENT_SKIPPED, /* with TRACE_REARM: the vCPU's last write was skipped; always */
 };
 

@@ -137,24 +137,37 @@ void lazytsc_replay_block(struct lazytsc_replay *r, u64 now)
 	r->blocked = true;
 }
 
-void lazytsc_replay_wake(struct lazytsc_replay *r, u64 now)
+static void look(struct lazytsc_replay *r, u64 now)
 {
 	struct lazytsc_expiry e = {
 		.context = LAZYTSC_VCPU,
 		.now = now,
 		.look = true,
 	};
-	struct lazytsc_decision d;
+	struct lazytsc_decision d = decide(r, &e);
 
+	r->looks++;
+	act(r, now, &d);
+}
+
+void lazytsc_replay_wake(struct lazytsc_replay *r, u64 now)
+{
 	lazytsc_replay_run_until(r, now);
 	if (!r->blocked)
 		return;
 	r->blocked = false;
-	if (!r->host.timer || r->host.timer > now)
-		return;
-	d = decide(r, &e);
-	r->looks++;
-	act(r, now, &d);
+	if (r->host.timer && r->host.timer <= now)
+		look(r, now);
+}
+
+void lazytsc_replay_look(struct lazytsc_replay *r, u64 now)
+{
+	lazytsc_replay_run_until(r, now);
+	lazytsc_assert(!r->blocked);
+	/* A guest that is held until its deadline has not left. */
+	if (now >= r->held && r->host.timer && r->host.lazy &&
+	    lazytsc_load(&r->area.pending) > r->host.timer)
+		look(r, now);
 }
 
 void lazytsc_replay_write(struct lazytsc_replay *r, u64 now, u64 v)

@@ -65,7 +65,7 @@ struct lazytsc_replay {
 	struct lazytsc_replay_counts counts;
 	/* the most by which silent_expiries ever led skips (B12: 0 for the plain rule) */
 	u64 excess;
-	u64 looks; /* decisions of lazytsc_replay_wake(), from the start */
+	u64 looks; /* decisions of lazytsc_replay_wake() and _look(), from the start */
 	struct lazytsc_guest guest;
 	struct lazytsc_host host;
 	struct lazytsc_area area;
@@ -142,6 +142,16 @@ void lazytsc_replay_block(struct lazytsc_replay *r, u64 now);
  * effect on a vCPU that is not blocked.
  */
 void lazytsc_replay_wake(struct lazytsc_replay *r, u64 now);
+
+/**
+ * lazytsc_replay_look() - a guest that runs has left for another reason
+ * @r:   the vCPU
+ * @now: guest TSC; never below the one of the call before
+ *
+ * Where the guest wants a deadline beyond the one that was promised, the host promises that
+ * instead, or what its source of guesses says (B29). The look itself counts for nothing.
+ */
+void lazytsc_replay_look(struct lazytsc_replay *r, u64 now);
 
 /** lazytsc_replay_host_entries() - MSR-write exits + silent expiries: all besides deliveries */
 static inline u64 lazytsc_replay_host_entries(const struct lazytsc_replay_counts *c)
