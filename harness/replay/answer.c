@@ -330,10 +330,14 @@ char *answer_text(const char *name, const struct replay *r)
 
 	if (!to)
 		cli_no_memory();
-	fprintf(to, "%s: %s. ", name,
+	fprintf(to, "%s: %s", name,
 		r->stats.evidence == TRACE_BOUNDS  ? "BOUNDS only"
 		: r->stats.evidence == TRACE_EXACT ? "exact"
 						   : "APPROXIMATE");
+	if (r->stats.doubtful * 100 >= r->stats.writes && r->stats.doubtful)
+		fprintf(to, ", %.0f %% of the writes in doubt",
+			100.0 * (double)r->stats.doubtful / (double)r->stats.writes);
+	fputs(". ", to);
 	if (r->stats.evidence == TRACE_BOUNDS) {
 		say_bounds(to, r);
 	} else if (!a.rates) {

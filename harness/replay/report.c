@@ -297,11 +297,21 @@ static void print_clock(FILE *to, const struct trace_stats *st)
 		rate = cli_text("%.3f +- %.3f kHz", st->tsc_khz, st->tsc_khz_error);
 	else
 		rate = cli_text("%.3f kHz", st->tsc_khz);
-	if (st->irqs_seen)
+	if (st->by == CLOCK_BY_IRQS)
 		by = cli_text("timer interrupts that scatter by %.0f cycles", st->offset_error);
+	else if (st->by == CLOCK_BY_ANSWERS)
+		by = cli_text(
+			"the writes that follow delivered deadlines (the trace has too few timer interrupts)");
 	else
-		by = cli_text("the closest deadlines: the trace has too few timer interrupts");
-	print_wrapped(to, cli_text("The guest's clock is fitted to them, %s, by %s.", rate, by));
+		by = cli_text(
+			"the closest deadlines (the trace has too few timer interrupts, and too few deadlines seem to be delivered)");
+	print_wrapped(
+		to,
+		cli_text(
+			"The guest's clock is fitted to them, %s, by %s. It decides whether a deadline was delivered before %" PRIu64
+			" of %" PRIu64 " writes (%.2f %%), which are in doubt.",
+			rate, by, st->doubtful, st->writes,
+			st->writes ? 100.0 * (double)st->doubtful / (double)st->writes : 0));
 	free(rate);
 	free(by);
 }
@@ -865,6 +875,8 @@ static json_t *json_trace(const char *name, const struct replay *r, const struct
 		json_object_set_new(t, "tsc_khz", json_real(st->tsc_khz));
 		json_object_set_new(t, "tsc_khz_error", json_real(st->tsc_khz_error));
 	}
+	if (st->fitted)
+		set_int(t, "doubtful_writes", st->doubtful);
 	set_int(t, "lines", st->lines);
 	set_int(t, "writes", d->writes);
 	set_int(t, "delivered", d->delivered);

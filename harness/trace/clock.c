@@ -23,6 +23,21 @@
 /* Without interrupts: the closest deadline of each part of the window gives the slope. */
 #define PARTS	    32
 #define REFINEMENTS 3
+/*
+ * The write that follows a delivered deadline mostly comes within so many units of the time stamp
+ * (ns, or cycles) after it, but hardly ever within ANSWER_GAP: the interrupt is on its way then.
+ */
+#define ANSWER_REACH 0x1p18
+#define ANSWER_GAP   0x1p13
+/* A deadline is hardly ever written when it has passed by more. Each such write weighs so much. */
+#define PAST_REACH  ANSWER_GAP
+#define PAST_WEIGHT 4
+/* So many rates are tried on either side of the first one; of few points more are. */
+#define GRID	  16
+#define GRID_MAX  128
+#define GRID_NEXT 2 /* of a later window */
+/* So many points tell. */
+#define GRID_POINTS 16384
 
 static int by_ts(const void *a, const void *b)
 {
@@ -199,45 +214,262 @@ static void refine(struct clock_fit *fit, const struct clock_point *w, size_t n,
 	}
 }
 
-static bool fit_all(struct clock_fit *fit, const struct clock_point *writes, size_t nwrites,
-		    struct clock_point *irqs, size_t nirqs, double *x)
+/* Sorted heights of at most GRID_POINTS points. Return: how many. */
+static size_t sample_heights(const struct clock_fit *fit, const struct clock_point *p, size_t n,
+			     double *x)
 {
-	bool given = fit->rate != 0;
+	size_t step = n / GRID_POINTS + 1, m = 0;
 
-	qsort(irqs, nirqs, sizeof(*irqs), by_ts);
-	if (!given && nirqs >= IRQS_ENOUGH) {
-		fit->rate = slope(irqs, nirqs, x, &fit->rate_error);
-	} else if (!given) {
-		fit->rate = slope(writes, nwrites, x, &fit->rate_error);
-		refine(fit, writes, nwrites, x);
+	for (size_t i = 0; i < n; i += step)
+		x[m++] = height(fit, &p[i]);
+	qsort(x, m, sizeof(*x), by_number);
+	return m;
+}
+
+/*
+ * The offset under which most deadlines are answered within @reach, few stay unanswered for longer,
+ * and few are written when they have passed. @answers, @ahead: heights, sorted. Return: how many
+ * more are answered than speak against it.
+ */
+static double best_offset(const double *answers, size_t n, const double *ahead, size_t m,
+			  double reach, double past_reach, double *offset)
+{
+	size_t late = 0, past = 0;
+	double best = -INFINITY;
+
+	for (size_t i = 0; i < n; i++) {
+		double score;
+
+		while (answers[late] < answers[i] - reach)
+			late++;
+		while (past < m && ahead[past] < answers[i] - past_reach)
+			past++;
+		score = (double)(i + 1 - late) - (double)late - PAST_WEIGHT * (double)past;
+		if (score > best) {
+			best = score;
+			*offset = answers[i];
+		}
 	}
-	if (!(fit->rate >= RATE_MIN && fit->rate <= RATE_MAX))
+	return best;
+}
+
+/* Score a rate, and find its offset. */
+static double try_rate(struct clock_fit *fit, const struct clock_points *p, double rate,
+		       double reach, double *x)
+{
+	double *ahead = x + GRID_POINTS;
+	size_t n, m;
+
+	fit->rate = rate;
+	n = sample_heights(fit, p->answers, p->nanswers, x);
+	m = sample_heights(fit, p->writes, p->nwrites, ahead);
+	return best_offset(x, n, ahead, m, reach * rate, PAST_REACH * rate, &fit->offset);
+}
+
+/* The middle of the best of @grid rates on either side of fit->rate. Return: its score. */
+static double search_rate(struct clock_fit *fit, const struct clock_points *p, int grid,
+			  double reach, double *x)
+{
+	double span = rel(p->writes[p->nwrites - 1].ts, p->writes[0].ts), first = fit->rate;
+	double best = -INFINITY, low = first, high = first;
+
+	for (int i = -grid; i <= grid; i++) {
+		double rate = first * (1 + i * reach / 4 / span);
+		double score = try_rate(fit, p, rate, reach, x);
+
+		if (score > best) {
+			best = score;
+			low = rate;
+		}
+		if (score == best)
+			high = rate;
+	}
+	return try_rate(fit, p, (low + high) / 2, reach, x);
+}
+
+/*
+ * By the writes that follow a delivered deadline: sets the rate, unless @given, and the offset
+ * roughly. Return: false where there are none.
+ */
+static bool find_answers(struct clock_fit *fit, const struct clock_points *p, bool given, double *x)
+{
+	double best = IRQS_ENOUGH - 1, starts[3] = { fit->rate }, error;
+	int grid = GRID * (int)(1 + GRID_POINTS / (4 * (p->nanswers + 1)));
+	struct clock_fit found = { 0 };
+
+	if (p->nanswers < IRQS_ENOUGH || p->writes[p->nwrites - 1].ts == p->writes[0].ts)
 		return false;
-	if (nirqs >= IRQS_ENOUGH) {
-		fit_irqs(fit, irqs, nirqs, given, x);
-		return true;
+	if (given) {
+		grid = 0;
+	} else if (p->rate_before != 0) {
+		grid = GRID_NEXT;
+	} else {
+		/* The better one where there are short timers; where all are delivered. */
+		starts[1] = slope(p->writes, p->nwrites, x, &error);
+		starts[2] = slope(p->answers, p->nanswers, x, &error);
 	}
-	heights(fit, writes, nwrites, x);
-	qsort(x, nwrites, sizeof(*x), by_number);
-	fit->offset = x[(size_t)(WRITE_QUANTILE * (double)nwrites)];
-	fit->offset_error = -1;
+	if (grid > GRID_MAX)
+		grid = GRID_MAX;
+	for (int i = 0; i < 3; i++) {
+		struct clock_fit here = *fit;
+		double score;
+
+		here.rate = starts[i];
+		if (!(here.rate >= RATE_MIN && here.rate <= RATE_MAX))
+			continue;
+		score = search_rate(&here, p, grid, ANSWER_REACH, x);
+		if (score > best) {
+			best = score;
+			found = here;
+		}
+	}
+	if (!found.rate)
+		return false;
+	if (!given)
+		search_rate(&found, p, GRID / 2, ANSWER_REACH / 4, x);
+	*fit = found;
 	return true;
 }
 
-bool clock_fit(struct clock_point *writes, size_t nwrites, struct clock_point *irqs, size_t nirqs,
-	       double rate, struct clock_fit *fit)
+static size_t from_to(const double *x, size_t n, double from, double to)
 {
+	size_t m = 0;
+
+	for (size_t i = 0; i < n; i++)
+		m += x[i] >= from && x[i] < to;
+	return m;
+}
+
+/*
+ * The emptiest place just above the offset: between the answers and what was overwritten before.
+ * @x: heights. A place counts, and less so what is around it.
+ */
+static double emptiest(const double *x, size_t n, double offset, double gap, double reach)
+{
+	size_t fewest = SIZE_MAX;
+	double best = offset;
+
+	for (double at = offset; at <= offset + reach; at += gap / 4) {
+		size_t m = 4 * from_to(x, n, at - gap / 2, at + gap / 2) +
+			   from_to(x, n, at - gap, at + gap) + (size_t)((at - offset) / gap);
+
+		if (m < fewest) {
+			fewest = m;
+			best = at;
+		}
+	}
+	return best;
+}
+
+/* As fit_irqs(), by the answers. */
+static bool fit_answers(struct clock_fit *fit, const struct clock_points *p, bool given, double *x)
+{
+	double reach, top;
+	size_t n = 0;
+
+	if (!find_answers(fit, p, given, x))
+		return false;
+	reach = ANSWER_REACH * fit->rate;
+	top = fit->offset;
+	fit->offset = 0;
+	for (size_t i = 0; i < p->nanswers; i++) {
+		double h = height(fit, &p->answers[i]);
+
+		if (h >= top - reach && h <= top)
+			p->irqs[n++] = p->answers[i];
+	}
+	fit_irqs(fit, p->irqs, n, given, x);
+	/* Those near it. */
+	n = 0;
+	for (size_t i = 0; i < p->nanswers; i++) {
+		double h = height(fit, &p->answers[i]);
+
+		if (fabs(h - fit->offset) <= 2 * reach)
+			x[n++] = h;
+	}
+	fit->offset = emptiest(x, n, fit->offset, ANSWER_GAP * fit->rate, reach / 2);
+	fit->offset_error = ANSWER_GAP * fit->rate;
+	return true;
+}
+
+/* Without answers: the closest deadlines of the window. How far those of its parts scatter. */
+static void fit_deadlines(struct clock_fit *fit, const struct clock_point *w, size_t n, double *x)
+{
+	size_t parts = n < PARTS ? n : PARTS;
+
+	heights(fit, w, n, x);
+	for (size_t k = 0; k < parts; k++) {
+		for (size_t i = k * n / parts; i < (k + 1) * n / parts; i++)
+			x[k * n / parts] = fmin(x[k * n / parts], x[i]);
+		x[k] = x[k * n / parts];
+	}
+	qsort(x, parts, sizeof(*x), by_number);
+	fit->offset_error = x[parts - 1];
+	heights(fit, w, n, x);
+	qsort(x, n, sizeof(*x), by_number);
+	fit->offset = x[(size_t)(WRITE_QUANTILE * (double)n)];
+	fit->offset_error -= fit->offset;
+}
+
+/* An answer, or an interrupt, that seems to be late is none that came too early. */
+static void count_doubtful(struct clock_fit *fit, const struct clock_points *p)
+{
+	double low = -ANSWER_GAP / 2 * fit->rate, high = 2 * ANSWER_GAP * fit->rate;
+
+	if (fit->by == CLOCK_BY_DEADLINES)
+		low = -(high = fit->offset_error);
+	for (size_t i = 0; i < p->nanswers; i++) {
+		double h = height(fit, &p->answers[i]) - fit->offset;
+
+		fit->doubtful += h >= low && h <= high;
+	}
+}
+
+static bool fit_all(struct clock_fit *fit, const struct clock_points *p, double *x)
+{
+	bool given = fit->rate != 0;
+
+	qsort(p->irqs, p->nirqs, sizeof(*p->irqs), by_ts);
+	if (!given && p->nirqs >= IRQS_ENOUGH) {
+		fit->rate = slope(p->irqs, p->nirqs, x, &fit->rate_error);
+	} else if (!given && p->rate_before != 0) {
+		fit->rate = p->rate_before;
+	} else if (!given) {
+		fit->rate = slope(p->writes, p->nwrites, x, &fit->rate_error);
+		refine(fit, p->writes, p->nwrites, x);
+	}
+	if (!(fit->rate >= RATE_MIN && fit->rate <= RATE_MAX))
+		return false;
+	fit->by = CLOCK_BY_DEADLINES;
+	if (p->nirqs >= IRQS_ENOUGH) {
+		fit->by = CLOCK_BY_IRQS;
+		fit_irqs(fit, p->irqs, p->nirqs, given, x);
+	} else if (fit_answers(fit, p, given, x)) {
+		fit->by = CLOCK_BY_ANSWERS;
+	} else {
+		fit_deadlines(fit, p->writes, p->nwrites, x);
+	}
+	count_doubtful(fit, p);
+	return fit->rate >= RATE_MIN && fit->rate <= RATE_MAX;
+}
+
+bool clock_fit(const struct clock_points *points, double rate, struct clock_fit *fit)
+{
+	struct clock_points p = *points;
 	double *x;
 	bool ok;
 
-	nwrites = keep_plausible(writes, nwrites);
-	if (!nwrites)
+	p.nwrites = keep_plausible(p.writes, p.nwrites);
+	p.nanswers = keep_plausible(p.answers, p.nanswers);
+	if (!p.nwrites)
 		return false;
-	*fit = (struct clock_fit){ .ts0 = writes[0].ts, .value0 = writes[0].value, .rate = rate };
-	x = calloc(nwrites + nirqs, sizeof(*x));
+	*fit = (struct clock_fit){ .ts0 = p.writes[0].ts,
+				   .value0 = p.writes[0].value,
+				   .rate = rate };
+	x = calloc(p.nwrites + p.nanswers + p.nirqs + 2 * GRID_POINTS, sizeof(*x));
 	if (!x)
 		return false;
-	ok = fit_all(fit, writes, nwrites, irqs, nirqs, x);
+	ok = fit_all(fit, &p, x);
 	free(x);
 	return ok;
 }

@@ -2,12 +2,13 @@
 /*
  * Guest TSC from another clock's time stamps.
  *
- * A straight line is fitted to a window of the trace. Timer interrupts give the better fit: each is
- * taken a short, nearly constant time after its deadline. If the trace has none, the deadlines
- * themselves are used: a deadline lies ahead of the time of its write, and the closest ones lie
- * just ahead. Both kinds have outliers on either side (a deadline replaced just before its
- * interrupt, a time stamp taken long after the exit). So a slope begins as the median of many
- * pairs, and only those interrupts count on which most agree.
+ * A straight line is fitted to a window of the trace. Timer interrupts tell best: each is taken a
+ * short, nearly constant time after its deadline. If the trace has none, the write that follows a
+ * delivered deadline takes their place: it answers the interrupt. If there are too few of these,
+ * the deadlines themselves are used: a deadline lies ahead of the time of its write, and the
+ * closest ones lie just ahead. All have outliers on either side (a deadline replaced just before
+ * its interrupt, a time stamp taken long after the exit). So a slope begins as the median of many
+ * pairs, and only those points count on which most agree.
  */
 #ifndef LAZYTSC_TRACE_CLOCK_H
 #define LAZYTSC_TRACE_CLOCK_H
@@ -21,26 +22,41 @@ struct clock_point {
 	uint64_t value; /* guest TSC */
 };
 
+/* What a fit is made from. All are sorted in place. */
+struct clock_points {
+	struct clock_point *writes; /* time stamps of deadline writes, and the deadline */
+	struct clock_point *answers; /* time stamps of writes, and the vCPU's deadline before it */
+	struct clock_point *irqs; /* time stamps of interrupts; room for nanswers is needed, too */
+	size_t nwrites, nanswers, nirqs;
+	double rate_before; /* of the window before, where it was fitted; 0: this is the first */
+};
+
+enum clock_by {
+	CLOCK_BY_IRQS,
+	CLOCK_BY_ANSWERS, /* the writes that follow deadlines */
+	CLOCK_BY_DEADLINES, /* the closest deadlines alone */
+};
+
 struct clock_fit {
 	uint64_t ts0, value0; /* guest TSC at ts is value0 + rate * (ts - ts0) + offset */
 	double rate; /* TSC cycles for one unit of the other clock */
 	double rate_error; /* 0: the rate was given */
 	double offset;
-	double offset_error; /* how far most interrupts scatter, TSC cycles; < 0: too few */
+	double offset_error; /* how far the interrupts, or the deadlines, scatter, TSC cycles */
+	size_t doubtful; /* answers so near to their deadline that the fit decides */
+	enum clock_by by;
 };
 
 /**
  * clock_fit() - fit a window
- * @writes: time stamps of deadline writes with the deadline; sorted in place
- * @irqs:   time stamps of interrupts with the deadline that stood before; sorted in place
+ * @points: of one VM
  * @rate:   TSC cycles for one unit, or 0: estimate
  * @fit:    the result
  *
  * Return: false when there is too little to estimate a rate from, when what comes out is no TSC's
  * rate, and when memory is short.
  */
-bool clock_fit(struct clock_point *writes, size_t nwrites, struct clock_point *irqs, size_t nirqs,
-	       double rate, struct clock_fit *fit);
+bool clock_fit(const struct clock_points *points, double rate, struct clock_fit *fit);
 
 /**
  * clock_rate() - the median slope through points that lie half of them apart

@@ -99,7 +99,7 @@ struct trace {
 	/* Fitted clocks: events as read, time stamps in the trace's own clock. */
 	struct trace_event *window;
 	size_t window_len, window_pos;
-	struct clock_point *writes, *irqs; /* WINDOW each: one VM's */
+	struct clock_point *writes, *irqs, *answers; /* WINDOW each: one VM's */
 	struct {
 		struct clock_point p;
 		uint32_t vcpu;
@@ -176,6 +176,7 @@ void trace_close(struct trace *t)
 	free(t->window);
 	free(t->writes);
 	free(t->irqs);
+	free(t->answers);
 	free(t->irq_points);
 	free(t);
 }
@@ -583,8 +584,9 @@ static int alloc_points(struct trace *t)
 	t->window = calloc(LONGEST_WINDOW, sizeof(*t->window));
 	t->writes = calloc(WINDOW, sizeof(*t->writes));
 	t->irqs = calloc(WINDOW, sizeof(*t->irqs));
+	t->answers = calloc(WINDOW, sizeof(*t->answers));
 	t->irq_points = calloc(WINDOW, sizeof(*t->irq_points));
-	if (!t->window || !t->writes || !t->irqs || !t->irq_points)
+	if (!t->window || !t->writes || !t->irqs || !t->answers || !t->irq_points)
 		return fail(t, "%s: out of memory", t->in->name);
 	return 0;
 }
@@ -1260,21 +1262,31 @@ static bool same_clock(const struct vcpu *a, const struct vcpu *b)
 static size_t fit_one(struct trace *t, const struct vcpu *leader, double rate,
 		      struct clock_fit *fit, bool *ok)
 {
-	size_t nwrites = 0, nirqs = 0;
+	struct clock_points p = { .writes = t->writes, .answers = t->answers, .irqs = t->irqs };
 
+	p.rate_before = leader->fitted ? leader->fit.rate : 0;
+	for (unsigned int i = 0; i < t->vcpus.n; i++)
+		t->vcpus.v[i].unanswered = 0;
 	for (size_t i = 0; i < t->window_len; i++) {
 		const struct trace_event *ev = &t->window[i];
+		struct vcpu *v = &t->vcpus.v[ev->vcpu];
 
-		if (ev->kind == TRACE_EVENT_WRITE && ev->value &&
-		    same_clock(leader, &t->vcpus.v[ev->vcpu]))
-			t->writes[nwrites++] = (struct clock_point){ ev->now, ev->value };
+		if (ev->kind == TRACE_EVENT_GAP)
+			v->unanswered = 0;
+		if (ev->kind != TRACE_EVENT_WRITE || !same_clock(leader, v))
+			continue;
+		if (v->unanswered)
+			p.answers[p.nanswers++] = (struct clock_point){ ev->now, v->unanswered };
+		if (ev->value)
+			p.writes[p.nwrites++] = (struct clock_point){ ev->now, ev->value };
+		v->unanswered = ev->value;
 	}
 	for (size_t i = 0; i < t->nirq_points; i++) {
 		if (same_clock(leader, &t->vcpus.v[t->irq_points[i].vcpu]))
-			t->irqs[nirqs++] = t->irq_points[i].p;
+			p.irqs[p.nirqs++] = t->irq_points[i].p;
 	}
-	*ok = clock_fit(t->writes, nwrites, t->irqs, nirqs, rate, fit);
-	return nwrites;
+	*ok = clock_fit(&p, rate, fit);
+	return p.nwrites;
 }
 
 static void note_fit(struct trace *t, const struct clock_fit *fit)
@@ -1285,7 +1297,7 @@ static void note_fit(struct trace *t, const struct clock_fit *fit)
 
 	if (!t->fitted) {
 		t->rate = fit->rate;
-		st->irqs_seen = true;
+		st->by = fit->by;
 		if (st->cycles)
 			st->cycles_per_unit = fit->rate;
 		st->tsc_khz = st->source == TRACE_REARM ? 1e6
@@ -1297,8 +1309,10 @@ static void note_fit(struct trace *t, const struct clock_fit *fit)
 		st->cycles_per_unit_error = error;
 	if (!st->cycles && st->source != TRACE_REARM && error * 1e6 > st->tsc_khz_error)
 		st->tsc_khz_error = error * 1e6;
-	if (fit->offset_error < 0)
-		st->irqs_seen = false;
+	st->doubtful += fit->doubtful;
+	/* The weakest of all. */
+	if (fit->by > st->by)
+		st->by = fit->by;
 	if (fit->offset_error > st->offset_error)
 		st->offset_error = fit->offset_error;
 }

@@ -22,6 +22,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "clock.h"
 #include "line.h"
 
 /* Most vCPUs of one trace, all VMs together; a power of two. */
@@ -126,12 +127,13 @@ struct trace_stats {
 	/* How time stamps were turned into guest TSC. */
 	bool approximate; /* evidence is not TRACE_EXACT */
 	bool fitted; /* by a line, else time stamps are used as they are */
-	bool irqs_seen; /* timer interrupts gave the offset, and offset_error holds */
+	enum clock_by by; /* fitted: from what */
 	double tsc_khz; /* of now and value: given, estimated, or 1e6 for ns; 0: not known */
 	double tsc_khz_error; /* estimated: by how much it may be wrong; 0: given or not known */
 	double cycles_per_unit; /* fitted, whole numbers: TSC cycles for one of the time stamp's */
 	double cycles_per_unit_error;
 	double offset_error; /* TSC cycles: how far the interrupts scatter */
+	uint64_t doubtful; /* writes so near to the deadline before that the fit decides its fate */
 };
 
 struct trace;

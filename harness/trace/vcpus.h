@@ -28,6 +28,7 @@ struct vcpu {
 	uint64_t dropped_ts; /* of the last event that was below it; 0: none since */
 	uint64_t last_now; /* of the last event handed out, guest TSC */
 	uint64_t outstanding; /* the deadline that the next timer interrupt is for; 0: none */
+	uint64_t unanswered; /* fitting: the last write's deadline; 0: none */
 	bool stopped; /* the last write was 0 */
 	unsigned int digits; /* of the last value */
 	struct {
