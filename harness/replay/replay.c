@@ -18,6 +18,7 @@ struct running {
 	uint64_t skipped; /* in the trace itself */
 	bool last_selected; /* its last write was replayed */
 	bool halted; /* by the trace, since its last event */
+	bool halts; /* so at least once */
 	uint64_t comm; /* left out because of who wrote */
 	unsigned int step_vcpu; /* in order of the first write */
 	uint64_t due; /* the deadline whose interrupt has not come; 0: none */
@@ -344,6 +345,7 @@ static void block_all(struct run *run, struct running *v, const struct trace_eve
 
 	r->halts++;
 	v->halted = true;
+	v->halts = true;
 	observe_expiries(run, v, ev);
 	for (size_t i = 0; i < r->npolicies; i++) {
 		if (r->policies[i].block)
@@ -671,6 +673,7 @@ static int collect_vcpu(struct run *run, const struct trace *t, unsigned int i, 
 		}
 	}
 	v->step_vcpu = run_vcpu->step_vcpu;
+	v->halts = run_vcpu->halts;
 	v->deadlines = run_vcpu->deadlines;
 	v->deadlines.delivered = v->counts[r->stock].value[COL_INJECTIONS];
 	measured = &v->counts[r->npolicies];

@@ -41,6 +41,7 @@ struct replay_vcpu {
 	struct counts *counts; /* by policy, and what was measured behind them */
 	struct deadlines deadlines;
 	unsigned int step_vcpu; /* as struct replay_step has it */
+	bool halts; /* the trace shows that it halts; with trace_options.events */
 };
 
 struct replay_vm {

@@ -352,16 +352,45 @@ static void print_ignored(FILE *to, const struct trace_stats *st)
 	free(text);
 }
 
+/* Is a policy with free looks among them? */
+static bool needs_halts(const struct replay *r)
+{
+	for (size_t i = 0; i < r->npolicies; i++) {
+		if (r->policies[i].block)
+			return true;
+	}
+	return false;
+}
+
 void report_no_halts(FILE *to, const char *name, const struct replay *r)
 {
+	char *names = cli_text("%s", "");
 	bool needed = false;
 
 	for (size_t i = 0; i < r->npolicies; i++)
 		needed |= !replay_has_figures(r, &r->policies[i]);
-	if (needed && r->stats.evidence != TRACE_BOUNDS)
+	if (r->stats.evidence == TRACE_BOUNDS)
+		goto out;
+	if (needed)
 		fprintf(to,
 			"%s: the guest never halts by a cpu_idle event, or kvm_exit of HLT: no figures with free looks\n",
 			name);
+	if (!needs_halts(r) || !r->halts)
+		goto out;
+	for (size_t i = 0; i < r->nvcpus; i++) {
+		char *before = names;
+
+		if (r->vcpus[i].halts)
+			continue;
+		names = cli_text("%s%s%s", before, *before ? ", " : "", r->vcpus[i].name);
+		free(before);
+	}
+	if (*names)
+		fprintf(to,
+			"%s: the trace shows no halt of vCPU %s, but of others: its figures with free looks are those without\n",
+			name, names);
+out:
+	free(names);
 }
 
 void report_warnings(FILE *to, const char *name, const struct replay *r)
@@ -840,6 +869,17 @@ static json_t *json_left_out(const struct left_out *l)
 	return o;
 }
 
+static json_t *json_without_halts(const struct replay *r)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < r->nvcpus; i++) {
+		if (!r->vcpus[i].halts)
+			json_array_append_new(list, json_string(r->vcpus[i].name));
+	}
+	return list;
+}
+
 static json_t *json_trace(const char *name, const struct replay *r, const struct report_options *o)
 {
 	static const struct {
@@ -868,6 +908,8 @@ static json_t *json_trace(const char *name, const struct replay *r, const struct
 	set_real(t, "seconds", r->seconds > 0, r->seconds);
 	json_object_set_new(t, "exits", json_exits(r));
 	json_object_set_new(t, "vms", json_vms(r, o));
+	if (needs_halts(r) && r->halts)
+		json_object_set_new(t, "vcpus_without_halts", json_without_halts(r));
 	if (r->by_task)
 		json_object_set_new(t, "tasks", json_tasks(r));
 	json_object_set_new(t, "left_out", json_left_out(&r->left_out));

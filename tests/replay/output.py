@@ -220,6 +220,14 @@ for trace in traces:
     assert looks["lazy-look"]["injections"] == free["lazy"]["injections"], (free, looks)
     if trace == traces[2]:
         assert looks["lazy-look"]["msr_write_exits"] > 2 * free["lazy-free"]["msr_write_exits"], (free, looks)
+# A vCPU of which the trace shows no halt, though of another, is named, and has no free looks.
+for trace in traces[1:]:
+    done = subprocess.run([lazytsc, "replay", "--variants=lazy,lazy-free,bound,bound-free", "--json", trace], check=True, capture_output=True)
+    out = json.loads(done.stdout)
+    assert out["traces"][0]["vcpus_without_halts"] == ["1"] and b"shows no halt of vCPU 1, but" in done.stderr, done.stderr
+    own = {r["variant"]: r["host_entries"] for r in out["rows"] if r["vcpu"] == 1}
+    assert own["lazy-free"] == own["lazy"] and own["bound-free"] == own["bound"], own
+    assert "vcpus_without_halts" not in rows_of(trace)["traces"][0]
 blind = f"{source}/harness/bench/traces/redis.txt.xz"
 done = subprocess.run([lazytsc, "replay", "--variants=stock,lazy-free", "--json", blind], check=True, capture_output=True)
 blind_rows = {r["variant"]: r for r in json.loads(done.stdout)["rows"] if r["vcpu"] == "total"}
