@@ -378,6 +378,7 @@ static bool fit_answers(struct clock_fit *fit, const struct clock_points *p, boo
 		if (h >= top - reach && h <= top)
 			p->irqs[n++] = p->answers[i];
 	}
+	fit->answered = n;
 	fit_irqs(fit, p->irqs, n, given, x);
 	/* Those near it. */
 	n = 0;

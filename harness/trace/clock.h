@@ -43,6 +43,7 @@ struct clock_fit {
 	double rate_error; /* 0: the rate was given */
 	double offset;
 	double offset_error; /* how far the interrupts, or the deadlines, scatter, TSC cycles */
+	size_t answered; /* CLOCK_BY_ANSWERS: by so many */
 	size_t doubtful; /* answers so near to their deadline that the fit decides */
 	enum clock_by by;
 };

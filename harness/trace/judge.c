@@ -29,6 +29,13 @@
 #define AHEAD_MAX 0x1p28
 /* A deadline that lies further behind its write than this is of another clock. */
 #define BEHIND_MAX 0x1p20
+/*
+ * The deadlines show the offset of a clock to about this: by the writes that answer delivered ones,
+ * or by the closest ones ahead.
+ */
+#define OFFSET_MAX 0x1p17
+/* On average there is no more than one timer interrupt in this time, in cycles or ns. */
+#define INTERVAL_MIN 0x1p18
 /* Deadlines and time stamps of one clock differ by less than this part of them. */
 #define SAME_PART (1.0 / 64)
 
@@ -95,9 +102,38 @@ static enum judgement by_rate(double rate, double error)
 	return JUDGE_NO_TIME;
 }
 
-struct judge_result judge(struct clock_point *writes, size_t nwrites, struct clock_point *irqs,
-			  size_t nirqs, double latency)
+/*
+ * Deadlines and time stamps count in one unit. Do they count from one start? @d: how far ahead of
+ * its write each deadline is, sorted.
+ */
+static enum judgement by_offset(const struct clock_points *p, const double *d, size_t n)
 {
+	double closest = d[n / 1000];
+	struct clock_fit fit;
+
+	if (clock_fit(p, 1, &fit) && fit.by == CLOCK_BY_ANSWERS) {
+		double offset = (double)fit.value0 - (double)fit.ts0 + fit.offset;
+		double span = (double)p->writes[n - 1].ts - (double)p->writes[0].ts;
+
+		/* No guest has so many timer interrupts: its deadlines are moved on. */
+		if (fabs(offset) > OFFSET_MAX && (double)fit.answered * INTERVAL_MIN <= span)
+			return JUDGE_OFFSET;
+		return JUDGE_SHARED;
+	}
+	if (fabs(closest) <= 2 * OFFSET_MAX)
+		return JUDGE_SHARED;
+	/* Were none delivered whatever the offset, it does not matter. */
+	for (size_t i = 0; i < p->nanswers; i++) {
+		if (ahead(&p->answers[i]) <= closest)
+			return JUDGE_UNPROVEN;
+	}
+	return closest > 0 ? JUDGE_SHARED : JUDGE_UNPROVEN;
+}
+
+struct judge_result judge(const struct clock_points *p, double latency)
+{
+	struct clock_point *writes = p->writes, *irqs = p->irqs;
+	size_t nwrites = p->nwrites, nirqs = p->nirqs;
 	struct judge_result r = { .judgement = JUDGE_UNPROVEN, .irqs = nirqs };
 	double *d = calloc(nwrites + nirqs + 1, sizeof(*d)), error = 0, irq_error, ts = 0, span = 0;
 	size_t n = 0;
@@ -121,9 +157,11 @@ struct judge_result judge(struct clock_point *writes, size_t nwrites, struct clo
 		r.rate = clock_rate(irqs, nirqs, &irq_error);
 		r.judgement = by_rate(r.rate, irq_error);
 	} else if (n && just_ahead(ts, span, d, n, r.rate, error)) {
-		r.judgement = JUDGE_SHARED;
+		r.judgement = by_offset(p, d, n);
 	} else if (n >= 2 && fabs(d[n / 2]) > AHEAD_MAX) {
 		r.judgement = by_rate(r.rate, error);
+	} else if (n && by_offset(p, d, n) == JUDGE_OFFSET) {
+		r.judgement = JUDGE_OFFSET;
 	}
 	free(d);
 	return r;

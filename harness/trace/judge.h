@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Do a trace's time stamps and its deadlines share a clock? The trace has to show it: timer
- * interrupts that follow their deadlines, deadlines that lie just ahead of the time of their write.
+ * interrupts that follow their deadlines, writes that follow delivered deadlines, or deadlines that
+ * lie just ahead of the time of their write.
  */
 #ifndef LAZYTSC_TRACE_JUDGE_H
 #define LAZYTSC_TRACE_JUDGE_H
@@ -24,11 +25,9 @@ struct judge_result {
 
 /**
  * judge() - look at the evidence
- * @writes: time stamp and deadline of each write; sorted in place
- * @irqs:   time stamp of each timer interrupt, and the deadline that stood; sorted in place
+ * @points:  of the trace
  * @latency: how long a timer interrupt may at least take, in the deadlines' unit
  */
-struct judge_result judge(struct clock_point *writes, size_t nwrites, struct clock_point *irqs,
-			  size_t nirqs, double latency);
+struct judge_result judge(const struct clock_points *points, double latency);
 
 #endif

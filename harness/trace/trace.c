@@ -600,7 +600,7 @@ static bool is_guest_irq(const struct trace *t, const struct item *it)
 
 static struct judge_result judge_items(struct trace *t)
 {
-	size_t nwrites = 0, nirqs = 0;
+	struct clock_points p = { .writes = t->writes, .answers = t->answers, .irqs = t->irqs };
 	struct judge_result r;
 
 	for (size_t i = 0; i < t->nitems; i++) {
@@ -609,21 +609,26 @@ static struct judge_result judge_items(struct trace *t)
 
 		if (it->kind != TRACE_LINE_LOST && it->cycles != t->st.cycles)
 			continue;
+		for (unsigned int k = 0; it->kind == TRACE_LINE_LOST && k < t->vcpus.n; k++)
+			t->vcpus.v[k].unanswered = 0;
 		if (is_write(t, it) || it->kind == TRACE_LINE_TIMER_IRQ)
 			v = find_cpu(t, it->cpu, it->label);
 		if (!v)
 			continue;
 		if (is_write(t, it)) {
-			t->writes[nwrites++] = (struct clock_point){ it->ts, it->value };
-			v->outstanding = it->value;
+			if (v->unanswered)
+				p.answers[p.nanswers++] =
+					(struct clock_point){ it->ts, v->unanswered };
+			p.writes[p.nwrites++] = (struct clock_point){ it->ts, it->value };
+			v->outstanding = v->unanswered = it->value;
 		} else if (v->outstanding && is_guest_irq(t, it)) {
-			t->irqs[nirqs++] = (struct clock_point){ it->ts, v->outstanding };
+			p.irqs[p.nirqs++] = (struct clock_point){ it->ts, v->outstanding };
 			v->outstanding = 0;
 		}
 	}
 	for (unsigned int i = 0; i < t->vcpus.n; i++)
 		t->vcpus.v[i].outstanding = 0;
-	r = judge(t->writes, nwrites, t->irqs, nirqs, IRQ_LATENCY);
+	r = judge(&p, IRQ_LATENCY);
 	return r;
 }
 

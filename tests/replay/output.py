@@ -222,7 +222,8 @@ for trace in traces:
         assert looks["lazy-look"]["msr_write_exits"] > 2 * free["lazy-free"]["msr_write_exits"], (free, looks)
 # A vCPU of which the trace shows no halt, though of another, is named, and has no free looks.
 for trace in traces[1:]:
-    done = subprocess.run([lazytsc, "replay", "--variants=lazy,lazy-free,bound,bound-free", "--json", trace], check=True, capture_output=True)
+    done = subprocess.run([lazytsc, "replay", "--variants=lazy,lazy-free,bound,bound-free", "--json", trace],
+                          check=True, capture_output=True)
     out = json.loads(done.stdout)
     assert out["traces"][0]["vcpus_without_halts"] == ["1"] and b"shows no halt of vCPU 1, but" in done.stderr, done.stderr
     own = {r["variant"]: r["host_entries"] for r in out["rows"] if r["vcpu"] == 1}
