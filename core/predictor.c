@@ -240,9 +240,10 @@ static u64 period_with_strays(const struct lazytsc_predictor *p, u64 deadline)
 			continue;
 		for (int j = 0; j < LAZYTSC_STRAYS; j++) {
 			u64 first = p->strays[j];
+			u64 earlier = middle - first;
 
-			if (first && apart(middle - first, period) <= p->slack)
-				return ((deadline - first) << FRACTION) / 2;
+			if (first && apart(earlier, period) <= p->slack)
+				return ((earlier + period) << FRACTION) / 2;
 		}
 	}
 	return 0;

@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Prove the contracts of the core's functions with CBMC, or show what they are worth.
 
-contracts.py [options] CONTRACT...    prove these: guest, host, together, predictor,
-                                      credit, frame
+contracts.py [options] CONTRACT...    prove these: guest, host, together, predictor, credit
 contracts.py [options] --weakened [NAME...]
                                       each weakened line of sim/protocol/mutants/core.list and
                                       tests/proof/weakened.list, or those named, must be refuted by
@@ -11,8 +10,7 @@ contracts.py [options] --weakened [NAME...]
 
 --core=FOLDER   prove what the files there do; others are taken from core/
 --cbmc=PROGRAM  default: tests/proof/tools.sh cbmc
---every         with --weakened: each named property of guest, host, together, credit and frame
-                must be broken by one of them
+--every         with --weakened: each named property must be broken by one of them
 --first         stop at the first property that does not hold: sooner, where one is expected
 -j N            so many at a time (default: one for each CPU)
 -v              name every property
@@ -37,7 +35,7 @@ import mutants  # noqa: E402
 TOP = HERE.parents[1]
 CORE = TOP / "core"
 WEAKENED = [TOP / "sim/protocol/mutants/core.list", HERE / "weakened.list"]
-EVERY = ["guest", "host", "together", "credit", "frame"]
+EVERY = ["guest", "host", "together", "predictor", "credit"]
 # Checks beside the contracts' own, and what makes it sooner. On the host's side no sum may wrap;
 # distances of times do in the others, on purpose.
 CHECKS = """--bounds-check --pointer-check --div-by-zero-check --signed-overflow-check
@@ -46,28 +44,41 @@ MORE = {"host": ["--unsigned-overflow-check"]}
 # Times are differences that wrap, with or without a sign, on purpose: of conversions only those to
 # narrower types count.
 WRAPS = dict.fromkeys(["predictor", "credit"], re.compile(r"type conversion in \((u64|s64)\)"))
-# What these say does not depend on what those checks are about.
-BARE = {"frame": ["--no-standard-checks", "--unwinding-assertions", "--slice-formula"]}
-# Functions of a file of the core whose bodies a contract has in place of the core's.
-TAKEN_OUT = {"credit": {"predictor.c": ["observe", "pass_all", "choose"]}}
+# A function that a contract has in place of the core's, with the part up to its body.
+FUNCTION = re.compile(r"^(static [^\n;{]*?\b(\w+)\([^;{]*?\))\n\{\n.*?^\}\n", re.M | re.S)
 # The contracts that a change of a file is to be asked of, those of its own first.
-CONTRACTS = {"guest.c": ["guest", "together"], "host.c": ["host", "together"], "predictor.c": ["credit", "frame"]}
+CONTRACTS = {"guest.c": ["guest", "together"], "host.c": ["host", "together"], "predictor.c": ["predictor", "credit"]}
 FAILED = re.compile(r"^\[(\S+)\] (?:file .*? )?line \d+ (.*): FAILURE$", re.M)
 NAMED = re.compile(r"[AB]\d|(guest|host|together|predictor): ")
 VIOLATED = re.compile(r"^Violated property:\n.* function (\S+) .*\n  (.*)$", re.M)
 
 
-def take_out(contract, core, folder):
-    """Into that folder, the files of the core without the bodies of what this contract replaces."""
-    for file, names in TAKEN_OUT.get(contract, {}).items():
+def functions(text):
+    return {m.group(2) for m in FUNCTION.finditer(text)}
+
+
+def take_out(text, names):
+    """The text without the bodies of these functions."""
+    return FUNCTION.sub(lambda m: f"{m.group(1)};\n" if m.group(2) in names else m.group(), text)
+
+
+def write_sources(contract, core, part, folder):
+    """A contract, and the files of the core that it includes, each function with one body.
+
+    Of a function that both have the contract's is taken: the others are proven against what it
+    says. But the check that is named for a function is of the core's own.
+    """
+    text = (HERE / "cbmc" / f"{contract}_contracts.c").read_text()
+    proven = {name.removeprefix("check_") for name in part}
+    for file in re.findall(r'^#include "(\w+\.c)"', text, re.M):
         path = pathlib.Path(core, file)
-        text = (path if path.exists() else CORE / file).read_text()
-        for name in names:
-            text, hits = re.subn(rf"^(static [^\n;{{]*\b{name}\([^;{{]*?\))\n\{{\n.*?^\}}\n", r"\1;\n", text,
-                                 flags=re.M | re.S)
-            if hits != 1:
-                raise ValueError(f"{file}: {hits} functions {name}(), not 1")
-        pathlib.Path(folder, file).write_text(text)
+        code = (path if path.exists() else CORE / file).read_text()
+        both = functions(text) & functions(code)
+        pathlib.Path(folder, file).write_text(take_out(code, both - proven))
+        text = take_out(text, both & proven)
+    path = pathlib.Path(folder, f"{contract}_contracts.c")
+    path.write_text(text)
+    return path
 
 
 class Result:
@@ -79,10 +90,10 @@ class Result:
         stop = ["--stop-on-fail"] if first and not wraps else []
         start = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
-            take_out(contract, core, folder)
-            command = [cbmc, *BARE.get(contract, CHECKS), *MORE.get(contract, []), *stop, *part,
-                       f"-I{HERE / 'cbmc'}", f"-I{folder}", f"-I{core}", f"-I{CORE}", f"-I{CORE / 'include'}",
-                       str(HERE / "cbmc" / f"{contract}_contracts.c")]
+            source = write_sources(contract, core, part, folder)
+            command = [cbmc, *CHECKS, *MORE.get(contract, []), *stop, *part,
+                       f"-I{folder}", f"-I{HERE / 'cbmc'}", f"-I{core}", f"-I{CORE}", f"-I{CORE / 'include'}",
+                       str(source)]
             done = subprocess.run(command, capture_output=True, text=True)
         self.seconds = time.monotonic() - start
         self.output = done.stdout + done.stderr
@@ -148,14 +159,18 @@ def prove(cbmc, names, core, jobs, first, verbose):
 
 def refute(cbmc, record, every):
     """What a weakened copy of the core breaks, as {(property, its text)}; every: all of it."""
+    file, function = record.pairs[0][:2]
+    # What is named for the weakened function is asked first.
+    check = "check_" + function.removeprefix(f"lazytsc_{file.removesuffix('.c')}_")
+    parts = [(contract, part) for contract in CONTRACTS[file] for part in checks(contract)]
+    parts.sort(key=lambda p: not any(name.endswith(check) for name in p[1]))
     broken = set()
     with tempfile.TemporaryDirectory() as folder:
-        file = record.pairs[0][0]
         pathlib.Path(folder, file).write_text(record.text(CORE, file))
-        for contract in CONTRACTS[file]:
+        for contract, part in parts:
             if broken and not every:
                 break
-            broken |= {(contract, *f) for f in run(cbmc, contract, folder, first=not every).failed}
+            broken |= {(contract, *f) for f in Result(cbmc, contract, folder, part, not every).failed}
     return broken
 
 

@@ -11,19 +11,18 @@
  * pending.
  *
  * Assumed: a timer does not fire early; what was taken out changes neither the credit nor what
- * belongs to it (frame_contracts.c proves that); the guest's memory is not restored to a former
+ * belongs to it (predictor_contracts.c proves that); the guest's memory is not restored to a former
  * state, and the feature is enabled once: each time more zeroes pending, which
  * may earn one and is no skip; one call at a time. A silent expiry while a set or disarm is under
  * way counts if that ends as a skip, as in the checker: where it ends as an exit, the stock timer
  * would have fired then.
  */
 #include <lazytsc/abi.h>
+#include "predictor_state.h"
 #include "predictor.c"
 #include "host.c"
 
 static struct lazytsc_area area;
-static struct lazytsc_predictor p;
-static struct lazytsc_host h;
 
 static struct {
 	u64 pending;
@@ -124,15 +123,8 @@ static u64 choose(struct lazytsc_predictor *q, u64 now, u64 limit, u8 kind)
 
 static void any_state(void)
 {
-	struct lazytsc_predictor any;
-	struct lazytsc_host any_host;
-
-	p = any;
-	h = any_host;
-	h.lazy = any_u8() & 1;
-	h.unpaid = any_u8() & 1;
-	p.proven = any_u8() & 1;
-	p.certain = any_u8() & 1;
+	any_predictor();
+	any_host();
 	assume(p.chosen >= -1 && p.chosen < LAZYTSC_STREAMS);
 	s.pending = any_u64();
 	s.room = (s64)any_u64();
