@@ -365,16 +365,18 @@ static bool needs_halts(const struct replay *r)
 void report_no_halts(FILE *to, const char *name, const struct replay *r)
 {
 	char *names = cli_text("%s", "");
-	bool needed = false;
+	bool needed = false, looks = false;
 
-	for (size_t i = 0; i < r->npolicies; i++)
+	for (size_t i = 0; i < r->npolicies; i++) {
 		needed |= !replay_has_figures(r, &r->policies[i]);
+		looks |= !replay_has_figures(r, &r->policies[i]) && r->policies[i].look;
+	}
 	if (r->stats.evidence == TRACE_BOUNDS)
 		goto out;
 	if (needed)
 		fprintf(to,
-			"%s: the guest never halts by a cpu_idle event, or kvm_exit of HLT: no figures with free looks\n",
-			name);
+			"%s: the guest never halts by a cpu_idle event, or kvm_exit of HLT%s: no figures with free looks\n",
+			name, looks ? ", nor leaves for another reason" : "");
 	if (!needs_halts(r) || !r->halts)
 		goto out;
 	for (size_t i = 0; i < r->nvcpus; i++) {

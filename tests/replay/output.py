@@ -237,6 +237,7 @@ assert done.stderr.count(b"\n") == 1 and b"never halts" in done.stderr, done.std
 for option in ("--json", "--csv", "--wide"):
     done = subprocess.run([lazytsc, "replay", option, "--variants=lazy-free,bound-free,lazy-look", blind], check=False, capture_output=True)
     assert done.returncode == 2 and b"never halts" in done.stderr and b"total" not in done.stdout, (option, done)
+    assert b"HLT, nor leaves for another reason: no" in done.stderr, (option, done)
 
 
 def rounds(reason):
