@@ -320,6 +320,11 @@ static bool parse_ts(const struct header *h, struct trace_line *out)
 		}
 	}
 	out->ts = v;
+	/* Microseconds, or as milliseconds three decimals. */
+	if (h->point && scale > 1000) {
+		out->spoiled = TRACE_SPOILED_COARSE;
+		return false;
+	}
 	/* No clock has run for 146 years: such a time is one below 0. */
 	if (out->cycles || v < UINT64_MAX / 4)
 		return true;

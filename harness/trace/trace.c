@@ -695,6 +695,8 @@ static const char *const spoiled_by[TRACE_SPOILED_WAYS] = {
 		"values without the name of their event: perf script -F left it out; run perf script --ns -F comm,pid,tid,cpu,time,event,trace",
 	[TRACE_SPOILED_TEXT] =
 		"events without their values: perf script -F left out trace; run perf script --ns -F comm,pid,tid,cpu,time,event,trace",
+	[TRACE_SPOILED_COARSE] =
+		"time stamps with fewer than six decimals: some tool has cut them, and a deadline write is not told from the next one; print the trace with all of them",
 	[TRACE_SPOILED_BELOW_0] =
 		"time stamps below 0, as of trace-cmd report --ts-offset; print the trace without that option",
 	[TRACE_SPOILED_PERF_TRACE] =

@@ -362,6 +362,8 @@ refused("no-time", guest(lambda tsc, cpu, event, text: f" a 7 [{cpu:03d}] msr:{e
 refused("no-event", guest(lambda tsc, cpu, event, text: f" a 7 [{cpu:03d}] {seconds(ns(tsc))}: {text}"), "without the name")
 refused("no-text", guest(lambda tsc, cpu, event, text: f" a 7 [{cpu:03d}] {seconds(ns(tsc))}: msr:{event}: "), "without their values")
 refused("perf-trace", guest(lambda tsc, cpu, event, text: f"   0.012 a/7 msr:{event}(msr: 0x6e0, val: 5)"), "perf trace")
+for digits in (1, 2, 3, 4, 5):
+    refused(f"cut-to-{digits}", guest(ftrace(lambda t: seconds(ns(t), digits))), "fewer than six decimals")
 refused("below-0", guest(ftrace(lambda t: seconds(2**64 - 10**12 + ns(t) - HOST_NS))), "below 0", "--ts-offset")
 refused("minus", guest(ftrace(lambda t: "-" + seconds(10**12 - ns(t) + HOST_NS))), "below 0")
 last = [0]

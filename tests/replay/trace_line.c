@@ -130,7 +130,7 @@ static const struct form variants[] = {
 	/* dmesg after an oops, and a program's own text */
 	{ "[  123.456789]   <idle>-0       1d.h1. 2563695us : write_msr: 6e0, value 21d331afdacc",
 	  TRACE_LINE_WRITE, 1, 2563695000, 0x21d331afdacc, false, NONE, NONE },
-	{ " <idle>-0 [001] d.h1. 12.5: bpf_trace_printk: write_msr: 6e0, value 21d331afdacc",
+	{ " <idle>-0 [001] d.h1. 12.500000: bpf_trace_printk: write_msr: 6e0, value 21d331afdacc",
 	  TRACE_LINE_WRITE, 1, 12500000000, 0x21d331afdacc, false, NONE, NONE },
 	/* deadlines that were not written to the MSR */
 	{ " <idle>-0 [001] d.h1. 15: lazytsc_skip: 6e0, value 21", TRACE_LINE_SKIP, 1, 15, 0x21,
@@ -185,8 +185,10 @@ static const struct form others[] = {
 	FORM(OTHER_MSR, " CPU 0/KVM 1821753 [015] 4831258.258148: kvm:kvm_msr: msr_read 6e0 = 0x0"),
 	FORM(OTHER_EVENT, " rdmsr 3862 d... [000] 681.185714: msr:read_msr: 6e0, value 0"),
 	FORM(IDLE, " <idle>-0 [000] d..1. 1552771636389: cpu_idle: state=1 cpu_id=0"),
-	FORM(IDLE, " <idle>-0 [000] d..1. 1.5: cpu_idle: state=0xffffffff (4294967295) cpu_id=0x0"),
-	FORM(OTHER_EVENT, " <idle>-0 [000] d..1. 1.5: tracing_mark_write: write_msr: 6e0, value 5"),
+	FORM(IDLE,
+	     " <idle>-0 [000] d..1. 1.500000: cpu_idle: state=0xffffffff (4294967295) cpu_id=0x0"),
+	FORM(OTHER_EVENT,
+	     " <idle>-0 [000] d..1. 1.500000: tracing_mark_write: write_msr: 6e0, value 5"),
 	FORM(OTHER_EVENT, " <idle>-0 [001] ..s1. 26650.679279: softirq_entry: vec=7 "
 			  "[action=SCHED]"),
 	FORM(OTHER_EVENT, " CPU 0/KVM  699876 [020] 18136.763717:  kvm:kvm_nested_vmexit: CAN'T "
@@ -203,15 +205,15 @@ static const struct form others[] = {
 	FORM(DAMAGED, " a-1 [000] d.. 5: write_msr: 6e0, value 12x4"),
 	FORM(DAMAGED, " a-1 [000] d.. 5: write_msr: 6e0, value 11112222333344445"),
 	FORM(DAMAGED, " a-1 [000] d.. 99999999999999999999: write_msr: 6e0, value 5"),
-	FORM(DAMAGED, " a-1 [000] d.. 99999999999999.1: write_msr: 6e0, value 5"),
+	FORM(DAMAGED, " a-1 [000] d.. 99999999999999.100000: write_msr: 6e0, value 5"),
 	FORM(DAMAGED, " a-1 [8192] d.. 5: write_msr: 6e0, value 5"),
 	FORM(DAMAGED, " a-1 d.. 5: write_msr: 6e0, value 5"),
 	FORM(DAMAGED, "[000] d.. write_msr: 6e0, value 5"),
 	FORM(DAMAGED, "  kvm_msr:              msr_write 6e0 = 0x60000000001"),
-	FORM(DAMAGED, " a-1 [000] 5.1: kvm_msr: msr_write 6e0 ="),
+	FORM(DAMAGED, " a-1 [000] 5.100000: kvm_msr: msr_write 6e0 ="),
 	/* Nothing follows the name of a field: what is beyond the line is not looked at. */
 	FORM(DAMAGED, " a-1 [000] d.. 5: write_msr: msr=0x6e0 (1760) val"),
-	FORM(DAMAGED, " a-1 [000] 5.1: kvm_msr: write=0x1 (1) ecx=0x6e0 (1760) data"),
+	FORM(DAMAGED, " a-1 [000] 5.100000: kvm_msr: write=0x1 (1) ecx=0x6e0 (1760) data"),
 	FORM(DAMAGED, "    12.345 CPU 7/KVM/4100 kvm:kvm_msr(write: 1, ecx: 1760, data"),
 	FORM(COMMENT, "# tracer: nop"),
 	FORM(COMMENT, "#              | |         |   |||||     |         |"),
@@ -331,7 +333,7 @@ static void exits(void **state)
 		struct trace_line l;
 		char line[256];
 
-		snprintf(line, sizeof(line), " qemu-8397 [002] d.... 1.5: %s", forms[i].text);
+		snprintf(line, sizeof(line), " qemu-8397 [002] d.... 1.500000: %s", forms[i].text);
 		trace_line_parse(&layout, line, line + strlen(line), &l);
 		assert_int_equal(l.kind, TRACE_LINE_VCPU);
 		assert_int_equal(l.exit, forms[i].exit);
@@ -381,13 +383,14 @@ static void heads(void **state)
 		const char *head, *label, *task;
 		int pid;
 	} forms[] = {
-		{ "second:           <idle>-0     [000] 3.5: ", "second", "<idle>", -1 },
-		{ " trace.dat:      CPU 0/KVM-12     [000] 3.5: ", "trace.dat", "CPU 0/KVM", -1 },
-		{ "     kworker/1:1H-77      [001] d.h1. 3.5: ", NULL, "kworker/1:1H", -1 },
-		{ "   CPU 0/KVM  4090/4100  [010] 3.5: ", NULL, "CPU 0/KVM", 4090 },
-		{ "  qemu-system-x86-8397    (  8390) [002] ..... 3.5: ", NULL, "qemu-system-x86",
-		  8390 },
-		{ "  IPDL Background-4695  [003] 3.5: ", NULL, "IPDL Background", -1 },
+		{ "second:           <idle>-0     [000] 3.500000: ", "second", "<idle>", -1 },
+		{ " trace.dat:      CPU 0/KVM-12     [000] 3.500000: ", "trace.dat", "CPU 0/KVM",
+		  -1 },
+		{ "     kworker/1:1H-77      [001] d.h1. 3.500000: ", NULL, "kworker/1:1H", -1 },
+		{ "   CPU 0/KVM  4090/4100  [010] 3.500000: ", NULL, "CPU 0/KVM", 4090 },
+		{ "  qemu-system-x86-8397    (  8390) [002] ..... 3.500000: ", NULL,
+		  "qemu-system-x86", 8390 },
+		{ "  IPDL Background-4695  [003] 3.500000: ", NULL, "IPDL Background", -1 },
 	};
 
 	(void)state;
