@@ -281,7 +281,7 @@ static void print_wrapped(FILE *to, char *text)
 
 static void print_clock(FILE *to, const struct trace_stats *st)
 {
-	char *rate, *by;
+	char *rate, *by, *doubt;
 
 	if (st->evidence == TRACE_EXACT) {
 		print_wrapped(to, cli_text("Figures are exact: %s.", st->why));
@@ -305,15 +305,19 @@ static void print_clock(FILE *to, const struct trace_stats *st)
 	else
 		by = cli_text(
 			"the closest deadlines (the trace has too few timer interrupts, and too few deadlines seem to be delivered)");
-	print_wrapped(
-		to,
-		cli_text(
-			"The guest's clock is fitted to them, %s, by %s. It decides whether a deadline was delivered before %" PRIu64
-			" of %" PRIu64 " writes (%.2f %%), which are in doubt.",
-			rate, by, st->doubtful, st->writes,
-			st->writes ? 100.0 * (double)st->doubtful / (double)st->writes : 0));
+	if (st->doubtful)
+		doubt = cli_text("It decides whether a deadline was delivered before %" PRIu64
+				 " of %" PRIu64 " writes (%.2f %%), which are in doubt.",
+				 st->doubtful, st->writes,
+				 100.0 * (double)st->doubtful / (double)st->writes);
+	else
+		doubt = cli_text(
+			"No write comes so near to the deadline before that the fit decides whether it was delivered.");
+	print_wrapped(to, cli_text("The guest's clock is fitted to them, %s, by %s. %s", rate, by,
+				   doubt));
 	free(rate);
 	free(by);
+	free(doubt);
 }
 
 static void plural(FILE *to, uint64_t n, const char *what, const char *tail)

@@ -412,17 +412,26 @@ static void fit_deadlines(struct clock_fit *fit, const struct clock_point *w, si
 	fit->offset_error -= fit->offset;
 }
 
-/* An answer, or an interrupt, that seems to be late is none that came too early. */
+/*
+ * An answer, or an interrupt, that seems to be late is none that came too early. Nor is a deadline
+ * in doubt that is taken for delivered, where the trace has its interrupt.
+ */
 static void count_doubtful(struct clock_fit *fit, const struct clock_points *p)
 {
 	double low = -ANSWER_GAP / 2 * fit->rate, high = 2 * ANSWER_GAP * fit->rate;
 
 	if (fit->by == CLOCK_BY_DEADLINES)
 		low = -(high = fit->offset_error);
+	if (fit->by == CLOCK_BY_IRQS)
+		qsort(p->irqs, p->nirqs, sizeof(*p->irqs), by_value);
 	for (size_t i = 0; i < p->nanswers; i++) {
 		double h = height(fit, &p->answers[i]) - fit->offset;
 
-		fit->doubtful += h >= low && h <= high;
+		if (h < low || h > high)
+			continue;
+		fit->doubtful +=
+			fit->by != CLOCK_BY_IRQS || h > 0 ||
+			!bsearch(&p->answers[i], p->irqs, p->nirqs, sizeof(*p->irqs), by_value);
 	}
 }
 
