@@ -51,10 +51,8 @@ static void open_serial(const char *path)
 static void stay_with_line(void)
 {
 	guest_pin(0);
-	if (!guest_write(WORK_CPUS, "1")) {
-		perror(WORK_CPUS);
-		reboot(RB_AUTOBOOT);
-	}
+	if (!guest_write(WORK_CPUS, "1"))
+		guest_die("%s: %s", WORK_CPUS, strerror(errno));
 }
 
 static void ring_serial(uint32_t word)
@@ -84,10 +82,10 @@ void guest_ring(enum vmm_command command, uint32_t arg)
 {
 	uint32_t word = arg << 8 | command;
 
-	if (serial >= 0)
-		ring_serial(word);
-	else
+	if (doorbell)
 		*doorbell = word;
+	else
+		ring_serial(word);
 }
 
 /* CPU 0's; 0 where it is not there. */
@@ -445,8 +443,9 @@ int main(int argc, char **argv)
 	mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
 	/* The kernel hands "doorbell=FILE" on in the environment. */
 	if (getenv("doorbell")) {
-		stay_with_line();
+		/* First, so that it can be told of what fails. */
 		open_serial(getenv("doorbell"));
+		stay_with_line();
 	} else {
 		map_doorbell();
 	}
