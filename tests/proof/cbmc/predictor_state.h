@@ -8,6 +8,18 @@
 static struct lazytsc_predictor p;
 static struct lazytsc_host h;
 
+/* contracts.py has what the core indexes these arrays with go through here. */
+#define ENTRIES(array)	   ENTRIES_OF_##array
+#define ENTRIES_OF_strays  LAZYTSC_STRAYS
+#define ENTRIES_OF_streams LAZYTSC_STREAMS
+#define ENTRIES_OF_chance  sizeof(((struct lazytsc_stream *)0)->chance)
+
+static u64 within(u64 i, u64 n)
+{
+	ensure("B11: an index is one of its array", i < n);
+	return i;
+}
+
 /* Any state at all. A _Bool of no given value may hold any byte. */
 static void any_predictor(void)
 {
