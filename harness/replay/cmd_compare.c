@@ -104,9 +104,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 /* Those of the trace; where it has none, those that the stock timer delivers. */
 static uint64_t interrupts(const struct replay *r)
 {
-	uint64_t seen = r->stats.host ? 0 : r->stats.kinds[TRACE_LINE_TIMER_IRQ];
-
-	return seen ? seen : r->deadlines.delivered;
+	return r->stats.interrupts ? r->stats.interrupts : r->deadlines.delivered;
 }
 
 static uint64_t entries(const struct replay *r, size_t policy)
@@ -289,6 +287,7 @@ int cmd_compare(int argc, char **argv)
 	int ret;
 
 	cli_parse(&argp, argc, argv, &a);
+	a.many.trace.events |= 1U << TRACE_EVENT_IRQ;
 	if (many_policies(&a.many, "stock", &policy))
 		return CLI_MISMATCH;
 	ret = many_run(&a.many, a.traces, a.ntraces, take, &s);

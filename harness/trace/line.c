@@ -914,6 +914,19 @@ static bool parse_lost(const char *p, const char *e, struct trace_line *out)
 	return true;
 }
 
+/*
+ * The same behind other words: the name of a buffer or file, or the blanks in its place (trace-cmd
+ * report of several), a time (dmesg).
+ */
+static bool find_lost(const char *p, const char *e, struct trace_line *out)
+{
+	for (; (p = memmem(p, (size_t)(e - p), "CPU:", 4)); p++) {
+		if (is_space(p[-1]) && parse_lost(p, e, out))
+			return true;
+	}
+	return false;
+}
+
 /* What a deadline write without a time stamp and a CPU lacks. @event: where its event begins. */
 static enum trace_spoiled spoiled_how(const char *p, const char *event)
 {
@@ -959,7 +972,8 @@ static void parse_other(const char *p, const char *e, struct trace_line *out)
 		if (take(&q, e, headers[i], strlen(headers[i])))
 			return;
 	}
-	if (parse_perf_trace(p, e, out))
+	/* One at the line's start was looked for before. */
+	if (find_lost(p + 1, e, out) || parse_perf_trace(p, e, out))
 		return;
 	event = memmem(p, len, "write_msr:", 10);
 	if (!event)

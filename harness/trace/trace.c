@@ -39,6 +39,8 @@
  * third of a millisecond at 3 GHz.
  */
 #define IRQ_LATENCY 0x1p20
+/* Two buffers record one timer interrupt no farther apart, in TSC cycles or ns. */
+#define IRQ_TWICE 0x1p15
 /* TSC cycles for a nanosecond: the range of real machines. */
 #define NS_RATE_LOW  1.25
 #define NS_RATE_HIGH 8.0
@@ -92,6 +94,7 @@ struct trace {
 
 	char (*labels)[LABEL_SIZE];
 	unsigned int nlabels;
+	bool too_many_labels;
 	char (*tasks)[TASK_SIZE];
 	uint16_t *task_hash; /* 2 * TRACE_MAX_TASKS: index + 1 */
 	unsigned int ntasks;
@@ -217,8 +220,10 @@ static unsigned int find_label(struct trace *t, const struct trace_line *l)
 		if (!strncmp(t->labels[i], l->label, len) && !t->labels[i][len])
 			return i;
 	}
-	if (t->nlabels == MAX_LABELS)
+	if (t->nlabels == MAX_LABELS) {
+		t->too_many_labels = true;
 		return 0;
+	}
 	memcpy(t->labels[t->nlabels], l->label, len);
 	return t->nlabels++;
 }
@@ -501,6 +506,12 @@ static int read_item(struct trace *t, struct item *it)
 	if (t->options.tasks && (l.kind == TRACE_LINE_WRITE || l.kind == TRACE_LINE_SKIP ||
 				 l.kind == TRACE_LINE_REARM || l.kind == TRACE_LINE_HOST_WRITE))
 		it->task = (uint16_t)find_task(t, &l);
+	if (t->too_many_labels)
+		return fail(
+			t,
+			"%s:%" PRIu64
+			": more than %d buffers or files in one trace; replay some of them at a time",
+			t->in->name, t->st.lines, MAX_LABELS - 1);
 	return 1;
 }
 
@@ -526,21 +537,35 @@ static bool is_write(const struct trace *t, const struct item *it)
 	}
 }
 
+/* Has another buffer an event among the last ones that is no farther than @near from @what? */
+static bool seen_before(struct trace_recent *recent, unsigned int *n, uint64_t what, uint64_t near,
+			unsigned int label)
+{
+	uint64_t bit = 1ULL << label;
+
+	for (unsigned int i = 0; i < TRACE_RECENT && i < *n; i++) {
+		uint64_t a = recent[i].what;
+
+		if ((a > what ? a - what : what - a) > near || (recent[i].labels & bit))
+			continue;
+		recent[i].labels |= bit;
+		return true;
+	}
+	recent[(*n)++ % TRACE_RECENT] = (struct trace_recent){ what, bit };
+	return false;
+}
+
 /* Has another buffer recorded this write as well? Remembers it. */
 static bool recorded_twice(struct vcpu *v, const struct item *it)
 {
-	uint64_t label = 1ULL << it->label;
+	return seen_before(v->recent, &v->nrecent, it->value, 0, it->label);
+}
 
-	for (unsigned int i = 0; i < TRACE_RECENT && i < v->nrecent; i++) {
-		if (v->recent[i].value != it->value || (v->recent[i].labels & label))
-			continue;
-		v->recent[i].labels |= label;
-		return true;
-	}
-	v->recent[v->nrecent % TRACE_RECENT].value = it->value;
-	v->recent[v->nrecent % TRACE_RECENT].labels = label;
-	v->nrecent++;
-	return false;
+/* Each buffer gives an interrupt a time stamp of its own. */
+static bool irq_twice(const struct trace *t, struct vcpu *v, const struct item *it)
+{
+	return t->nlabels > 1 && !t->labels_are_vms &&
+	       seen_before(v->irqs, &v->nirqs, it->ts, IRQ_TWICE, it->label);
 }
 
 /* Are buffers that hold deadline writes the same guest's? They are when they share writes. */
@@ -992,7 +1017,18 @@ static int take_skipped(struct trace *t, const struct item *it, struct trace_eve
 	return 1;
 }
 
-/* Return: 1 and an event, 0: the line is dropped. */
+/* It cannot be told any more whether this is a second buffer of one guest, or a second guest. */
+static int late_label(struct trace *t, const struct item *it)
+{
+	return fail(
+		t,
+		"%s:%" PRIu64 ": deadline writes of %s%.40s begin here, behind %" PRIu64
+		" of others: one guest's second buffer, or another guest? replay each on its own",
+		t->in->name, it->line, it->label ? "" : "the main buffer", t->labels[it->label],
+		t->st.writes);
+}
+
+/* Return: 1 and an event, 0: the line is dropped, -1: an error. */
 static int take_write(struct trace *t, const struct item *it, struct trace_event *ev)
 {
 	struct vcpu *v;
@@ -1007,6 +1043,8 @@ static int take_write(struct trace *t, const struct item *it, struct trace_event
 			t->first_other_clock = it->line;
 		return 0;
 	}
+	if (!t->st.host && t->nlabels > 1 && !t->labels_are_vms && !t->guest_label[it->label])
+		return late_label(t, it);
 	if (t->st.host)
 		v = find_thread(&t->vcpus, it->tid, it->pid, it->vcpu);
 	else
@@ -1059,6 +1097,8 @@ static int take_other(struct trace *t, const struct item *it, struct trace_event
 		ev->kind = TRACE_EVENT_IRQ;
 		if (is_guest_irq(t, it))
 			v = find_cpu(t, it->cpu, it->label);
+		if (v && irq_twice(t, v, it))
+			return 0;
 		if (v && t->fit && v->outstanding && t->nirq_points < WINDOW) {
 			t->irq_points[t->nirq_points].p =
 				(struct clock_point){ it->ts, v->outstanding };
@@ -1085,6 +1125,7 @@ static int take_other(struct trace *t, const struct item *it, struct trace_event
 	}
 	if (!v || !v->seen || !(t->options.events & 1U << ev->kind) || !in_order(t, v, it))
 		return 0;
+	t->st.interrupts += ev->kind == TRACE_EVENT_IRQ;
 	ev->vcpu = (unsigned int)(v - t->vcpus.v);
 	return 1;
 }

@@ -111,6 +111,7 @@ struct trace_stats {
 	uint64_t other_source; /* dropped: deadline writes of the other side, or of another clock */
 	uint64_t own_timer; /* of these: a host's own deadline writes */
 	uint64_t no_vcpu; /* dropped: a host's line that does not tell its vCPU */
+	uint64_t interrupts; /* handed out: the guest's timer interrupts */
 	uint64_t twice; /* dropped: one write recorded in two buffers */
 	uint64_t gaps; /* handed out */
 	uint64_t lost_events; /* as far as the gaps say */

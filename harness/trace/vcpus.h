@@ -12,8 +12,14 @@
 #include "clock.h"
 #include "trace.h"
 
-/* How many of a vCPU's last writes are looked at for one that another buffer recorded as well. */
+/* How many of a vCPU's last writes, or interrupts, are looked at for one of another buffer. */
 #define TRACE_RECENT 8
+
+/* An event, and which buffers have it. */
+struct trace_recent {
+	uint64_t what; /* a write's value; an interrupt's time stamp */
+	uint64_t labels; /* a bit for each buffer */
+};
 
 struct vcpu {
 	struct trace_vcpu pub;
@@ -31,11 +37,8 @@ struct vcpu {
 	uint64_t unanswered; /* fitting: the last write's deadline; 0: none */
 	bool stopped; /* the last write was 0 */
 	unsigned int digits; /* of the last value */
-	struct {
-		uint64_t value;
-		uint64_t labels; /* a bit for each buffer that has it */
-	} recent[TRACE_RECENT];
-	unsigned int nrecent;
+	struct trace_recent recent[TRACE_RECENT], irqs[TRACE_RECENT];
+	unsigned int nrecent, nirqs;
 	uint64_t exit_ts; /* of the exit that has no entry yet; 0: none */
 	enum trace_exit exit; /* its reason */
 	bool exit_deadline; /* and it wrote a deadline */

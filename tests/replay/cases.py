@@ -265,6 +265,34 @@ figures("two-buffers", "cpus=2\n" + "".join(
 figures("three-buffers", "cpus=2\n" + "".join(
     f"{'':8}{line}\nsecond: {line}\n third: {line}\n" for line in guest(ftrace(str), kinds=("write",)).splitlines()),
     "exact", twice=4 * WRITES)
+# Where a second one begins to write long after the first, nothing tells the two apart. 63 are told
+# apart, and no more.
+def late(label, n, tsc):
+    for i in range(n):
+        tsc += 250_000
+        yield tsc, f"{label}: " + ftrace(str)(tsc, 0, "write_msr", f"6e0, value {tsc + 200_000:x}")
+        yield tsc + 201_000, f"{label}: " + ftrace(str)(tsc + 201_000, 0, "local_timer_entry", "vector=236")
+
+
+refused("late-guest", "".join(l + "\n" for _, l in sorted(
+    [*late("one.dat", 20000, BASE), *late("two.dat", 99, BASE + 18000 * 250_000 + 777)])),
+        "writes of two.dat begin here, behind 180", "second buffer, or another guest")
+refused("late-main", "".join(l.replace("one.dat: ", " " * 9) + "\n" for _, l in sorted(
+    [*late("two.dat", 20000, BASE), *late("one.dat", 99, BASE + 18000 * 250_000 + 777)])), "the main buffer begin")
+of_63 = "".join(f"{i}.dat: {ftrace(str)(BASE + k * STEP, 0, 'write_msr', f'6e0, value {BASE + k * STEP + STEP // 2 + i:x}')}\n"
+                for k in range(30) for i in range(63))
+run = replay("63-guests", of_63)
+if run.returncode or len(json.loads(run.stdout)["traces"][0]["vms"]) != 63:
+    fail("63-guests", run.stderr.decode())
+refused("64-guests", of_63 + of_63.splitlines()[-1].replace("62.dat", "63.dat") + "\n", "more than 63 buffers or files")
+# Lost events that stand behind a buffer's name, or the blanks in its place.
+for name, lead in (("name", "second: "), ("blanks", " " * 8)):
+    text = "cpus=2\n" + "".join(f"{'':8}{line}\nsecond: {line}\n" for line in guest(ftrace(str), kinds=("write",)).splitlines())
+    text = text.splitlines(True)
+    text[200:200] = [f"{lead}CPU:0 [5 EVENTS DROPPED]\n"]
+    run = replay("lost-behind-" + name, "".join(text))
+    if run.returncode or (json.loads(run.stdout)["traces"][0]["gaps"], json.loads(run.stdout)["traces"][0]["lost_events"]) != (1, 5):
+        fail("lost-behind-" + name, run.stderr.decode() or json.loads(run.stdout)["traces"][0])
 figures("two-guests", "".join(f"one.dat: {line}\ntwo.dat: {other}\n" for line, other in zip(
     guest(ftrace(str)).splitlines(), guest(lambda tsc, cpu, event, text: ftrace(lambda t: t + 77)(
         tsc, cpu, event, f"6e0, value {int(text.split()[-1], 16) + 77:x}" if event[0] == "w" else text)).splitlines())),

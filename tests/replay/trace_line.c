@@ -457,6 +457,13 @@ static void lost_markers(void **state)
 		{ "CPU:1 [EVENTS DROPPED]", 1, 0 },
 		{ "CPU:1 [LOST 12", 1, 12 },
 		{ " perf 1 [002] 5.000001: PERF_RECORD_LOST lost 9", 2, 9 },
+		/* trace-cmd report of several buffers or files; dmesg. */
+		{ "guest.dat: CPU:2 [12 EVENTS DROPPED]", 2, 12 },
+		{ "   second: CPU:2 [EVENTS DROPPED]", 2, 0 },
+		{ "           CPU:2 [EVENTS DROPPED]", 2, 0 },
+		{ "CPU:5: CPU:2 [EVENTS DROPPED]\r", 2, 0 },
+		{ "[  123.456789] CPU:2 [LOST 12 EVENTS]", 2, 12 },
+		{ "Nov 29 07:38:01 host kernel: [  123.456789] CPU:2 [LOST 12 EVENTS]", 2, 12 },
 	};
 
 	(void)state;

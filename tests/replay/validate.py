@@ -107,6 +107,20 @@ for i in range(100):
 one, t = total(trace("skipping", skipping))
 assert one["variant"] == "lazy" and t["skipped"] == 100 and t["interrupts"]["both"] == 100, (one, t)
 
+# Two buffers record each interrupt, a little apart; the second begins later.
+both = []
+for i, l in enumerate(ticks(200)):
+    tsc = int(l.split("] ")[1].split()[1][:-1])
+    l = l.replace(" task", f"{'task':>16}")
+    both.append((tsc, "        " + l))
+    if i > 100:
+        both.append((tsc + 700, "second: " + l.replace(f" {tsc}: ", f" {tsc + 700}: ")))
+doubled = ["cpus=1"] + [l for _, l in sorted(both)]
+one, t = total(trace("doubled", doubled))
+assert t["interrupts"] == {"both": 200, "missing": 0, "unexpected": 0, "agreement_pct": 100}, t
+fig = {f["figure"]: f for f in json.loads(run("compare", "--json", trace("good", ticks()), trace("doubled", doubled)))["figures"]}
+assert fig["interrupts"]["a"] == 200 == fig["interrupts"]["b"], fig["interrupts"]
+
 # Nothing to hold against; no trace.
 bare = [l for l in ticks() if "write_msr" in l]
 assert "neither timer interrupts nor exits" in run("validate", trace("bare", bare), status=2)
@@ -166,6 +180,11 @@ out = json.loads(run("compare", "--json", m, m))
 fig = {f["figure"]: f for f in out["figures"]}
 assert fig["exits_preemption_timer"]["a"] == 120 and fig["exits"]["per_second_change_pct"] == 0
 assert "kvm_exit PREEMPTION_TIMER" in run("compare", m, m)
+# A host's own timer interrupts are not its guest's.
+own = trace("own", sorted(merged() + [l.replace("kvm_exit: vcpu 0 reason MSR_WRITE rip 0x5 info1 0x0", "local_timer_entry: vector=236")
+                                      for l in merged() if "MSR_WRITE" in l], key=lambda l: l.split(". ")[1]))
+fig = {f["figure"]: f for f in json.loads(run("compare", "--json", m, own))["figures"]}
+assert fig["interrupts"]["a"] == fig["interrupts"]["b"], fig["interrupts"]
 assert "(TSC at 2.6 GHz)" in run("compare", a, b)
 # Exits alone: nothing is said of deadlines, and the status tells.
 alone = trace("alone", [f" CPU 0/KVM 4100/4110 [003] 5.{i:06d}: kvm:kvm_{'exit: vcpu 0 reason MSR_WRITE' if i % 2 else 'entry: vcpu 0'}"
