@@ -384,6 +384,13 @@ static int refuse_elf(struct trace_input *in)
 	return fail(in, "an ELF file (a program or a core dump), no trace");
 }
 
+static int refuse_json(struct trace_input *in)
+{
+	return fail(
+		in,
+		"JSON, no text of a trace; where perf data convert has written it, read its perf.data instead");
+}
+
 static int refuse_utf16(struct trace_input *in)
 {
 	return fail(
@@ -432,6 +439,7 @@ static const struct format plain[] = {
 	{ "\x7f"
 	  "ELF",
 	  4, refuse_elf },
+	{ "{", 1, refuse_json },
 	{ "\xff\xfe\0\0", 4, refuse_utf32 },
 	{ "\0\0\xfe\xff", 4, refuse_utf32 },
 	{ "\xff\xfe", 2, refuse_utf16 },

@@ -944,6 +944,9 @@ static enum trace_spoiled spoiled_how(const char *p, const char *event)
 		return TRACE_SPOILED_BELOW_0;
 	if (q[-1] == ':' && q - p > 1 && is_digit(q[-2]) && memchr(p, '.', (size_t)(q - p)))
 		return TRACE_SPOILED_CPU;
+	/* perf script names an event with its system. */
+	if (q[-1] != ':' && (!memcmp(event, "msr:", 4) || !memcmp(event, "kvm:", 4)))
+		return TRACE_SPOILED_CONTEXT;
 	return TRACE_SPOILED_NOT;
 }
 

@@ -385,6 +385,10 @@ if json.loads(run.stdout)["traces"][0]["disarmed"] != 1:
 # --- What an option takes away is named. ---
 plain = guest(lambda tsc, cpu, event, text: f"{event}: {text}")
 refused("context", plain, "context-info")
+for name, head in ("comm-tid", " a 7 "), ("comm-pid-tid", " a 7/7 "), ("comm", "CPU 0/KVM "), ("tid", "  7 "):
+    refused(f"{name}-alone", guest(lambda tsc, cpu, event, text: f"{head}msr:{event}: {text}"), "without time stamp and CPU")
+    refused(f"{name}-host", host(lambda t, vcpu, event, text: f"{head}kvm:{event}: {text}"), "without time stamp and CPU")
+refused("json", '{\n\t"linux-perf-json-version": 1,\n\t"samples": []\n}\n', "JSON", "perf.data")
 refused("raw", guest(lambda tsc, cpu, event, text: f"4711 {cpu} {tsc} type: 2153"), "option raw")
 refused("no-cpu", guest(lambda tsc, cpu, event, text: f" a 7 {seconds(ns(tsc))}: msr:{event}: {text}"), "without their CPU")
 refused("no-time", guest(lambda tsc, cpu, event, text: f" a 7 [{cpu:03d}] msr:{event}: {text}"), "without time stamp")
