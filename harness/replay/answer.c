@@ -295,8 +295,7 @@ static void say_worth(FILE *to, const struct replay *r, const struct answer *a)
 			who ? ", and only " : "", who ? who : "", cpu_text(best, cpu));
 		break;
 	default:
-		fprintf(to,
-			"Not worth it for the host's CPU time: the busiest vCPU's gets %s %% back; ",
+		fprintf(to, "Not worth it: the host of the busiest vCPU gets %s %% of a CPU back; ",
 			cpu_text(best > 0 ? best : 0, cpu));
 		break;
 	}

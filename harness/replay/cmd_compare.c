@@ -36,6 +36,7 @@ struct side {
 	const char *name;
 	enum trace_evidence evidence;
 	bool khz_assumed;
+	bool host; /* a host's trace, else a guest's */
 	double seconds;
 	uint64_t interrupts;
 	bool exits; /* it has kvm_exit */
@@ -148,6 +149,7 @@ static int take(void *to, const char *name, struct replay *r)
 	*one = (struct side){ .name = name,
 			      .evidence = r->stats.evidence,
 			      .khz_assumed = r->khz_assumed,
+			      .host = r->stats.host,
 			      .seconds = r->seconds,
 			      .interrupts = interrupts(r),
 			      .exits = all_exits(r) != 0 };
@@ -196,8 +198,22 @@ static void percent_cell(struct libscols_line *line, size_t column, double v)
 		table_cell(line, column, "%+.1f", v == 0 ? 0 : v);
 }
 
-/* The figure that the guest's exits are judged by. */
-enum { WRITE_EXITS = 1 };
+/* The figures that the guest's exits are judged by. */
+enum { WRITE_EXITS = 1, WRITE_SKIPS };
+
+/* What makes the two unlike before and after, if it is not the feature. */
+static void print_unlike(FILE *to, const struct side *a, const struct side *b)
+{
+	if (a->host != b->host)
+		fprintf(to,
+			"%s is a host's trace, which does not show the writes that its guests skip.\n",
+			a->host ? "A" : "B");
+	else if (a->value[WRITE_SKIPS])
+		fputs("A shows lazytsc_skip: the feature was on before, too.\n", to);
+	else if (!b->host && !b->value[WRITE_SKIPS])
+		fputs("B shows no lazytsc_skip: the feature was off, or the event was not recorded.\n",
+		      to);
+}
 
 static void print(FILE *to, const struct sides *s)
 {
@@ -220,7 +236,10 @@ static void print(FILE *to, const struct sides *s)
 			rate_text(second(a, WRITE_EXITS), ra));
 	if (known(s, WRITE_EXITS) && !isnan(pct))
 		fprintf(to, ": %+.1f %%", pct);
-	fputs(".\n\n", to);
+	fputs(".\n", to);
+	if (known(s, WRITE_EXITS))
+		print_unlike(to, a, b);
+	fputc('\n', to);
 	for (size_t i = 0; i < N; i++) {
 		struct libscols_line *line;
 

@@ -175,6 +175,17 @@ assert fig["exits"]["a_per_second"] is None
 text = run("compare", "--tsc-khz", str(KHZ), a, b)
 assert "B's deadline writes exit 1100 times a second, A's 100100: -98.9 %." in text, text
 assert max(len(l) for l in text.splitlines() if directory.name not in l) <= 80
+# What is not before and after is named: no skips, skips in both, a guest and a host.
+assert "lazytsc_skip" not in text, text
+text = run("compare", a, a)
+assert "B shows no lazytsc_skip: the feature was off" in text, text
+assert max(len(l) for l in text.splitlines() if directory.name not in l) <= 80
+assert "A shows lazytsc_skip" in run("compare", b, b)
+guests = trace("guests", [f" CPU 0/KVM 4100/4110 [003] 5.{i:06d}: kvm:kvm_msr: msr_write 6e0 = {7 * 10**12 + i * 2500 + TICK:#x}"
+                          for i in range(400)])
+assert "B is a host's trace" in run("compare", a, guests)
+assert "A is a host's trace" in run("compare", guests, a)
+assert "lazytsc_skip" not in run("compare", guests, guests)
 m = trace("m", merged())
 out = json.loads(run("compare", "--json", m, m))
 fig = {f["figure"]: f for f in out["figures"]}
