@@ -281,6 +281,8 @@ static void print_wrapped(FILE *to, char *text)
 
 static void print_clock(FILE *to, const struct trace_stats *st)
 {
+	static const char unsure[] =
+		" Nothing tells whether they answer the deadline or move it on; timer interrupts in the trace would.";
 	char *rate, *by, *doubt;
 
 	if (st->evidence == TRACE_EXACT) {
@@ -307,9 +309,10 @@ static void print_clock(FILE *to, const struct trace_stats *st)
 			"the closest deadlines (the trace has too few timer interrupts, and too few deadlines seem to be delivered)");
 	if (st->doubtful)
 		doubt = cli_text("It decides whether a deadline was delivered before %" PRIu64
-				 " of %" PRIu64 " writes (%.2f %%), which are in doubt.",
+				 " of %" PRIu64 " writes (%.2f %%), which are in doubt.%s",
 				 st->doubtful, st->writes,
-				 100.0 * (double)st->doubtful / (double)st->writes);
+				 100.0 * (double)st->doubtful / (double)st->writes,
+				 st->unsure ? unsure : "");
 	else
 		doubt = cli_text(
 			"No write comes so near to the deadline before that the fit decides whether it was delivered.");

@@ -38,6 +38,15 @@
 #define GRID_NEXT 2 /* of a later window */
 /* So many points tell. */
 #define GRID_POINTS 16384
+/*
+ * Writes that scatter no more than this (ns, or cycles) tell nothing: time stamps are rounded. By
+ * so much more than their delays they scatter where they answer; where they move deadlines on they
+ * scatter less.
+ */
+#define TELLING	     2000
+#define FOLLOW_RATIO 1.25
+/* No guest has a timer interrupt at every such interval, most of the time. */
+#define INTERVAL_MIN 0x1p18
 
 static int by_ts(const void *a, const void *b)
 {
@@ -274,9 +283,12 @@ static double search_rate(struct clock_fit *fit, const struct clock_points *p, i
 	double best = -INFINITY, low = first, high = first;
 
 	for (int i = -grid; i <= grid; i++) {
-		double rate = first * (1 + i * reach / 4 / span);
-		double score = try_rate(fit, p, rate, reach, x);
+		double rate = first * (1 + i * reach / 4 / span), score;
 
+		/* Of a trace that is as short as what is looked for, any rate might be. */
+		if (!(rate >= RATE_MIN && rate <= RATE_MAX))
+			continue;
+		score = try_rate(fit, p, rate, reach, x);
 		if (score > best) {
 			best = score;
 			low = rate;
@@ -361,24 +373,85 @@ static double emptiest(const double *x, size_t n, double offset, double gap, dou
 	return best;
 }
 
-/* As fit_irqs(), by the answers. */
-static bool fit_answers(struct clock_fit *fit, const struct clock_points *p, bool given, double *x)
+/* How far they scatter, but for the outermost, one in @part at either end. Sorts. */
+static double scatter(double *x, size_t n, size_t part)
 {
-	double reach, top;
-	size_t n = 0;
+	if (!n)
+		return 0;
+	qsort(x, n, sizeof(*x), by_number);
+	return x[n - 1 - n / part] - x[n / part];
+}
 
-	if (!find_answers(fit, p, given, x))
-		return false;
-	reach = ANSWER_REACH * fit->rate;
-	top = fit->offset;
-	fit->offset = 0;
+/*
+ * Do the answers follow their deadlines, or might they move them on? An answer's delay does not
+ * depend on when its deadline was set. So answers come at intervals that scatter more than their
+ * delays do; or, of a periodic timer, less evenly than the deadlines. A timer that is always set
+ * for the same time ahead shows neither, delivered or moved on. Sets fit->moved by how often they
+ * come.
+ */
+static bool follow(struct clock_fit *fit, const struct clock_points *p, double *x)
+{
+	double low = fit->offset - ANSWER_REACH * fit->rate, delays, intervals, steps;
+	size_t n = 0, m = 0;
+
 	for (size_t i = 0; i < p->nanswers; i++) {
 		double h = height(fit, &p->answers[i]);
 
-		if (h >= top - reach && h <= top)
+		if (h >= low && h <= fit->offset) {
+			p->irqs[n] = p->answers[i];
+			x[n++] = h / fit->rate;
+		}
+	}
+	delays = scatter(x, n, 10);
+	for (size_t i = 0; i < n; i++)
+		x[i] = rel(p->irqs[i].ts, p->irqs[i].set);
+	intervals = scatter(x, n, 10);
+	if (intervals > TELLING && intervals > FOLLOW_RATIO * delays)
+		return true;
+	fit->moved = n && x[n / 2] < INTERVAL_MIN;
+	intervals = scatter(x, n, 4);
+	for (size_t i = 0; i < n; i++) {
+		if (p->irqs[i].before && p->irqs[i].before != p->irqs[i].value)
+			x[m++] = rel(p->irqs[i].value, p->irqs[i].before) / fit->rate;
+	}
+	steps = scatter(x, m, 4);
+	return intervals > TELLING && 2 * m > n && 2 * steps < intervals;
+}
+
+/*
+ * Where the answers may be none, those that come later may be the answers: if most of these have
+ * about the same delay, which nothing else explains. Sets the offset. Return: false if they have
+ * not.
+ */
+static bool find_below(struct clock_fit *fit, const struct clock_points *p, double *x)
+{
+	double reach = ANSWER_REACH * fit->rate, high = fit->offset - reach;
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->nanswers; i++) {
+		double h = height(fit, &p->answers[i]);
+
+		if (h < high)
+			x[n++] = h;
+	}
+	qsort(x, n, sizeof(*x), by_number);
+	return n >= IRQS_ENOUGH && best_offset(x, n, NULL, 0, reach, 0, &fit->offset) >=
+					   fmax(IRQS_ENOUGH, (double)n / 2);
+}
+
+/* Refine the fit by the answers that lie within reach below its offset. */
+static void fit_answered(struct clock_fit *fit, const struct clock_points *p, bool given, double *x)
+{
+	double reach = ANSWER_REACH * fit->rate, top = fit->offset;
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->nanswers; i++) {
+		double h = height(fit, &p->answers[i]);
+
+		/* A cycle more: top is the height of one, maybe rounded otherwise. */
+		if (h >= top - reach && h <= top + 1)
 			p->irqs[n++] = p->answers[i];
 	}
-	fit->answered = n;
 	fit_irqs(fit, p->irqs, n, given, x);
 	/* Those near it. */
 	n = 0;
@@ -390,6 +463,32 @@ static bool fit_answers(struct clock_fit *fit, const struct clock_points *p, boo
 	}
 	fit->offset = emptiest(x, n, fit->offset, ANSWER_GAP * fit->rate, reach / 2);
 	fit->offset_error = ANSWER_GAP * fit->rate;
+}
+
+/* As fit_irqs(), by the answers. */
+static bool fit_answers(struct clock_fit *fit, const struct clock_points *p, bool given, double *x)
+{
+	struct clock_fit below;
+	double low, high;
+
+	if (!find_answers(fit, p, given, x))
+		return false;
+	fit_answered(fit, p, given, x);
+	if (follow(fit, p, x))
+		return true;
+	high = fit->offset;
+	low = high - ANSWER_REACH * fit->rate;
+	below = *fit;
+	if (find_below(&below, p, x)) {
+		fit_answered(&below, p, given, x);
+		*fit = below;
+		if (follow(fit, p, x))
+			return true;
+	} else if (fit->moved) {
+		fit->offset = low;
+	}
+	fit->unsure_low = low;
+	fit->unsure_high = high;
 	return true;
 }
 
@@ -425,8 +524,14 @@ static void count_doubtful(struct clock_fit *fit, const struct clock_points *p)
 	if (fit->by == CLOCK_BY_IRQS)
 		qsort(p->irqs, p->nirqs, sizeof(*p->irqs), by_value);
 	for (size_t i = 0; i < p->nanswers; i++) {
-		double h = height(fit, &p->answers[i]) - fit->offset;
+		double h = height(fit, &p->answers[i]);
 
+		if (fit->unsure_low < fit->unsure_high && h >= fit->unsure_low &&
+		    h <= fit->unsure_high) {
+			fit->doubtful++;
+			continue;
+		}
+		h -= fit->offset;
 		if (h < low || h > high)
 			continue;
 		fit->doubtful +=

@@ -20,6 +20,8 @@
 struct clock_point {
 	uint64_t ts; /* the other clock */
 	uint64_t value; /* guest TSC */
+	/* Of an answer: when its deadline was set, and the vCPU's deadline before that, or 0. */
+	uint64_t set, before;
 };
 
 /* What a fit is made from. All are sorted in place. */
@@ -43,8 +45,13 @@ struct clock_fit {
 	double rate_error; /* 0: the rate was given */
 	double offset;
 	double offset_error; /* how far the interrupts, or the deadlines, scatter, TSC cycles */
-	size_t answered; /* CLOCK_BY_ANSWERS: by so many */
-	size_t doubtful; /* answers so near to their deadline that the fit decides */
+	size_t doubtful; /* answers of which the fit decides whether they are any */
+	/*
+	 * CLOCK_BY_ANSWERS: nothing tells whether the writes between these heights above the line
+	 * answer their deadlines or move them on. Low is not below high: there are none.
+	 */
+	double unsure_low, unsure_high;
+	bool moved; /* they are taken to move them on: they come too often to answer */
 	enum clock_by by;
 };
 

@@ -34,8 +34,6 @@
  * or by the closest ones ahead.
  */
 #define OFFSET_MAX 0x1p17
-/* On average there is no more than one timer interrupt in this time, in cycles or ns. */
-#define INTERVAL_MIN 0x1p18
 /* Deadlines and time stamps of one clock differ by less than this part of them. */
 #define SAME_PART (1.0 / 64)
 
@@ -113,12 +111,15 @@ static enum judgement by_offset(const struct clock_points *p, const double *d, s
 
 	if (clock_fit(p, 1, &fit) && fit.by == CLOCK_BY_ANSWERS) {
 		double offset = (double)fit.value0 - (double)fit.ts0 + fit.offset;
-		double span = (double)p->writes[n - 1].ts - (double)p->writes[0].ts;
 
-		/* No guest has so many timer interrupts: its deadlines are moved on. */
-		if (fabs(offset) > OFFSET_MAX && (double)fit.answered * INTERVAL_MIN <= span)
+		if (fabs(offset) <= OFFSET_MAX)
+			return JUDGE_SHARED;
+		if (fit.unsure_low >= fit.unsure_high)
 			return JUDGE_OFFSET;
-		return JUDGE_SHARED;
+		/* Moved on, however far the clock is off. */
+		if (fit.moved)
+			return JUDGE_SHARED;
+		return fabs(offset) > AHEAD_MAX ? JUDGE_OFFSET : JUDGE_UNPROVEN;
 	}
 	if (fabs(closest) <= 2 * OFFSET_MAX)
 		return JUDGE_SHARED;

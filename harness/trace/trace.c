@@ -623,6 +623,20 @@ static bool is_guest_irq(const struct trace *t, const struct item *it)
 	       !(t->host_label[it->label] && !t->guest_label[it->label]);
 }
 
+/* A vCPU's write, for a fit. */
+static void add_points(struct clock_points *p, struct vcpu *v, uint64_t ts, uint64_t value)
+{
+	if (v->unanswered)
+		p->answers[p->nanswers++] = (struct clock_point){
+			.ts = ts, .value = v->unanswered, .set = v->set, .before = v->before
+		};
+	if (value)
+		p->writes[p->nwrites++] = (struct clock_point){ .ts = ts, .value = value };
+	v->before = v->unanswered;
+	v->unanswered = value;
+	v->set = ts;
+}
+
 static struct judge_result judge_items(struct trace *t)
 {
 	struct clock_points p = { .writes = t->writes, .answers = t->answers, .irqs = t->irqs };
@@ -641,13 +655,11 @@ static struct judge_result judge_items(struct trace *t)
 		if (!v)
 			continue;
 		if (is_write(t, it)) {
-			if (v->unanswered)
-				p.answers[p.nanswers++] =
-					(struct clock_point){ it->ts, v->unanswered };
-			p.writes[p.nwrites++] = (struct clock_point){ it->ts, it->value };
-			v->outstanding = v->unanswered = it->value;
+			add_points(&p, v, it->ts, it->value);
+			v->outstanding = it->value;
 		} else if (v->outstanding && is_guest_irq(t, it)) {
-			p.irqs[p.nirqs++] = (struct clock_point){ it->ts, v->outstanding };
+			p.irqs[p.nirqs++] =
+				(struct clock_point){ .ts = it->ts, .value = v->outstanding };
 			v->outstanding = 0;
 		}
 	}
@@ -833,8 +845,8 @@ static bool has_ns(struct trace *t)
 			return false;
 		for (size_t i = 0; i < t->nitems; i++) {
 			if (is_write(t, &t->items[i]))
-				t->writes[n++] =
-					(struct clock_point){ t->items[i].ts, t->items[i].value };
+				t->writes[n++] = (struct clock_point){ .ts = t->items[i].ts,
+								       .value = t->items[i].value };
 		}
 		rate = clock_rate(t->writes, n, &error);
 	}
@@ -1101,7 +1113,7 @@ static int take_other(struct trace *t, const struct item *it, struct trace_event
 			return 0;
 		if (v && t->fit && v->outstanding && t->nirq_points < WINDOW) {
 			t->irq_points[t->nirq_points].p =
-				(struct clock_point){ it->ts, v->outstanding };
+				(struct clock_point){ .ts = it->ts, .value = v->outstanding };
 			t->irq_points[t->nirq_points++].vcpu = (uint32_t)(v - t->vcpus.v);
 			v->outstanding = 0;
 		}
@@ -1323,11 +1335,7 @@ static size_t fit_one(struct trace *t, const struct vcpu *leader, double rate,
 			v->unanswered = 0;
 		if (ev->kind != TRACE_EVENT_WRITE || !same_clock(leader, v))
 			continue;
-		if (v->unanswered)
-			p.answers[p.nanswers++] = (struct clock_point){ ev->now, v->unanswered };
-		if (ev->value)
-			p.writes[p.nwrites++] = (struct clock_point){ ev->now, ev->value };
-		v->unanswered = ev->value;
+		add_points(&p, v, ev->now, ev->value);
 	}
 	for (size_t i = 0; i < t->nirq_points; i++) {
 		if (same_clock(leader, &t->vcpus.v[t->irq_points[i].vcpu]))
@@ -1358,6 +1366,7 @@ static void note_fit(struct trace *t, const struct clock_fit *fit)
 	if (!st->cycles && st->source != TRACE_REARM && error * 1e6 > st->tsc_khz_error)
 		st->tsc_khz_error = error * 1e6;
 	st->doubtful += fit->doubtful;
+	st->unsure |= fit->unsure_low < fit->unsure_high;
 	/* The weakest of all. */
 	if (fit->by > st->by)
 		st->by = fit->by;

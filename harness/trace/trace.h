@@ -134,7 +134,8 @@ struct trace_stats {
 	double cycles_per_unit; /* fitted, whole numbers: TSC cycles for one of the time stamp's */
 	double cycles_per_unit_error;
 	double offset_error; /* TSC cycles: how far the interrupts scatter */
-	uint64_t doubtful; /* writes so near to the deadline before that the fit decides its fate */
+	uint64_t doubtful; /* writes of which the fit decides the fate of the deadline before */
+	bool unsure; /* of some of them nothing tells whether they answer it or move it on */
 };
 
 struct trace;

@@ -35,6 +35,7 @@ struct vcpu {
 	uint64_t last_now; /* of the last event handed out, guest TSC */
 	uint64_t outstanding; /* the deadline that the next timer interrupt is for; 0: none */
 	uint64_t unanswered; /* fitting: the last write's deadline; 0: none */
+	uint64_t set, before; /* fitting: when it was written, and the deadline that it replaced */
 	bool stopped; /* the last write was 0 */
 	unsigned int digits; /* of the last value */
 	struct trace_recent recent[TRACE_RECENT], irqs[TRACE_RECENT];

@@ -129,7 +129,8 @@ def host(vms, n=300, step=100_000, reason="MSR_WRITE"):
 both = trace("both", host([(4990, 2), (6000, 1)]))
 t, rows = read("--tsc-khz=2500000", both)
 a = t["answer"]
-assert t["evidence"] == "approximate" and a["text"].startswith(f"{both}: APPROXIMATE. "), a
+# Two in three deadlines are set for the same time ahead: delivered or moved on, that looks alike.
+assert t["evidence"] == "approximate" and a["text"].startswith(f"{both}: APPROXIMATE, 66 % of the writes in doubt. "), a
 near(a["write_exit_ns"], 2000)
 assert a["timer_exit_ns"] is None
 for variant in ("lazy", "early"):

@@ -41,14 +41,16 @@ def line(form, cpu, t, value):
 def strange():
     form, t = random.choice(["tsc", "ns", "us", "rearm", "host"]), number()
     rate, step = random.choice([1e-9, .5, 1, 2.5, 1e6, 1e12]), random.choice([1, 1000, 10**7, 2**40, 2**55])
+    # Deadlines a fixed time ahead, or any; times at equal distances, or any.
+    ahead, spread, equal = random.choice([0, 10**4, 10**7]), random.choice([1, 1000, 10**7]), random.random() < .3
     for _ in range(random.choice([3, 20, 200, 1000])):
-        t = (t + random.randrange(step)) % 2**64 if random.random() < .97 else number()
-        value = number() if random.random() < .1 else int(t * rate + random.randrange(10**7)) % 2**64
+        t = number() if not equal and random.random() < .03 else (t + (step if equal else random.randrange(step))) % 2**64
+        value = number() if not equal and random.random() < .1 else int(t * rate + ahead + random.randrange(spread)) % 2**64
         yield line(form, random.randrange(2), t, 0 if random.random() < .2 else value)
 
 
-runs = 0
-for i in range(40):
+TRACES, runs = 60, 0
+for i in range(TRACES):
     with open(path, "w", encoding="utf-8") as f:
         f.write("\n".join(strange()) + "\n")
     for args in (["replay", "--hist", "--html", "/dev/null", "--perfetto", "/dev/null", "--by=task"],
@@ -60,4 +62,4 @@ for i in range(40):
                 (run.returncode == 2 and not run.stderr.startswith(b"lazytsc")):
             print(f"FAILED: trace {i}: {args}: status {run.returncode}: {run.stderr.decode()[-800:]}")
             sys.exit(1)
-print(f"{runs} reports of 40 strange traces")
+print(f"{runs} reports of {TRACES} strange traces")
