@@ -282,7 +282,7 @@ static void print_wrapped(FILE *to, char *text)
 static void print_clock(FILE *to, const struct trace_stats *st)
 {
 	static const char unsure[] =
-		" Nothing tells whether they answer the deadline or move it on; timer interrupts in the trace would.";
+		" Nothing tells whether they answer the deadline or move it on; the guest's timer interrupts, or its host's PREEMPTION_TIMER exits, would.";
 	char *rate, *by, *doubt;
 
 	if (st->evidence == TRACE_EXACT) {
@@ -300,7 +300,9 @@ static void print_clock(FILE *to, const struct trace_stats *st)
 	else
 		rate = cli_text("%.3f kHz", st->tsc_khz);
 	if (st->by == CLOCK_BY_IRQS)
-		by = cli_text("timer interrupts that scatter by %.0f cycles", st->offset_error);
+		by = cli_text("%s that scatter by %.0f cycles",
+			      st->host ? "PREEMPTION_TIMER exits" : "timer interrupts",
+			      st->offset_error);
 	else if (st->by == CLOCK_BY_ANSWERS)
 		by = cli_text(
 			"the writes that follow delivered deadlines (the trace has too few timer interrupts)");

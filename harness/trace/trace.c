@@ -405,11 +405,11 @@ static void note_spoiled(struct trace *t, enum trace_spoiled how)
 }
 
 /* Is this line used? */
-static bool wanted(const struct trace *t, enum trace_line_kind kind)
+static bool wanted(const struct trace *t, const struct trace_line *l)
 {
 	unsigned int ask = t->options.events;
 
-	switch (kind) {
+	switch (l->kind) {
 	case TRACE_LINE_WRITE:
 	case TRACE_LINE_SKIP:
 	case TRACE_LINE_REARM:
@@ -419,7 +419,9 @@ static bool wanted(const struct trace *t, enum trace_line_kind kind)
 	case TRACE_LINE_TIMER_IRQ:
 		return !t->decided || t->fit || (ask & 1U << TRACE_EVENT_IRQ);
 	case TRACE_LINE_VCPU:
-		return ask & (1U << TRACE_EVENT_EXIT | 1U << TRACE_EVENT_ENTRY);
+		/* A timer that fires, for the fit. */
+		return (l->exit == TRACE_EXIT_PREEMPTION_TIMER && (!t->decided || t->st.host)) ||
+		       (ask & (1U << TRACE_EVENT_EXIT | 1U << TRACE_EVENT_ENTRY));
 	case TRACE_LINE_IDLE:
 		return ask & 1U << TRACE_EVENT_IDLE;
 	case TRACE_LINE_OTHER_MSR:
@@ -484,7 +486,7 @@ static int read_item(struct trace *t, struct item *it)
 			t->st.first_damaged = t->st.lines;
 		if (l.kind == TRACE_LINE_VCPU && !t->decided)
 			t->host_label[find_label(t, &l)] = true;
-		if (wanted(t, l.kind))
+		if (wanted(t, &l))
 			break;
 	}
 	*it = (struct item){ .kind = (uint8_t)l.kind, .cpu = (uint16_t)l.cpu, .value = l.value };
@@ -1096,6 +1098,16 @@ static int take_write(struct trace *t, const struct item *it, struct trace_event
 	return 1;
 }
 
+/* The deadline that is outstanding has passed, just before. For the fit. */
+static void add_irq(struct trace *t, struct vcpu *v, uint64_t ts)
+{
+	if (!t->fit || !v->outstanding || t->nirq_points == WINDOW)
+		return;
+	t->irq_points[t->nirq_points].p = (struct clock_point){ .ts = ts, .value = v->outstanding };
+	t->irq_points[t->nirq_points++].vcpu = (uint32_t)(v - t->vcpus.v);
+	v->outstanding = 0;
+}
+
 /* Return: 1 and an event, 0: the line is dropped. */
 static int take_other(struct trace *t, const struct item *it, struct trace_event *ev)
 {
@@ -1111,12 +1123,8 @@ static int take_other(struct trace *t, const struct item *it, struct trace_event
 			v = find_cpu(t, it->cpu, it->label);
 		if (v && irq_twice(t, v, it))
 			return 0;
-		if (v && t->fit && v->outstanding && t->nirq_points < WINDOW) {
-			t->irq_points[t->nirq_points].p =
-				(struct clock_point){ .ts = it->ts, .value = v->outstanding };
-			t->irq_points[t->nirq_points++].vcpu = (uint32_t)(v - t->vcpus.v);
-			v->outstanding = 0;
-		}
+		if (v)
+			add_irq(t, v, it->ts);
 		break;
 	case TRACE_LINE_IDLE:
 	case TRACE_LINE_OTHER_MSR:
@@ -1131,6 +1139,9 @@ static int take_other(struct trace *t, const struct item *it, struct trace_event
 			v = find_thread(&t->vcpus, it->tid, it->pid, it->vcpu);
 		else if (it->vcpu >= 0 && !t->labels_are_vms)
 			v = find_cpu(t, (unsigned int)it->vcpu, 0);
+		/* The host's timer has fired: the guest's interrupt comes next. */
+		if (v && t->st.host && it->exit == TRACE_EXIT_PREEMPTION_TIMER)
+			add_irq(t, v, it->ts);
 		break;
 	default:
 		break;
