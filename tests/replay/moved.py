@@ -3,7 +3,8 @@
 """Guests that move most of their deadlines on, or sleep for the same time again and again, seen without
 their timer interrupts (by the host; by the guest, in nanoseconds or with a TSC of another start): the
 number of deadlines delivered is within 0.5 % of the writes of what it was, or so many writes are said to
-be in doubt (B24); where the host's trace has its timer's exits, none are. Nothing is called exact that is not. The guests are random, from a fixed seed.
+be in doubt (B24); where the host's trace has its timer's exits, none are. Nothing is called exact that is
+not. The guests are random, from a fixed seed.
 
 Usage: moved.py LAZYTSC
 """
