@@ -151,6 +151,18 @@ void cli_parse(const struct argp *argp, int argc, char **argv, void *input)
 		cli_no_memory();
 }
 
+int cli_traces(struct argp_state *state, char ***names)
+{
+	int n = state->argc - state->next, standard_input = 0;
+
+	*names = state->argv + state->next;
+	for (int i = 0; i < n; i++)
+		standard_input += !strcmp((*names)[i], "-");
+	if (standard_input > 1)
+		argp_error(state, "standard input, -, can be read once");
+	return n;
+}
+
 uint64_t cli_number(struct argp_state *state, const char *option, const char *arg, uint64_t low,
 		    uint64_t high)
 {

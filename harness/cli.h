@@ -59,6 +59,9 @@ double cli_seconds(void);
  */
 void cli_parse(const struct argp *argp, int argc, char **argv, void *input);
 
+/** cli_traces() - the names behind the options, of which one may be "-". Return: how many */
+int cli_traces(struct argp_state *state, char ***names);
+
 /* Values of options. One that is none, or not in the range, is wrong usage and exits. */
 
 /** cli_number() - a whole number from @low to @high, decimal or 0x... */

@@ -88,8 +88,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->many.trace.tsc_khz = cli_real(state, "--tsc-khz", arg, 1, 1e9, "kHz");
 		break;
 	case ARGP_KEY_ARGS:
-		a->traces = state->argv + state->next;
-		a->ntraces = state->argc - state->next;
+		a->ntraces = cli_traces(state, &a->traces);
 		if (a->ntraces != 2)
 			argp_error(state, "expected two traces, found %d", a->ntraces);
 		break;

@@ -49,8 +49,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->least = cli_real(state, "--least", arg, 0, 100, "%");
 		break;
 	case ARGP_KEY_ARGS:
-		a->traces = state->argv + state->next;
-		a->ntraces = state->argc - state->next;
+		a->ntraces = cli_traces(state, &a->traces);
 		break;
 	case ARGP_KEY_NO_ARGS:
 		argp_error(state, "which TRACE?");

@@ -3,9 +3,11 @@
 #include <zlib.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -14,7 +16,10 @@
 #include "input.h"
 
 /* A member of a gzip file begins with so many bytes. */
-#define GZIP_HEADER	  10
+#define GZIP_HEADER 10
+/* So many bytes show what a file is; a tar archive's name for itself is the last of them. */
+#define BEGINNING	  512
+#define TAR_MAGIC	  257
 #define PROGRESS_AFTER_NS 2000000000ULL
 #define PROGRESS_EVERY_NS 200000000ULL
 
@@ -301,7 +306,7 @@ static int open_dat(struct trace_input *in)
 	return 0;
 }
 
-#define PERF_SCRIPT "perf script --ns -F comm,pid,tid,cpu,time,event,trace"
+#define PERF_SCRIPT "perf script --show-lost-events --ns -F comm,pid,tid,cpu,time,event,trace"
 
 /* Read a file of perf's through perf: time stamps in full, the fields that matter. */
 static int open_perf(struct trace_input *in)
@@ -311,15 +316,16 @@ static int open_perf(struct trace_input *in)
 
 	if (spool(in))
 		return -1;
-	if (pipe2(fds, O_CLOEXEC) || (in->child = fork()) < 0)
+	in->perf = true;
+	in->complaints = memfd_create("perf", MFD_CLOEXEC);
+	if (in->complaints < 0 || pipe2(fds, O_CLOEXEC) || (in->child = fork()) < 0)
 		return fail(in, "perf: %s", strerror(errno));
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", in->fd);
 	if (in->child == 0) {
-		/* What it has to complain of is said in one line here. */
-		dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
+		dup2(in->complaints, STDERR_FILENO);
 		dup2(fds[1], STDOUT_FILENO);
 		fcntl(in->fd, F_SETFD, 0);
-		execlp("perf", "perf", "script", "-f", "--ns", "-F",
+		execlp("perf", "perf", "script", "-f", "--show-lost-events", "--ns", "-F",
 		       "comm,pid,tid,cpu,time,event,trace", "-i", path, NULL);
 		_exit(127);
 	}
@@ -329,13 +335,40 @@ static int open_perf(struct trace_input *in)
 	in->fd = fds[0];
 	in->size = 0;
 	in->bytes = 0;
+	in->eof = false;
 	in->cur = in->end = in->buffer;
 	return 0;
+}
+
+/* The last line of what perf complained of, which says why it failed, in brackets; or nothing. */
+static const char *complaint(const struct trace_input *in, char *to, size_t room)
+{
+	off_t size = lseek(in->complaints, 0, SEEK_END), most = (off_t)room - 4;
+	ssize_t n = pread(in->complaints, to + 2, (size_t)most, size > most ? size - most : 0);
+	char *p, *e;
+
+	*to = 0;
+	if (n <= 0)
+		return to;
+	for (e = to + 2 + n; e > to + 2 && (unsigned char)e[-1] <= ' ';)
+		e--;
+	for (p = e; p > to + 2 && p[-1] != '\n';)
+		p--;
+	if (p == e)
+		return to;
+	for (char *q = p; q < e; q++) {
+		if (*q < ' ' || *q == 127)
+			*q = '?';
+	}
+	strcpy(e, ")");
+	memcpy(p - 2, " (", 2);
+	return p - 2;
 }
 
 /* perf has written all: did it succeed? */
 static int reap(struct trace_input *in)
 {
+	char why[120];
 	int status = 0;
 
 	while (waitpid(in->child, &status, 0) < 0 && errno == EINTR)
@@ -350,8 +383,9 @@ static int reap(struct trace_input *in)
 			" -i FILE > FILE.txt");
 	return fail(
 		in,
-		"a perf.data file, and `perf script` failed on it: truncated, or of a newer perf; where it was recorded: " PERF_SCRIPT
-		" -i FILE > FILE.txt");
+		"a perf.data file, and `perf script` failed on it%s: truncated, of a newer perf, or without trace events; where it was recorded: " PERF_SCRIPT
+		" -i FILE > FILE.txt",
+		complaint(in, why, sizeof(why)));
 }
 
 static int refuse_compressed(struct trace_input *in)
@@ -364,9 +398,36 @@ static int refuse_lz4(struct trace_input *in)
 	return fail(in, "compressed with lz4: lz4 -dc FILE | lazytsc replay -");
 }
 
+static int refuse_lzma(struct trace_input *in)
+{
+	return fail(in, "compressed with lzma: xz -dc FILE | lazytsc replay -");
+}
+
+static int refuse_compress(struct trace_input *in)
+{
+	return fail(in, "compressed with compress: gzip -dc FILE | lazytsc replay -");
+}
+
+static int refuse_tar(struct trace_input *in)
+{
+	return fail(in, "a tar archive: tar -xOf FILE MEMBER | lazytsc replay -");
+}
+
+static int refuse_cpio(struct trace_input *in)
+{
+	return fail(in, "a cpio archive: cpio -i --to-stdout MEMBER < FILE | lazytsc replay -");
+}
+
+static int refuse_ar(struct trace_input *in)
+{
+	return fail(in, "an ar archive: ar p FILE MEMBER | lazytsc replay -");
+}
+
 static int refuse_skippable(struct trace_input *in)
 {
-	return fail(in, "a zstd file of pzstd's: zstd -dc FILE | lazytsc replay -");
+	return fail(
+		in,
+		"a zstd file that begins with a frame to be skipped, as pzstd's: zstd -dc FILE | lazytsc replay -");
 }
 
 static int refuse_zip(struct trace_input *in)
@@ -433,7 +494,13 @@ static const struct format plain[] = {
 	{ "PERFILE2", 8, open_perf },
 	{ "2ELIFREP", 8, open_perf },
 	{ "\x04\x22\x4d\x18", 4, refuse_lz4 },
-	{ "\x50\x2a\x4d\x18", 4, refuse_skippable },
+	{ "\x5d\0\0", 3, refuse_lzma },
+	{ "\x1f\x9d", 2, refuse_compress },
+	{ "070701", 6, refuse_cpio },
+	{ "070702", 6, refuse_cpio },
+	{ "070707", 6, refuse_cpio },
+	{ "\xc7\x71", 2, refuse_cpio },
+	{ "!<arch>\n", 8, refuse_ar },
 	{ "PK\x03\x04", 4, refuse_zip },
 	{ "7z\xbc\xaf\x27\x1c", 6, refuse_7z },
 	{ "\x7f"
@@ -449,6 +516,7 @@ static const struct format plain[] = {
 	  "7zXZ",
 	  6, refuse_compressed },
 	{ "\x28\xb5\x2f\xfd", 4, refuse_compressed },
+	{ "BZh91AY&SY", 10, refuse_compressed },
 	{ NULL, 0, NULL },
 };
 
@@ -464,6 +532,11 @@ static int refuse_bytes(struct trace_input *in)
 {
 	size_t n = (size_t)(in->end - in->buffer), zeros[2] = { 0, 0 };
 
+	if (n >= TAR_MAGIC + 5 && !memcmp(in->buffer + TAR_MAGIC, "ustar", 5))
+		return refuse_tar(in);
+	/* Any of the 16 frames that are to be skipped. */
+	if (n >= 4 && (in->buffer[0] & 0xf0) == 0x50 && !memcmp(in->buffer + 1, "\x2a\x4d\x18", 3))
+		return refuse_skippable(in);
 	n = n < 64 ? n : 64;
 	for (size_t i = 0; i < n; i++)
 		zeros[i & 1] += !in->buffer[i];
@@ -496,7 +569,7 @@ static int detect(struct trace_input *in)
 		in->end = in->buffer + in->peeked;
 		in->peeked = 0;
 	}
-	while (in->end - in->buffer < 16) {
+	while (in->end - in->buffer < BEGINNING) {
 		int more = trace_input_fill(in);
 
 		if (more < 0)
@@ -541,9 +614,14 @@ void trace_input_close(struct trace_input *in)
 	close_decompressor(in);
 	if (in->fd > STDIN_FILENO)
 		close(in->fd);
-	/* The closed pipe has ended it, if it was still at work. */
-	if (in->child > 0)
-		waitpid(in->child, NULL, 0);
+	/* The closed pipe has ended it, if it was still at work, and it heeds that. */
+	if (in->child > 0) {
+		kill(in->child, SIGKILL);
+		while (waitpid(in->child, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	if (in->perf && in->complaints >= 0)
+		close(in->complaints);
 	free(in);
 }
 

@@ -27,7 +27,9 @@ struct trace_input {
 	struct z_stream_s *gzip; /* libarchive does not look at its check sums */
 	bool gzip_member, gzip_members; /* within one; at least one was whole */
 	bool dat; /* fd is a file of trace-cmd's, not text */
-	pid_t child; /* perf, which writes to fd; 0: none */
+	bool perf; /* fd is what perf prints of a file of its own */
+	pid_t child; /* perf, while it writes to fd; 0: none */
+	int complaints; /* what it writes to standard error; perf only */
 	size_t raw_len; /* the decompressor was given so many bytes of raw last */
 	size_t peeked; /* bytes at raw's start that the decompressor has not seen yet */
 	uint64_t bytes; /* read from the file */

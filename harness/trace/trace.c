@@ -727,19 +727,19 @@ static const char *const spoiled_by[TRACE_SPOILED_WAYS] = {
 	[TRACE_SPOILED_CONTEXT] =
 		"deadline writes without time stamp and CPU: ftrace's option context-info is off, or perf script -F left them out; echo 1 > options/context-info, or perf script -F comm,pid,tid,cpu,time,event,trace",
 	[TRACE_SPOILED_CPU] =
-		"a guest's deadline writes without their CPU: perf script -F left it out; run perf script --ns -F comm,pid,tid,cpu,time,event,trace",
+		"a guest's deadline writes without their CPU: perf script -F left it out; run perf script --show-lost-events --ns -F comm,pid,tid,cpu,time,event,trace",
 	[TRACE_SPOILED_TIME] =
-		"deadline writes without time stamp: perf script -F left it out; run perf script --ns -F comm,pid,tid,cpu,time,event,trace",
+		"deadline writes without time stamp: perf script -F left it out; run perf script --show-lost-events --ns -F comm,pid,tid,cpu,time,event,trace",
 	[TRACE_SPOILED_EVENT] =
-		"values without the name of their event: perf script -F left it out; run perf script --ns -F comm,pid,tid,cpu,time,event,trace",
+		"values without the name of their event: perf script -F left it out; run perf script --show-lost-events --ns -F comm,pid,tid,cpu,time,event,trace",
 	[TRACE_SPOILED_TEXT] =
-		"events without their values: perf script -F left out trace; run perf script --ns -F comm,pid,tid,cpu,time,event,trace",
+		"events without their values: perf script -F left out trace; run perf script --show-lost-events --ns -F comm,pid,tid,cpu,time,event,trace",
 	[TRACE_SPOILED_COARSE] =
 		"time stamps with fewer than six decimals: some tool has cut them, and a deadline write is not told from the next one; print the trace with all of them",
 	[TRACE_SPOILED_BELOW_0] =
 		"time stamps below 0, as of trace-cmd report --ts-offset; print the trace without that option",
 	[TRACE_SPOILED_PERF_TRACE] =
-		"perf trace does not print a guest's CPU; run perf record -a -e msr:write_msr -e irq_vectors:local_timer_entry, then perf script --ns",
+		"perf trace does not print a guest's CPU; run perf record -a -e msr:write_msr -e irq_vectors:local_timer_entry, then perf script --show-lost-events --ns",
 };
 
 /* There is no deadline in the trace: say why. */
@@ -751,7 +751,9 @@ static int no_deadlines(struct trace *t)
 
 	if (!n)
 		return fail(t, "%s: %s", name,
-			    t->dat ? "a trace-cmd file without events" : "empty file");
+			    t->dat	  ? "a trace-cmd file without events"
+			    : t->in->perf ? "a perf.data file of which `perf script` prints nothing"
+					  : "empty file");
 	for (int i = 1; i < TRACE_SPOILED_WAYS; i++) {
 		if (t->spoiled[i])
 			return fail(t, "%s:%" PRIu64 ": %s", name, t->first_spoiled, spoiled_by[i]);
@@ -1191,7 +1193,7 @@ static int check_times(struct trace *t)
 		return fail(
 			t,
 			"%s:%" PRIu64
-			": one thread id for several vCPUs: perf script -F printed the process, not the thread; run perf script --ns -F comm,pid,tid,cpu,time,event,trace",
+			": one thread id for several vCPUs: perf script -F printed the process, not the thread; run perf script --show-lost-events --ns -F comm,pid,tid,cpu,time,event,trace",
 			t->in->name, t->first_two_vcpus);
 	if (many(t, t->other_clock))
 		return fail(

@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # What `lazytsc replay` does with what is no good trace: damaged lines are dropped and counted,
-# files that hold nothing to replay give one line and status 2, and the figures of what is left
-# are those of a trace without the damage. Also inputs that are merely unusual: CRLF, high CPU
-# numbers, pipes, gaps, hosts' traces, and a stream twice as long as the memory that there is.
+# files that hold nothing to replay, archives, and what perf fails on give one line and status
+# 2, and the figures of what is left are those of a trace without the damage. Also inputs that
+# are merely unusual: CRLF, high CPU numbers, pipes, gaps, hosts' traces, and a stream twice as
+# long as the memory that there is.
 # Usage: bad_input.sh LAZYTSC [SANITIZER]
 set -u
 lazytsc=$1 sanitizer=${2:-}
@@ -118,16 +119,79 @@ says err 'perf.data: a perf.data file, and perf, which reads it, is not installe
 printf '#!/bin/sh\necho "$*" >args; /bin/cat good.txt\n' >bin/perf
 chmod +x bin/perf
 PATH=$dir/bin:$PATH total lazy 2 3 1 1 perf.data
-says args 'script -f --ns -F comm,pid,tid,cpu,time,event,trace -i'
+says args 'script -f --show-lost-events --ns -F comm,pid,tid,cpu,time,event,trace -i'
 gzip -k perf.data
 PATH=$dir/bin:$PATH total lazy 2 3 1 1 perf.data.gz
 printf '#!/bin/sh\n/bin/cat good.txt; echo what >&2; exit 3\n' >bin/perf
 path=$dir/bin:$PATH run 2 perf.data
-says err 'perf script` failed on it'
+says err 'perf script` failed on it (what): truncated, of a newer perf, or without trace events'
+# It prints nothing, says nothing, dies of a signal, or never ends when nobody reads on.
+printf '#!/bin/sh\necho hello >&2\n' >bin/perf
+path=$dir/bin:$PATH run 2 perf.data
+says err 'a perf.data file of which `perf script` prints nothing'
+printf '#!/bin/sh\nexit 3\n' >bin/perf
+path=$dir/bin:$PATH run 2 perf.data
+says err 'perf script` failed on it: truncated'
+printf '#!/bin/sh\n/bin/cat good.txt; printf "%%0999d\\na\\tb\\n\\n" 5 >&2; kill -SEGV $$\n' >bin/perf
+path=$dir/bin:$PATH run 2 perf.data
+says err 'perf script` failed on it (a?b): truncated'
+printf '#!/bin/sh\nhead -c 99999 /dev/zero | tr "\\0" x >&2; kill -SEGV $$\n' >bin/perf
+path=$dir/bin:$PATH run 2 perf.data
+says err 'perf script` failed on it (xxx'
+cat >bin/perf <<'END'
+#!/bin/sh
+awk 'BEGIN {
+	for (i = 1; i < 20000; i++)
+		printf " a-1 [000] d..1. %d: write_msr: 6e0, value %x\n", i * 1000, i * 1000 + 5000
+	print " a-1 [000] d..1. 20000000: kvm_msr: msr_write 6e0 = 0x5"
+}'
+exec sleep 30
+END
+SECONDS=0
+path=$dir/bin:$PATH run 2 perf.data
+says err 'seen by its host'
+[ $SECONDS -lt 25 ] || fail "perf was waited for"
+# What was lost, perf tells where it is asked to.
+printf '#!/bin/sh\nhead -4 good.txt; echo " a 1/1 [000] 0.000001500: PERF_RECORD_LOST lost 9"; tail -n +5 good.txt\n' >bin/perf
+path=$dir/bin:$PATH run 0 --csv perf.data
+says err '1 gap (9 events lost)'
 # Formats that are no trace are named.
 printf 'PK\3\4and more of a zip' >zip
 run 2 zip
 says err 'zip: a zip archive: unzip -p'
+# Of archives the members' heads and tails would spoil lines, and several members a trace.
+name=$(printf %099d 5)
+cp good.txt "$name"
+tar -cf long.tar "$name"
+tar -cf short.tar good.txt
+gzip -c long.tar >long.tgz
+for file in long.tar short.tar long.tgz; do
+	run 2 $file
+	says err "$file: a tar archive: tar -xOf"
+done
+{ printf '070701'; printf %0104d 5; cat good.txt; } >a.cpio
+run 2 a.cpio
+says err 'a.cpio: a cpio archive'
+{ printf '!<arch>\ngood.txt/       0           0     0     644     500       `\n'; cat good.txt; } >a.ar
+run 2 a.ar
+says err 'a.ar: an ar archive'
+xz --format=lzma -c good.txt >a.lzma
+run 2 a.lzma
+says err 'a.lzma: compressed with lzma: xz -dc'
+printf '\37\235\220and more' >a.Z
+run 2 a.Z
+says err 'a.Z: compressed with compress: gzip -dc'
+bzip2 -c good.txt | gzip -c >bzip2.gz
+run 2 bzip2.gz
+says err 'bzip2.gz: compressed twice'
+# Standard input is one trace.
+run 1 - - <good.txt
+says err 'standard input, -, can be read once'
+for command in compare validate; do
+	"$lazytsc" $command - - <good.txt >out 2>err
+	[ $? = 1 ] || fail "$command - -: $(cat err)"
+	says err 'standard input, -, can be read once'
+done
 cp "$lazytsc" elf
 run 2 elf
 says err 'elf: an ELF file'
@@ -170,6 +234,9 @@ for z in gzip xz zstd bzip2; do
 done
 { printf '\x50\x2a\x4d\x18\4\0\0\0what'; cat good.zstd; } >pzstd.zst
 run 2 pzstd.zst
+says err 'zstd -dc FILE'
+{ printf '\x5f\x2a\x4d\x18\4\0\0\0what'; cat good.zstd; } >other.zst
+run 2 other.zst
 says err 'zstd -dc FILE'
 run 2 short.xz
 says err 'truncated xz file'
