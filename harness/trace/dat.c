@@ -114,7 +114,10 @@ static bool open_buffers(struct reader *d)
 	}
 	for (int i = 0; i < d->nbuffers; i++)
 		find_events(&d->buffers[i]);
-	return true;
+	/* How pages begin; where this is damaged, the library finds a part of the records. */
+	return tep_get_header_timestamp_size(d->buffers->tep) == 8 &&
+	       (tep_get_header_page_size(d->buffers->tep) == 8 ||
+		tep_get_header_page_size(d->buffers->tep) == 4);
 }
 
 static bool open_sources(struct reader *d)

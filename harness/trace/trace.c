@@ -1218,7 +1218,9 @@ static int check_times(struct trace *t)
 			" deadline writes: differences, as of perf script --deltatime, are no time; print the trace without that option",
 			t->in->name, st->first_out_of_order, st->out_of_order,
 			st->out_of_order + st->writes);
-	if (!st->host && t->strange > st->writes / 2 && st->evidence == TRACE_EXACT)
+	if (!st->host && st->evidence == TRACE_EXACT &&
+	    (t->strange > st->writes / 2 ||
+	     (t->strange > FEW_DROPPED && t->strange > st->writes / 10)))
 		return fail(t,
 			    "%s: time stamps change their meaning within the trace: %" PRIu64
 			    " of %" PRIu64 " deadlines are far from the time of their write",

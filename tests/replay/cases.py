@@ -245,6 +245,10 @@ refused("two-clocks", halves[0] + "".join(l + "\n" for l in of_ns.splitlines()[h
         "between whole numbers and seconds")
 refused("normal-then-latency", halves[0] + "".join(l + "\n" for l in guest(latency(lambda t: t - BASE + 5)).splitlines()[
     halves[0].count("\n"):]), "the time goes back")
+# A tenth with another clock is enough to spoil the figures, in the first window or behind it.
+dated = guest(ftrace(lambda t: t + 1_732_000_000_000_000_000)).splitlines(True)
+for share in (8, 2, 1):
+    refused(f"dated-{share}", guest(ftrace(str)) + "".join(dated[:len(dated) // share]), "change their meaning")
 # A rate near 1 that is not 1: nanoseconds of a TSC of 1.01 GHz.
 figures("near-one", guest(ftrace(lambda t: t * 101 // 100)), "approximate")
 

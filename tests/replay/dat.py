@@ -3,7 +3,7 @@
 """Files of trace-cmd are read with the same figures as the text of the same events: a guest's with TSC or
 ns, skips and the glue's writes, hrtimer_rearm; a host's with threads, exits and how long they took; two
 buffers that hold the same writes count each once; lost events are a gap; compressed and from a pipe; what
-is left of a file that was cut is called that. The files are made here, of version 6, page by page, so
+is left of a file that was cut or damaged is called that. The files are made here, of version 6, page by page, so
 that no machine has to record itself (files.sh does that, where it can).
 
 Usage: dat.py LAZYTSC
@@ -239,4 +239,8 @@ same(plain, run(save("guest.gz", gzip.compress(data))))
 same(plain, run("-", stdin=data))
 for cut in (30, 600, 3000):
     assert "truncated or damaged" in run(save("cut.dat", data[:cut]), 2)
+# Where it says how its pages begin, a changed byte leaves a part of the records.
+for word in (b"field: u64 timestamp", b"field: local_t commit"):
+    for at in range(data.index(word), data.index(word) + 19, 3):
+        assert "truncated or damaged" in run(save("flip.dat", data[:at] + b"~" + data[at + 1:]), 2)
 print("files of trace-cmd, made here, say what their text says")
