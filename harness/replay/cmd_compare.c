@@ -21,7 +21,7 @@ enum { OPT_JSON = 256, OPT_TSC_KHZ };
 	X("deadline writes", "writes", r->deadlines.writes)                        \
 	X("  that exited", "write_exits", r->deadlines.writes - r->stats.skipped)  \
 	X("  that were skipped", "write_skips", r->stats.skipped)                  \
-	X("timer interrupts", "interrupts", interrupts(r))                         \
+	X("timer interrupts", "interrupts", r->stats.interrupts)                   \
 	X("stock, entries", "stock_host_entries", entries(r, r->stock))            \
 	X("lazy, entries", "lazy_host_entries", entries(r, r->lazy))               \
 	X("early, entries", "early_host_entries", entries(r, r->early))            \
@@ -38,7 +38,8 @@ struct side {
 	bool khz_assumed;
 	bool host; /* a host's trace, else a guest's */
 	double seconds;
-	uint64_t interrupts;
+	uint64_t interrupts; /* as counted in value[], once both are known */
+	uint64_t delivered; /* by the stock timer */
 	bool exits; /* it has kvm_exit */
 #define X(name, key, value) +1
 	uint64_t value[FIGURES(X)];
@@ -101,12 +102,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-/* Those of the trace; where it has none, those that the stock timer delivers. */
-static uint64_t interrupts(const struct replay *r)
-{
-	return r->stats.interrupts ? r->stats.interrupts : r->deadlines.delivered;
-}
-
 static uint64_t entries(const struct replay *r, size_t policy)
 {
 	return r->total[policy].value[COL_HOST_ENTRIES];
@@ -150,7 +145,7 @@ static int take(void *to, const char *name, struct replay *r)
 			      .khz_assumed = r->khz_assumed,
 			      .host = r->stats.host,
 			      .seconds = r->seconds,
-			      .interrupts = interrupts(r),
+			      .delivered = r->deadlines.delivered,
 			      .exits = all_exits(r) != 0 };
 	memcpy(one->value, values, sizeof(values));
 	return r->stats.evidence == TRACE_BOUNDS ? REPLAY_BOUNDS : CLI_OK;
@@ -198,7 +193,7 @@ static void percent_cell(struct libscols_line *line, size_t column, double v)
 }
 
 /* The figures that the guest's exits are judged by. */
-enum { WRITE_EXITS = 1, WRITE_SKIPS };
+enum { WRITE_EXITS = 1, WRITE_SKIPS, INTERRUPTS };
 
 /* What makes the two unlike before and after, if it is not the feature. */
 static void print_unlike(FILE *to, const struct side *a, const struct side *b)
@@ -214,6 +209,19 @@ static void print_unlike(FILE *to, const struct side *a, const struct side *b)
 		      to);
 }
 
+/* Those of the traces; where one has none, those that the stock timer delivers, in both. */
+static void choose_interrupts(struct sides *s)
+{
+	struct side *a = &s->side[0], *b = &s->side[1];
+	bool seen = a->value[INTERRUPTS] && b->value[INTERRUPTS];
+
+	for (struct side *one = a; one <= b; one++) {
+		if (!seen)
+			one->value[INTERRUPTS] = one->delivered;
+		one->interrupts = one->value[INTERRUPTS];
+	}
+}
+
 static void print(FILE *to, const struct sides *s)
 {
 	static const char *const heads[] = { "", "A /s", "B /s", "%", "A /irq", "B /irq", "%" };
@@ -222,10 +230,13 @@ static void print(FILE *to, const struct sides *s)
 	struct libscols_table *tb = table_new(heads, 7, 1);
 	char ra[32], rb[32];
 
-	fprintf(to, "A: %s: %s, %.3f s%s\nB: %s: %s, %.3f s%s\n", a->name,
-		evidence_names[a->evidence], a->seconds, a->khz_assumed ? " (TSC at 2.6 GHz)" : "",
-		b->name, evidence_names[b->evidence], b->seconds,
-		b->khz_assumed ? " (TSC at 2.6 GHz)" : "");
+	for (int k = 0; k < 2; k++) {
+		const struct side *one = &s->side[k];
+
+		fprintf(to, "%c: %s: %s, %.3f s%s\n", 'A' + k, one->name,
+			evidence_names[one->evidence], one->seconds,
+			one->khz_assumed ? " if its TSC runs at 2.6 GHz (give --tsc-khz)" : "");
+	}
 	if (!known(s, WRITE_EXITS))
 		fputs("Exits alone, in one of them at least: how often deadlines were written is not known",
 		      to);
@@ -273,6 +284,7 @@ static void print_json(FILE *to, const struct sides *s, int argc, char **argv)
 		json_object_set_new(o, "trace", cli_json_text(one->name));
 		json_object_set_new(o, "evidence", json_string(evidence_names[one->evidence]));
 		json_object_set_new(o, "seconds", json_real(one->seconds));
+		json_object_set_new(o, "tsc_khz_assumed", json_boolean(one->khz_assumed));
 		json_object_set_new(root, side_keys[k], o);
 	}
 	for (size_t i = 0; i < N; i++) {
@@ -311,6 +323,7 @@ int cmd_compare(int argc, char **argv)
 	ret = many_run(&a.many, a.traces, a.ntraces, take, &s);
 	if (s.n < 2)
 		return ret;
+	choose_interrupts(&s);
 	if (a.json)
 		print_json(stdout, &s, argc, argv);
 	else

@@ -235,11 +235,18 @@ static void name_vcpu(const struct trace *t, struct validated_vcpu *to)
 			 (long long)(vm->pid >= 0 ? vm->pid : vm->first_tid), to->at.id);
 }
 
+/* One interrupt before the first write may be for a deadline from before the trace. */
+static uint64_t unwritten(const struct trace_vcpu *at)
+{
+	return at->early_irqs ? at->early_irqs - 1 : 0;
+}
+
 static void collect_vcpu(struct validation *out, const struct trace *t, const struct running *v,
 			 unsigned int i)
 {
 	struct validated_vcpu *to = &out->vcpus[out->nvcpus++], *sum = &out->total;
-	const struct checked *c = &v->ways[out->lazy ? LAZY : STOCK];
+	static const struct checked no_writes;
+	const struct checked *c = v->ways ? &v->ways[out->lazy ? LAZY : STOCK] : &no_writes;
 
 	to->at = *trace_vcpu(t, i);
 	name_vcpu(t, to);
@@ -247,6 +254,10 @@ static void collect_vcpu(struct validation *out, const struct trace *t, const st
 	to->skipped = v->skipped;
 	to->interrupts = c->interrupts;
 	to->why = c->why;
+	to->interrupts.unexpected += unwritten(&to->at);
+	to->why.none += unwritten(&to->at);
+	if (unwritten(&to->at))
+		to->interrupts.first_unexpected = to->at.early_irq_ts;
 	to->exits = v->exits;
 	to->other_exits = v->other_exits;
 	to->timer_exits = v->timer_exits;
@@ -273,9 +284,9 @@ static int collect(struct validation *out, const struct trace *t, const struct r
 	for (unsigned int i = 0; i < out->stats.nvcpus; i++) {
 		const struct running *v = &run->vcpus[i];
 
-		if (!v->ways)
+		if (!v->ways && !unwritten(trace_vcpu(t, i)))
 			continue;
-		out->has_interrupts |= v->interrupts != 0;
+		out->has_interrupts |= v->interrupts || unwritten(trace_vcpu(t, i));
 		/* hrtimer_rearm comes before its write, and does not tell whether that exits. */
 		if (out->stats.source != TRACE_REARM)
 			out->has_exits |= v->exits.both || v->other_exits || v->timer_exits;

@@ -1125,6 +1125,8 @@ static int take_other(struct trace *t, const struct item *it, struct trace_event
 			v = find_cpu(t, it->cpu, it->label);
 		if (v && irq_twice(t, v, it))
 			return 0;
+		if (v && !v->seen && ++v->pub.early_irqs == 2)
+			v->pub.early_irq_ts = it->ts;
 		if (v)
 			add_irq(t, v, it->ts);
 		break;

@@ -93,6 +93,11 @@ struct trace_vcpu {
 	int id; /* the vCPU's number in its VM */
 	int64_t tid; /* the host's thread; -1: not known */
 	uint64_t writes;
+	/*
+	 * A guest's timer interrupts before its first write. One may be for a deadline from before
+	 * the trace; each other one is for a write that the trace lacks. And when the second was.
+	 */
+	uint64_t early_irqs, early_irq_ts;
 	struct trace_exits exits;
 };
 

@@ -99,6 +99,19 @@ gap = ticks(50)[:-2] + ["CPU:0 [LOST 9 EVENTS]"] + [write(10**9 + 900 * TICK, 10
 _, t = total(trace("gap", gap))
 assert t["interrupts"] == {"both": 50, "missing": 0, "unexpected": 0, "agreement_pct": 100}, t
 
+# CPU 1 has interrupts, and none of its writes, or none of the first ones, is in the trace. One
+# interrupt may be for a deadline from before it.
+for taken in (201, 120, 1):
+    other = [l.replace("[000]", "[001]") for l in ticks()]
+    writes, early = [l for l in other if "write_msr" in l][:taken], min(taken, 200)
+    lines = sorted(ticks() + [l for l in other if l not in writes], key=lambda l: int(l.split("] ")[1].split()[1][:-1]))
+    lost, status = trace("writeless", lines), int(taken > 50)
+    out, t = total(lost, status=status)
+    assert [v["writes"] for v in out["vcpus"]] == [201, 201 - taken, 402 - taken], out
+    assert t["interrupts"]["both"] == 400 - early and t["interrupts"]["unexpected"] == early - 1 == t["unexpected_no_deadline"], t
+    text = run("validate", lost, status=status)
+    assert ("vCPU 1: the first interrupt that is unexpected: at 1020809000" in text) == (taken > 1), text
+
 # A guest that runs the protocol is held against lazy.
 skipping = []
 for i in range(100):
@@ -196,7 +209,18 @@ own = trace("own", sorted(merged() + [l.replace("kvm_exit: vcpu 0 reason MSR_WRI
                                       for l in merged() if "MSR_WRITE" in l], key=lambda l: l.split(". ")[1]))
 fig = {f["figure"]: f for f in json.loads(run("compare", "--json", m, own))["figures"]}
 assert fig["interrupts"]["a"] == fig["interrupts"]["b"], fig["interrupts"]
-assert "(TSC at 2.6 GHz)" in run("compare", a, b)
+text = run("compare", a, b)
+assert "0.010 s if its TSC runs at 2.6 GHz (give --tsc-khz)" in text, text
+out = json.loads(run("compare", "--json", a, m))
+assert out["a"]["tsc_khz_assumed"] is True and out["b"]["tsc_khz_assumed"] is False, out
+# Where one trace has no timer interrupts, those that stock delivers are taken in both.
+fig = {f["figure"]: f for f in json.loads(run("compare", "--json", trace("good", ticks()), trace("bare", bare)))["figures"]}
+assert fig["interrupts"]["a"] == fig["interrupts"]["b"] == 200
+noisy = trace("noisy", mixed)
+fig = {f["figure"]: f for f in json.loads(run("compare", "--json", noisy, trace("bare", bare)))["figures"]}
+assert fig["interrupts"]["a"] == 200 == fig["interrupts"]["b"] and fig["writes"]["per_interrupt_change_pct"] == 0
+fig = {f["figure"]: f for f in json.loads(run("compare", "--json", noisy, trace("good", ticks())))["figures"]}
+assert (fig["interrupts"]["a"], fig["interrupts"]["b"]) == (250, 200)
 # Exits alone: nothing is said of deadlines, and the status tells.
 alone = trace("alone", [f" CPU 0/KVM 4100/4110 [003] 5.{i:06d}: kvm:kvm_{'exit: vcpu 0 reason MSR_WRITE' if i % 2 else 'entry: vcpu 0'}"
                         for i in range(400)])
