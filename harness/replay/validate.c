@@ -30,6 +30,8 @@ struct running {
 	uint64_t writes, skipped;
 	uint64_t deadline, replaced; /* that stands; that was overwritten last */
 	uint64_t exit_ts; /* an MSR_WRITE exit whose write has not come; 0: none */
+	bool begins; /* no write yet, or none since events were lost: its exit may be before that */
+	bool gap; /* events were lost, and no write or interrupt since: a deadline may be */
 	struct agreement exits;
 	uint64_t other_exits, timer_exits, interrupts;
 };
@@ -86,10 +88,12 @@ static void take_write(struct run *run, struct running *v, const struct trace_ev
 	if (!ev->skipped) {
 		if (v->exit_ts)
 			v->exits.both++;
-		else
+		else if (!v->begins)
 			missing(&v->exits, ev->ts);
 		v->exit_ts = 0;
+		v->begins = false;
 	}
+	v->gap = false;
 	for (int w = 0; w < WAYS; w++) {
 		struct checked *c = &v->ways[w];
 
@@ -112,6 +116,10 @@ static void take_interrupt(struct run *run, struct running *v, const struct trac
 	double early = cycles(run, EARLY_US) + scatter, near = cycles(run, NEAR_US) + scatter;
 
 	v->interrupts++;
+	if (v->gap) {
+		v->gap = false;
+		return;
+	}
 	for (int w = 0; w < WAYS; w++) {
 		struct checked *c = &v->ways[w];
 		uint64_t timer;
@@ -158,10 +166,12 @@ static void restart(struct running *v)
 		v->ways[w].paid = false;
 	}
 	v->deadline = v->replaced = v->exit_ts = 0;
+	v->begins = v->gap = true;
 }
 
 static bool begin(struct running *v)
 {
+	v->begins = true;
 	/* The area within is aligned to more than what calloc() gives. */
 	v->ways = aligned_alloc(_Alignof(struct checked), WAYS * sizeof(*v->ways));
 	if (!v->ways)

@@ -162,14 +162,25 @@ def merged(drop=0, other=0):
 
 
 _, t = total(trace("merged", merged()))
-# The first exit comes before the vCPU is known.
-assert t["exits"]["both"] == 119 and t["exits"]["missing"] == 1, t
+# The first exit comes before the vCPU is known: it is not missing.
+assert t["exits"]["both"] == 119 and t["exits"]["missing"] == 0, t
 assert t["timer_exits"] == 120 and t["other_msr_exits"] == 0
+assert "missing: at" not in run("validate", trace("merged", merged()))
+# Nor is one that was lost, nor unexpected the interrupt of a lost write.
+lines = merged()
+at = [i for i, l in enumerate(lines) if "write_msr" in l][60]
+lines[at - 1:at] = ["guest.dat: CPU:0 [2 EVENTS DROPPED]"]
+_, t = total(trace("merged-lost", lines))
+assert (t["exits"]["both"], t["exits"]["missing"], t["interrupts"]["unexpected"]) == (118, 0, 0), t
+lines = ticks()
+lines[200:201] = ["CPU:0 [LOST 1 EVENTS]"]
+_, t = total(trace("write-lost", lines))
+assert t["writes"] == 200 and t["interrupts"]["unexpected"] == 0 == t["interrupts"]["missing"], t
 _, t = total(trace("merged-drop", merged(drop=10)))
-assert t["exits"]["missing"] == 12 and t["exits"]["both"] == 108, t
+assert t["exits"]["missing"] == 11 and t["exits"]["both"] == 108, t
 assert t["interrupts"]["missing"] == 0
 text = run("validate", trace("merged-drop", merged(drop=10)))
-assert "write's exit that is missing: at 5000000000" in text and "Exits PREEMPTION_TIMER: 120" in text, text
+assert "write's exit that is missing: at 5040000000" in text and "Exits PREEMPTION_TIMER: 120" in text, text
 _, t = total(trace("merged-other", merged(other=10)))
 assert t["other_msr_exits"] == 11, t
 
