@@ -1272,6 +1272,12 @@ static int at_end(struct trace *t)
 			" deadlines lie within the microsecond to which their time stamp is rounded",
 			t->hidden);
 	}
+	if (st->evidence == TRACE_EXACT && many(t, st->kinds[TRACE_LINE_DAMAGED])) {
+		st->evidence = TRACE_APPROXIMATE;
+		because(t,
+			"%" PRIu64 " deadline writes are damaged and left out, from line %" PRIu64,
+			st->kinds[TRACE_LINE_DAMAGED], st->first_damaged);
+	}
 	st->approximate = st->evidence != TRACE_EXACT;
 	return 0;
 }

@@ -249,6 +249,14 @@ refused("normal-then-latency", halves[0] + "".join(l + "\n" for l in guest(laten
 dated = guest(ftrace(lambda t: t + 1_732_000_000_000_000_000)).splitlines(True)
 for share in (8, 2, 1):
     refused(f"dated-{share}", guest(ftrace(str)) + "".join(dated[:len(dated) // share]), "change their meaning")
+# Where a tenth of the writes is damaged, as by colours, the rest are not exact; where a few are,
+# they are.
+for every, evidence in ((3, "approximate"), (6, "approximate"), (30, "exact")):
+    run = replay("damaged", "".join(l.replace(", value ", ", value \033[1m") + "\n" if "write_msr" in l and i % every == 0 else l + "\n"
+                                    for i, l in enumerate(guest(ftrace(str)).splitlines())))
+    out = json.loads(run.stdout)["traces"][0]
+    if out["evidence"] != evidence or (evidence == "approximate") != (f"{out['damaged']} deadline writes are damaged" in out["why"]):
+        fail("damaged", [every, out["evidence"], out["why"], out["damaged"]])
 # A rate near 1 that is not 1: nanoseconds of a TSC of 1.01 GHz.
 figures("near-one", guest(ftrace(lambda t: t * 101 // 100)), "approximate")
 
