@@ -25,7 +25,7 @@ if ! { cmake --preset fuzz && cmake --build --preset fuzz -j "$(nproc)"; } >buil
 fi
 # Readers allocate large buffers: without the first most of the time goes into what was freed. A
 # file may ask libtracecmd for any amount of memory: it does not get it, as without a sanitizer.
-export ASAN_OPTIONS=quarantine_size_mb=16:allocator_may_return_null=1
+export ASAN_OPTIONS=quarantine_size_mb=16:allocator_may_return_null=1:suppressions=$root/tests/fuzz/libtracecmd.supp
 targets=(build/fuzz/tests/fuzz/fuzz-*)
 [ $# = 0 ] || targets=("${@/#/build/fuzz/tests/fuzz/fuzz-}")
 for target in "${targets[@]}"; do
