@@ -34,7 +34,7 @@ struct params {
 	long pairs; /* of threads that pass messages; 0: as the workload has it */
 	long hogs; /* tasks: that only compute */
 	long hrtick; /* the scheduler's HRTICK off (0) or on (1); -1: as the kernel has it */
-	long moves; /* rewrite: how often the VM is restored meanwhile */
+	long moves; /* rewrite: how often the VM is restored; torture: at least so often */
 	long trace; /* 1: record the timer's programming, and hand it out */
 	long restore; /* torture: save and restore each so many milliseconds; 0: never */
 	long hotplug; /* torture: the same for taking a CPU offline and back */

@@ -257,17 +257,24 @@ struct event {
 	uint64_t count;
 };
 
-static bool due(struct event *e)
+/*
+ * A period on average. Where a restore stops the guest for longer than all periods, events at fixed
+ * distances keep step with it: the feature was switched off at each restore.
+ */
+static void put_off(struct event *e, uint64_t *rng)
 {
-	int64_t now = guest_now();
+	e->next = guest_now() + e->period * (int64_t)(500000 + below(rng, 1000000));
+}
 
+static bool due(struct event *e, uint64_t *rng)
+{
 	if (!e->period)
 		return false;
 	if (!e->next)
-		e->next = now + e->period * 1000000;
-	if (now < e->next)
+		put_off(e, rng);
+	if (guest_now() < e->next)
 		return false;
-	e->next = now + e->period * 1000000;
+	put_off(e, rng);
 	e->count++;
 	return true;
 }
@@ -341,21 +348,22 @@ static void disturb(const struct params *p, const struct thread *threads, int n)
 		guest_report("toggle_absent 1\n");
 		toggle.period = 0;
 	}
-	while (expiries_so_far(threads, n) < (uint64_t)p->n) {
+	while (expiries_so_far(threads, n) < (uint64_t)p->n ||
+	       (restore.period && restore.count < (uint64_t)p->moves)) {
 		struct timespec ms = { .tv_nsec = 1000000 };
 
-		if (due(&restore)) {
+		if (due(&restore, &rng)) {
 			save_and_restore(&rng);
 			/* However long that took, the guest runs for a period. */
-			restore.next = guest_now() + restore.period * 1000000;
+			put_off(&restore, &rng);
 		}
-		if (due(&jumps))
+		if (due(&jumps, &rng))
 			jump(p, &rng);
-		if (n > 1 && due(&plug)) {
+		if (n > 1 && due(&plug, &rng)) {
 			online = !online;
 			hotplug(n, &rng, online);
 		}
-		if (due(&toggle)) {
+		if (due(&toggle, &rng)) {
 			enabled = !enabled;
 			if (!guest_write(TOGGLE, enabled ? "1" : "0"))
 				guest_die(TOGGLE ": %s", strerror(errno));
