@@ -10,7 +10,9 @@ contracts.py [options] --weakened [NAME...]
 
 --core=FOLDER   prove what the files there do; others are taken from core/
 --cbmc=PROGRAM  default: tests/proof/tools.sh cbmc
---every         with --weakened: each named property must be broken by one of them
+--every         with --weakened: each named property must be broken by one of them, or by a simple
+                mutant of mutation.py's; what CBMC has not ended in 30 seconds counts as not
+                broken, and is counted
 --first         stop at the first property that does not hold: sooner, where one is expected
 -j N            so many at a time (default: one for each CPU)
 -v              name every property
@@ -31,6 +33,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(HERE))
 import mutants  # noqa: E402
+import mutation  # noqa: E402
 
 TOP = HERE.parents[1]
 CORE = TOP / "core"
@@ -51,6 +54,8 @@ FUNCTION = re.compile(r"^(static [^\n;{]*?\b(\w+)\([^;{]*?\))\n\{\n.*?^\}\n", re
 INDEX = re.compile(r"(?<=->)(strays|chance|streams(?!\[i\]))\[((?:[^\[\]]|\[\w+\])+)\]")
 # The contracts that a change of a file is to be asked of, those of its own first.
 CONTRACTS = {"guest.c": ["guest", "together"], "host.c": ["host", "together"], "predictor.c": ["predictor", "credit"]}
+# So long may one question of --every take.
+EVERY_SECONDS = 30
 FAILED = re.compile(r"^\[(\S+)\] (?:file .*? )?line \d+ (.*): FAILURE$", re.M)
 NAMED = re.compile(r"[AB]\d|(guest|host|together|predictor): ")
 VIOLATED = re.compile(r"^Violated property:\n.* function (\S+) .*\n  (.*)$", re.M)
@@ -85,10 +90,14 @@ def write_sources(contract, core, part, folder):
     return path
 
 
+class Unusable(Exception):
+    """CBMC cannot be run on it."""
+
+
 class Result:
     """What one run of CBMC said."""
 
-    def __init__(self, cbmc, contract, core, part=(), first=False):
+    def __init__(self, cbmc, contract, core, part=(), first=False, seconds=None):
         wraps = WRAPS.get(contract)
         # The first that fails may be one that does not count: then all are wanted.
         stop = ["--stop-on-fail"] if first and not wraps else []
@@ -98,15 +107,17 @@ class Result:
             command = [cbmc, *CHECKS, *MORE.get(contract, []), *stop, *part,
                        f"-I{folder}", f"-I{HERE / 'cbmc'}", f"-I{core}", f"-I{CORE}", f"-I{CORE / 'include'}",
                        str(source)]
-            done = subprocess.run(command, capture_output=True, text=True)
+            try:
+                done = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
+            except subprocess.TimeoutExpired:
+                self.failed = self.holds = None
+                return
         self.seconds = time.monotonic() - start
         self.output = done.stdout + done.stderr
         failed = FAILED.findall(self.output) + VIOLATED.findall(self.output)
         self.failed = [f for f in failed if not (wraps and wraps.search(f[1]))]
         if done.returncode not in (0, 10) or "VERIFICATION" not in self.output:
-            print(f"contracts.py: {contract}: cbmc ended with {done.returncode}:\n{self.output[-2000:]}",
-                  file=sys.stderr)
-            sys.exit(2)
+            raise Unusable(f"contracts.py: {contract}: cbmc ended with {done.returncode}:\n{self.output[-2000:]}")
         self.holds = not self.failed and (done.returncode == 0 or bool(wraps))
         self.properties = re.findall(r"^\[(\S+)\] (?:file .*? )?line \d+ (.*): SUCCESS$", self.output, re.M)
 
@@ -161,21 +172,69 @@ def prove(cbmc, names, core, jobs, first, verbose):
     return not failed
 
 
-def refute(cbmc, record, every):
-    """What a weakened copy of the core breaks, as {(property, its text)}; every: all of it."""
-    file, function = record.pairs[0][:2]
-    # What is named for the weakened function is asked first.
-    check = "check_" + function.removeprefix(f"lazytsc_{file.removesuffix('.c')}_")
-    parts = [(contract, part) for contract in CONTRACTS[file] for part in checks(contract)]
-    parts.sort(key=lambda p: not any(name.endswith(check) for name in p[1]))
-    broken = set()
-    with tempfile.TemporaryDirectory() as folder:
-        pathlib.Path(folder, file).write_text(record.text(CORE, file))
-        for contract, part in parts:
-            if broken and not every:
-                break
-            broken |= {(contract, *f) for f in Result(cbmc, contract, folder, part, not every).failed}
-    return broken
+class Copy:
+    """A copy of one of the core's files that is weakened, and what it breaks: {(contract, where, text)}."""
+
+    def __init__(self, cbmc, name, file, function, text):
+        self.cbmc, self.name, self.file, self.text = cbmc, name, file, text
+        self.broken, self.not_ended = set(), 0
+        # What is named for the weakened function is asked first.
+        self.check = "check_" + function.removeprefix(f"lazytsc_{file.removesuffix('.c')}_")
+        self.parts = [(contract, part) for contract in CONTRACTS[file] for part in checks(contract)]
+        self.parts.sort(key=lambda p: not self.own(p[1]))
+
+    def own(self, part):
+        return any(name.endswith(self.check) for name in part)
+
+    def ask(self, contract, part, first=False, seconds=None):
+        with tempfile.TemporaryDirectory() as folder:
+            pathlib.Path(folder, self.file).write_text(self.text)
+            result = Result(self.cbmc, contract, folder, part, first, seconds)
+        if result.failed is None:
+            self.not_ended += 1
+        else:
+            self.broken |= {(contract, *f) for f in result.failed}
+
+    def refute(self, every):
+        """Ask until something is broken; every: all that the part which says so has."""
+        while self.parts and not self.broken:
+            self.ask(*self.parts.pop(0), first=not every)
+        return self
+
+
+def simple_copies(cbmc):
+    """Every simple mutant of the core (mutation.py), the program that it makes or not."""
+    for file in CONTRACTS:
+        lines = (CORE / file).read_text().split("\n")
+        for m in mutation.mutants_of(file, lines):
+            yield Copy(cbmc, str(m), file, m.function, "\n".join(lines[:m.line - 1] + [m.text] + lines[m.line:]))
+
+
+class Promises:
+    """The named properties of all contracts, and which of them something breaks."""
+
+    def __init__(self, cbmc, jobs):
+        self.all = {(c, *p) for c in EVERY for p in run(cbmc, c, CORE, jobs).properties if NAMED.match(p[1])}
+        self.kept = set(self.all)
+        self.not_ended = 0
+
+    def take(self, copy):
+        self.kept -= copy.broken
+
+    def ask_simple(self, copy):
+        """A simple mutant: what is named for its function, if that has such promises."""
+        for contract, part in copy.parts:
+            # What several parts share may be broken anywhere; a part of the predictor's is slow.
+            shared = contract in ("guest", "host")
+            if not copy.own(part) or not any(c == contract and (where.startswith(copy.check + ".") or
+                                             (shared and not where.startswith("check_"))) for c, where, _ in self.kept):
+                continue
+            try:
+                copy.ask(contract, part, seconds=EVERY_SECONDS)
+            except Unusable:
+                pass  # no program
+            self.kept -= copy.broken
+        self.not_ended += copy.not_ended
 
 
 def weakened(cbmc, jobs, names, every):
@@ -187,22 +246,26 @@ def weakened(cbmc, jobs, names, every):
         return 2
     if names:
         records = [r for r in records if r.name in names]
+    copies = [Copy(cbmc, r.name, *r.pairs[0][:2], r.text(CORE, r.pairs[0][0])) for r in records]
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        found = list(pool.map(lambda r: refute(cbmc, r, every), records))
-    for record, broken in zip(records, found):
-        named = sorted(text for _, _, text in broken if NAMED.match(text))
-        print(f"{record.name:24} {(named or sorted(t for _, _, t in broken) or ['FAIL: nothing refutes it'])[0]}")
-    print(f"{sum(map(bool, found))} of {len(records)} weakened lines are refuted by the contracts alone.")
-    kept = 0
-    if every:
-        broken = set().union(*found)
-        promises = {(c, *p) for c in EVERY for p in run(cbmc, c, CORE, jobs).properties
-                    if NAMED.match(p[1])}
-        kept = promises - broken
-        print(f"{len(promises) - len(kept)} of {len(promises)} properties are broken by one of them.")
-        for contract, where, text in sorted(kept):
-            print(f"{contract}: {where}  FAIL: nothing breaks it: {text}")
-    return 0 if all(found) and not kept else 1
+        list(pool.map(lambda c: c.refute(every), copies))
+        for copy in copies:
+            named = sorted(text for _, _, text in copy.broken if NAMED.match(text))
+            print(f"{copy.name:24} "
+                  f"{(named or sorted(t for _, _, t in copy.broken) or ['FAIL: nothing refutes it'])[0]}", flush=True)
+        refuted = sum(bool(c.broken) for c in copies)
+        print(f"{refuted} of {len(records)} weakened lines are refuted by the contracts alone.", flush=True)
+        if not every:
+            return 0 if refuted == len(records) else 1
+        promises = Promises(cbmc, jobs)
+        for copy in copies:
+            promises.take(copy)
+        list(pool.map(promises.ask_simple, simple_copies(cbmc)))
+    print(f"{len(promises.all) - len(promises.kept)} of {len(promises.all)} properties are broken by one of them, or "
+          f"by a simple mutant; {promises.not_ended} questions were not ended in {EVERY_SECONDS} s.")
+    for contract, where, text in sorted(promises.kept):
+        print(f"{contract}: {where}  FAIL: nothing breaks it: {text}")
+    return 0 if refuted == len(records) and not promises.kept else 1
 
 
 def main():
@@ -239,4 +302,8 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except Unusable as e:
+        print(e, file=sys.stderr)
+        sys.exit(2)
