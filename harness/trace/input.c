@@ -343,26 +343,24 @@ static int open_perf(struct trace_input *in)
 /* The last line of what perf complained of, which says why it failed, in brackets; or nothing. */
 static const char *complaint(const struct trace_input *in, char *to, size_t room)
 {
-	off_t size = lseek(in->complaints, 0, SEEK_END), most = (off_t)room - 4;
-	ssize_t n = pread(in->complaints, to + 2, (size_t)most, size > most ? size - most : 0);
-	char *p, *e;
+	char text[112], *p, *e;
+	off_t size = lseek(in->complaints, 0, SEEK_END), most = sizeof(text);
+	ssize_t n = pread(in->complaints, text, sizeof(text), size > most ? size - most : 0);
 
 	*to = 0;
 	if (n <= 0)
 		return to;
-	for (e = to + 2 + n; e > to + 2 && (unsigned char)e[-1] <= ' ';)
+	for (e = text + n; e > text && (unsigned char)e[-1] <= ' ';)
 		e--;
-	for (p = e; p > to + 2 && p[-1] != '\n';)
+	for (p = e; p > text && p[-1] != '\n';)
 		p--;
-	if (p == e)
-		return to;
 	for (char *q = p; q < e; q++) {
 		if (*q < ' ' || *q == 127)
 			*q = '?';
 	}
-	strcpy(e, ")");
-	memcpy(p - 2, " (", 2);
-	return p - 2;
+	if (p < e)
+		snprintf(to, room, " (%.*s)", (int)(e - p), p);
+	return to;
 }
 
 /* perf has written all: did it succeed? */
