@@ -38,7 +38,6 @@ struct side {
 	bool khz_assumed;
 	bool host; /* a host's trace, else a guest's */
 	double seconds;
-	uint64_t interrupts; /* as counted in value[], once both are known */
 	uint64_t delivered; /* by the stock timer */
 	bool exits; /* it has kvm_exit */
 #define X(name, key, value) +1
@@ -58,6 +57,9 @@ static const char *const keys[] = {
 };
 
 #define N (sizeof(names) / sizeof(names[0]))
+
+/* Places of figures that others are judged by. */
+enum { WRITE_EXITS = 1, WRITE_SKIPS, INTERRUPTS };
 
 struct arguments {
 	struct many many;
@@ -168,7 +170,9 @@ static double second(const struct side *s, size_t i)
 
 static double each(const struct side *s, size_t i)
 {
-	return s->interrupts ? (double)s->value[i] / (double)s->interrupts : NAN;
+	double interrupts = (double)s->value[INTERRUPTS];
+
+	return interrupts > 0 ? (double)s->value[i] / interrupts : NAN;
 }
 
 /* NAN: there is none. */
@@ -192,9 +196,6 @@ static void percent_cell(struct libscols_line *line, size_t column, double v)
 		table_cell(line, column, "%+.1f", v == 0 ? 0 : v);
 }
 
-/* The figures that the guest's exits are judged by. */
-enum { WRITE_EXITS = 1, WRITE_SKIPS, INTERRUPTS };
-
 /* What makes the two unlike before and after, if it is not the feature. */
 static void print_unlike(FILE *to, const struct side *a, const struct side *b)
 {
@@ -215,11 +216,8 @@ static void choose_interrupts(struct sides *s)
 	struct side *a = &s->side[0], *b = &s->side[1];
 	bool seen = a->value[INTERRUPTS] && b->value[INTERRUPTS];
 
-	for (struct side *one = a; one <= b; one++) {
-		if (!seen)
-			one->value[INTERRUPTS] = one->delivered;
-		one->interrupts = one->value[INTERRUPTS];
-	}
+	for (struct side *one = a; !seen && one <= b; one++)
+		one->value[INTERRUPTS] = one->delivered;
 }
 
 static void print(FILE *to, const struct sides *s)

@@ -526,8 +526,7 @@ static void count_doubtful(struct clock_fit *fit, const struct clock_points *p)
 	for (size_t i = 0; i < p->nanswers; i++) {
 		double h = height(fit, &p->answers[i]);
 
-		if (fit->unsure_low < fit->unsure_high && h >= fit->unsure_low &&
-		    h <= fit->unsure_high) {
+		if (clock_unsure(fit) && h >= fit->unsure_low && h <= fit->unsure_high) {
 			fit->doubtful++;
 			continue;
 		}

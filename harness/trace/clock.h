@@ -75,6 +75,12 @@ bool clock_fit(const struct clock_points *points, double rate, struct clock_fit 
  */
 double clock_rate(struct clock_point *p, size_t n, double *error);
 
+/** clock_unsure() - are there writes of which nothing tells whether they answer their deadlines? */
+static inline bool clock_unsure(const struct clock_fit *fit)
+{
+	return fit->unsure_low < fit->unsure_high;
+}
+
 /** clock_tsc() - guest TSC at a time stamp */
 uint64_t clock_tsc(const struct clock_fit *fit, uint64_t ts);
 

@@ -306,8 +306,6 @@ static int open_dat(struct trace_input *in)
 	return 0;
 }
 
-#define PERF_SCRIPT "perf script --show-lost-events --ns -F comm,pid,tid,cpu,time,event,trace"
-
 /* Read a file of perf's through perf: time stamps in full, the fields that matter. */
 static int open_perf(struct trace_input *in)
 {
@@ -386,136 +384,67 @@ static int reap(struct trace_input *in)
 		complaint(in, why, sizeof(why)));
 }
 
-static int refuse_compressed(struct trace_input *in)
-{
-	return fail(in, "compressed twice; decompress it once by hand");
-}
-
-static int refuse_lz4(struct trace_input *in)
-{
-	return fail(in, "compressed with lz4: lz4 -dc FILE | lazytsc replay -");
-}
-
-static int refuse_lzma(struct trace_input *in)
-{
-	return fail(in, "compressed with lzma: xz -dc FILE | lazytsc replay -");
-}
-
-static int refuse_compress(struct trace_input *in)
-{
-	return fail(in, "compressed with compress: gzip -dc FILE | lazytsc replay -");
-}
-
-static int refuse_tar(struct trace_input *in)
-{
-	return fail(in, "a tar archive: tar -xOf FILE MEMBER | lazytsc replay -");
-}
-
-static int refuse_cpio(struct trace_input *in)
-{
-	return fail(in, "a cpio archive: cpio -i --to-stdout MEMBER < FILE | lazytsc replay -");
-}
-
-static int refuse_ar(struct trace_input *in)
-{
-	return fail(in, "an ar archive: ar p FILE MEMBER | lazytsc replay -");
-}
-
-static int refuse_skippable(struct trace_input *in)
-{
-	return fail(
-		in,
-		"a zstd file that begins with a frame to be skipped, as pzstd's: zstd -dc FILE | lazytsc replay -");
-}
-
-static int refuse_zip(struct trace_input *in)
-{
-	return fail(in, "a zip archive: unzip -p FILE | lazytsc replay -");
-}
-
-static int refuse_7z(struct trace_input *in)
-{
-	return fail(in, "a 7-Zip archive: 7z x -so FILE | lazytsc replay -");
-}
-
-static int refuse_elf(struct trace_input *in)
-{
-	return fail(in, "an ELF file (a program or a core dump), no trace");
-}
-
-static int refuse_json(struct trace_input *in)
-{
-	return fail(
-		in,
-		"JSON, no text of a trace; where perf data convert has written it, read its perf.data instead");
-}
-
-static int refuse_utf16(struct trace_input *in)
-{
-	return fail(
-		in,
-		"UTF-16 text, as PowerShell's > writes it: iconv -f UTF-16 -t UTF-8 FILE | lazytsc replay -");
-}
-
-static int refuse_utf32(struct trace_input *in)
-{
-	return fail(in, "UTF-32 text: iconv -f UTF-32 -t UTF-8 FILE | lazytsc replay -");
-}
-
-static int refuse_binary(struct trace_input *in)
-{
-	return fail(
-		in,
-		"a binary file, no trace (expected the text of ftrace, trace-cmd report or perf script, a trace.dat or a perf.data)");
-}
+/* What is no trace, or has to be made one first. */
+static const char twice[] = "compressed twice; decompress it once by hand";
+static const char cpio[] = "a cpio archive: cpio -i --to-stdout MEMBER < FILE | lazytsc replay -";
+static const char tar[] = "a tar archive: tar -xOf FILE MEMBER | lazytsc replay -";
+static const char skippable[] =
+	"a zstd file that begins with a frame to be skipped, as pzstd's: zstd -dc FILE | lazytsc replay -";
+static const char utf16[] =
+	"UTF-16 text, as PowerShell's > writes it: iconv -f UTF-16 -t UTF-8 FILE | lazytsc replay -";
+static const char utf32[] = "UTF-32 text: iconv -f UTF-32 -t UTF-8 FILE | lazytsc replay -";
+static const char binary[] =
+	"a binary file, no trace (expected the text of ftrace, trace-cmd report or perf script, a trace.dat or a perf.data)";
 
 struct format {
 	const char *magic;
 	size_t len;
-	int (*open)(struct trace_input *in);
+	int (*open)(struct trace_input *in); /* NULL: it is refused */
+	const char *refusal;
 };
 
 /* As files are on disk. */
 static const struct format compressed[] = {
-	{ "\x1f\x8b", 2, open_gzip },
+	{ "\x1f\x8b", 2, open_gzip, NULL },
 	{ "\xfd"
 	  "7zXZ",
-	  6, open_archive },
-	{ "\x28\xb5\x2f\xfd", 4, open_archive },
-	{ "BZh", 3, open_archive },
-	{ NULL, 0, NULL },
+	  6, open_archive, NULL },
+	{ "\x28\xb5\x2f\xfd", 4, open_archive, NULL },
+	{ "BZh", 3, open_archive, NULL },
+	{ NULL, 0, NULL, NULL },
 };
 
 /* What the tools write. */
 static const struct format plain[] = {
-	{ "\x17\x08\x44tracing", 10, open_dat },
-	{ "PERFILE2", 8, open_perf },
-	{ "2ELIFREP", 8, open_perf },
-	{ "\x04\x22\x4d\x18", 4, refuse_lz4 },
-	{ "\x5d\0\0", 3, refuse_lzma },
-	{ "\x1f\x9d", 2, refuse_compress },
-	{ "070701", 6, refuse_cpio },
-	{ "070702", 6, refuse_cpio },
-	{ "070707", 6, refuse_cpio },
-	{ "\xc7\x71", 2, refuse_cpio },
-	{ "!<arch>\n", 8, refuse_ar },
-	{ "PK\x03\x04", 4, refuse_zip },
-	{ "7z\xbc\xaf\x27\x1c", 6, refuse_7z },
+	{ "\x17\x08\x44tracing", 10, open_dat, NULL },
+	{ "PERFILE2", 8, open_perf, NULL },
+	{ "2ELIFREP", 8, open_perf, NULL },
+	{ "\x04\x22\x4d\x18", 4, NULL, "compressed with lz4: lz4 -dc FILE | lazytsc replay -" },
+	{ "\x5d\0\0", 3, NULL, "compressed with lzma: xz -dc FILE | lazytsc replay -" },
+	{ "\x1f\x9d", 2, NULL, "compressed with compress: gzip -dc FILE | lazytsc replay -" },
+	{ "070701", 6, NULL, cpio },
+	{ "070702", 6, NULL, cpio },
+	{ "070707", 6, NULL, cpio },
+	{ "\xc7\x71", 2, NULL, cpio },
+	{ "!<arch>\n", 8, NULL, "an ar archive: ar p FILE MEMBER | lazytsc replay -" },
+	{ "PK\x03\x04", 4, NULL, "a zip archive: unzip -p FILE | lazytsc replay -" },
+	{ "7z\xbc\xaf\x27\x1c", 6, NULL, "a 7-Zip archive: 7z x -so FILE | lazytsc replay -" },
 	{ "\x7f"
 	  "ELF",
-	  4, refuse_elf },
-	{ "{", 1, refuse_json },
-	{ "\xff\xfe\0\0", 4, refuse_utf32 },
-	{ "\0\0\xfe\xff", 4, refuse_utf32 },
-	{ "\xff\xfe", 2, refuse_utf16 },
-	{ "\xfe\xff", 2, refuse_utf16 },
-	{ "\x1f\x8b", 2, refuse_compressed },
+	  4, NULL, "an ELF file (a program or a core dump), no trace" },
+	{ "{", 1, NULL,
+	  "JSON, no text of a trace; where perf data convert has written it, read its perf.data instead" },
+	{ "\xff\xfe\0\0", 4, NULL, utf32 },
+	{ "\0\0\xfe\xff", 4, NULL, utf32 },
+	{ "\xff\xfe", 2, NULL, utf16 },
+	{ "\xfe\xff", 2, NULL, utf16 },
+	{ "\x1f\x8b", 2, NULL, twice },
 	{ "\xfd"
 	  "7zXZ",
-	  6, refuse_compressed },
-	{ "\x28\xb5\x2f\xfd", 4, refuse_compressed },
-	{ "BZh91AY&SY", 10, refuse_compressed },
-	{ NULL, 0, NULL },
+	  6, NULL, twice },
+	{ "\x28\xb5\x2f\xfd", 4, NULL, twice },
+	{ "BZh91AY&SY", 10, NULL, twice },
+	{ NULL, 0, NULL, NULL },
 };
 
 static const struct format *find_format(const struct format *f, const char *p, size_t n)
@@ -531,18 +460,18 @@ static int refuse_bytes(struct trace_input *in)
 	size_t n = (size_t)(in->end - in->buffer), zeros[2] = { 0, 0 };
 
 	if (n >= TAR_MAGIC + 5 && !memcmp(in->buffer + TAR_MAGIC, "ustar", 5))
-		return refuse_tar(in);
+		return fail(in, "%s", tar);
 	/* Any of the 16 frames that are to be skipped. */
 	if (n >= 4 && (in->buffer[0] & 0xf0) == 0x50 && !memcmp(in->buffer + 1, "\x2a\x4d\x18", 3))
-		return refuse_skippable(in);
+		return fail(in, "%s", skippable);
 	n = n < 64 ? n : 64;
 	for (size_t i = 0; i < n; i++)
 		zeros[i & 1] += !in->buffer[i];
 	if (!zeros[0] && !zeros[1])
 		return 0;
 	if (n >= 8 && (zeros[0] >= n / 2 - 1) != (zeros[1] >= n / 2 - 1))
-		return refuse_utf16(in);
-	return refuse_binary(in);
+		return fail(in, "%s", utf16);
+	return fail(in, "%s", binary);
 }
 
 /* Look at the file's first bytes, and at what they decompress to. */
@@ -576,7 +505,9 @@ static int detect(struct trace_input *in)
 			break;
 	}
 	f = find_format(plain, in->buffer, (size_t)(in->end - in->buffer));
-	return f ? f->open(in) : refuse_bytes(in);
+	if (!f)
+		return refuse_bytes(in);
+	return f->open ? f->open(in) : fail(in, "%s", f->refusal);
 }
 
 int trace_input_open(const char *path, struct trace_input **out)

@@ -15,6 +15,9 @@
 #include <string.h>
 #include <sys/types.h>
 
+/* What prints a file of perf's with all that is needed. */
+#define PERF_SCRIPT "perf script --show-lost-events --ns -F comm,pid,tid,cpu,time,event,trace"
+
 /* A line that is longer than this is handed out cut, and marked so. */
 #define TRACE_INPUT_BUFFER (256 * 1024)
 

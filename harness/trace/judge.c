@@ -114,7 +114,7 @@ static enum judgement by_offset(const struct clock_points *p, const double *d, s
 
 		if (fabs(offset) <= OFFSET_MAX)
 			return JUDGE_SHARED;
-		if (fit.unsure_low >= fit.unsure_high)
+		if (!clock_unsure(&fit))
 			return JUDGE_OFFSET;
 		/* Moved on, however far the clock is off. */
 		if (fit.moved)

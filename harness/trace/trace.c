@@ -725,21 +725,21 @@ static const char *const spoiled_by[TRACE_SPOILED_WAYS] = {
 	[TRACE_SPOILED_RAW] =
 		"ftrace's option raw, hex or bin prints no values: echo 0 > options/raw (hex, bin), and cat trace again",
 	[TRACE_SPOILED_CONTEXT] =
-		"deadline writes without time stamp and CPU: ftrace's option context-info is off, or perf script -F left them out; echo 1 > options/context-info, or perf script -F comm,pid,tid,cpu,time,event,trace",
+		"deadline writes without time stamp and CPU: ftrace's option context-info is off, or perf script -F left them out; echo 1 > options/context-info, or " PERF_SCRIPT,
 	[TRACE_SPOILED_CPU] =
-		"a guest's deadline writes without their CPU: perf script -F left it out; run perf script --show-lost-events --ns -F comm,pid,tid,cpu,time,event,trace",
+		"a guest's deadline writes without their CPU: perf script -F left it out; run " PERF_SCRIPT,
 	[TRACE_SPOILED_TIME] =
-		"deadline writes without time stamp: perf script -F left it out; run perf script --show-lost-events --ns -F comm,pid,tid,cpu,time,event,trace",
+		"deadline writes without time stamp: perf script -F left it out; run " PERF_SCRIPT,
 	[TRACE_SPOILED_EVENT] =
-		"values without the name of their event: perf script -F left it out; run perf script --show-lost-events --ns -F comm,pid,tid,cpu,time,event,trace",
+		"values without the name of their event: perf script -F left it out; run " PERF_SCRIPT,
 	[TRACE_SPOILED_TEXT] =
-		"events without their values: perf script -F left out trace; run perf script --show-lost-events --ns -F comm,pid,tid,cpu,time,event,trace",
+		"events without their values: perf script -F left out trace; run " PERF_SCRIPT,
 	[TRACE_SPOILED_COARSE] =
 		"time stamps with fewer than six decimals: some tool has cut them, and a deadline write is not told from the next one; print the trace with all of them",
 	[TRACE_SPOILED_BELOW_0] =
 		"time stamps below 0, as of trace-cmd report --ts-offset; print the trace without that option",
 	[TRACE_SPOILED_PERF_TRACE] =
-		"perf trace does not print a guest's CPU; run perf record -a -e msr:write_msr -e irq_vectors:local_timer_entry, then perf script --show-lost-events --ns",
+		"perf trace does not print a guest's CPU; run perf record -a -e msr:write_msr -e irq_vectors:local_timer_entry, then " PERF_SCRIPT,
 };
 
 /* There is no deadline in the trace: say why. */
@@ -1195,7 +1195,7 @@ static int check_times(struct trace *t)
 		return fail(
 			t,
 			"%s:%" PRIu64
-			": one thread id for several vCPUs: perf script -F printed the process, not the thread; run perf script --show-lost-events --ns -F comm,pid,tid,cpu,time,event,trace",
+			": one thread id for several vCPUs: perf script -F printed the process, not the thread; run " PERF_SCRIPT,
 			t->in->name, t->first_two_vcpus);
 	if (many(t, t->other_clock))
 		return fail(
@@ -1221,8 +1221,7 @@ static int check_times(struct trace *t)
 			t->in->name, st->first_out_of_order, st->out_of_order,
 			st->out_of_order + st->writes);
 	if (!st->host && st->evidence == TRACE_EXACT &&
-	    (t->strange > st->writes / 2 ||
-	     (t->strange > FEW_DROPPED && t->strange > st->writes / 10)))
+	    (t->strange > st->writes / 2 || many(t, t->strange)))
 		return fail(t,
 			    "%s: time stamps change their meaning within the trace: %" PRIu64
 			    " of %" PRIu64 " deadlines are far from the time of their write",
@@ -1389,7 +1388,7 @@ static void note_fit(struct trace *t, const struct clock_fit *fit)
 	if (!st->cycles && st->source != TRACE_REARM && error * 1e6 > st->tsc_khz_error)
 		st->tsc_khz_error = error * 1e6;
 	st->doubtful += fit->doubtful;
-	st->unsure |= fit->unsure_low < fit->unsure_high;
+	st->unsure |= clock_unsure(fit);
 	/* The weakest of all. */
 	if (fit->by > st->by)
 		st->by = fit->by;

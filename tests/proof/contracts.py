@@ -83,7 +83,7 @@ def write_sources(contract, core, part, folder):
     for file in re.findall(r'^#include "(\w+\.c)"', text, re.M):
         path = pathlib.Path(core, file)
         code = (path if path.exists() else CORE / file).read_text()
-        code = INDEX.sub(r"\1[within(\2, ENTRIES(\1))]", code) if file == "predictor.c" else code
+        code = INDEX.sub(r"\1[within(\2, ENTRIES(\1))]", code)
         both = functions(text) & functions(code)
         pathlib.Path(folder, file).write_text(take_out(code, both - proven))
         text = take_out(text, both & proven)
