@@ -1148,6 +1148,7 @@ static void nothing_beyond_is_touched(void **state)
 		was = m.p.streams[0];
 		m.p.streams[0].period = 0;
 		m.beyond = was;
+		write_value(next);
 		write_value(next - PERIOD / 2);
 		fire(m.now, m.now, LAZYTSC_VCPU);
 		write_value(m.now + NOWHERE);
