@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # How fast `lazytsc replay` reads a trace, as a ratio to `grep -c` on the same file in the page
-# cache, variants stock and lazy, with as many threads as it takes by itself: two, where there are
-# two CPUs. Two files of 200 MB from harness/examples/: one with all events, one with deadline
-# writes alone. Each figure is the best of RUNS alternating runs.
+# cache, with as many threads as it takes by itself: two, where there are two CPUs. Two files of
+# 200 MB from harness/examples/: one with all events, one with deadline writes alone. Each figure is
+# the best of RUNS alternating runs.
 # Usage: harness/bench/replay_speed.sh [LAZYTSC [RUNS]]
 # Exit status: 0 both ratios are at most 2; 1 one is not.
 set -eu
@@ -32,7 +32,7 @@ for kind in all filtered; do
 		((wall >= gw)) || gw=$wall
 		((cpu >= gc)) || gc=$cpu
 		lines=$(<"$dir/out")
-		time_of "$lazytsc" replay --variants stock,lazy "$file"
+		time_of "$lazytsc" replay "$file"
 		((wall >= rw)) || rw=$wall
 		((cpu >= rc)) || rc=$cpu
 	done

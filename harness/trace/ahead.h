@@ -8,8 +8,11 @@
 
 #include "trace.h"
 
-/* Some 60 kB: a few of them fit into a CPU's cache. */
-#define TRACE_BATCH 1024
+/*
+ * Some 330 kB: a few of them fit into a CPU's cache. With 1024 events, waking the other thread at
+ * each batch took a seventh of the time.
+ */
+#define TRACE_BATCH 8192
 
 struct trace_batch {
 	struct trace_stats stats; /* at its first event; the clock's rate is that of all of them */
