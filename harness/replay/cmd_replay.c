@@ -65,7 +65,7 @@ static const struct argp_option options[] = {
 	  "lazy: a deadline at most so far beyond an expiry is waited for, as KVM with its timer advance does (0)",
 	  1 },
 	{ "tsc-khz", OPT_TSC_KHZ, "KHZ", 0,
-	  "The guest's TSC rate, for traces that do not tell it: with a nanosecond clock it is estimated where not given, with x86-tsc 2.6 GHz is assumed for what is a second",
+	  "The guest's TSC rate, for traces that do not tell it: with a nanosecond clock it is estimated where not given (and refused where the trace contradicts it), with x86-tsc 2.6 GHz is assumed for what is a second",
 	  1 },
 	{ NULL, 0, NULL, 0, "Which part of a trace (the rest is counted):", 2 },
 	{ "vm", OPT_VM, "NAME", 0, "This VM, by the name that the tables have", 2 },

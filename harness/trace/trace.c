@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +47,9 @@
 #define NS_RATE_HIGH 8.0
 /* A time stamp in microseconds may be this much too low, ns. */
 #define MICROSECOND 1000
+/* Rates this near to 1 are 1; a rate that is so many times its error off is another one. */
+#define RATE_ONE    0.001
+#define RATE_ERRORS 4
 /* So many writes that are dropped are told of, and no reason to refuse the trace. */
 #define FEW_DROPPED 16
 
@@ -63,7 +67,7 @@ struct item {
 struct trace {
 	struct trace_input *in;
 	struct trace_dat *dat; /* the input is a file of trace-cmd's; NULL: text */
-	bool dat_ns; /* its time stamps are nanoseconds */
+	bool swapped; /* whole numbers are nanoseconds, and seconds count cycles */
 	struct trace_layout layout;
 	struct trace_options options;
 	struct trace_stats st;
@@ -472,8 +476,7 @@ static int read_item(struct trace *t, struct item *it)
 				t->in->name);
 		if (got <= 0)
 			return got;
-		if (t->dat_ns)
-			l.cycles = false;
+		l.cycles ^= t->swapped;
 		t->st.lines++;
 		count_kind(t, l.kind);
 		if (l.kind == TRACE_LINE_VCPU)
@@ -518,6 +521,15 @@ static int read_item(struct trace *t, struct item *it)
 }
 
 /* --- What is it? --- */
+
+/* Time stamps do not mean what their form says: cycles or nanoseconds. */
+static void swap_form(struct trace *t)
+{
+	for (size_t i = 0; i < t->nitems; i++)
+		t->items[i].cycles ^= true;
+	t->swapped = true;
+	t->st.cycles ^= true;
+}
 
 static bool is_guest_write(const struct item *it)
 {
@@ -666,7 +678,7 @@ static struct judge_result judge_items(struct trace *t)
 		}
 	}
 	for (unsigned int i = 0; i < t->vcpus.n; i++)
-		t->vcpus.v[i].outstanding = 0;
+		t->vcpus.v[i].outstanding = t->vcpus.v[i].unanswered = 0;
 	r = judge(&p, IRQ_LATENCY);
 	return r;
 }
@@ -675,7 +687,9 @@ static struct judge_result judge_items(struct trace *t)
 static int decide_clock(struct trace *t)
 {
 	struct judge_result r;
-	const char *what = t->st.source == TRACE_REARM ? "CLOCK_MONOTONIC" : "guest TSC";
+	const char *what = t->st.source == TRACE_REARM ? "CLOCK_MONOTONIC"
+			   : t->swapped		       ? "guest TSC, printed as seconds"
+						       : "guest TSC";
 
 	if (alloc_points(t))
 		return -1;
@@ -854,16 +868,22 @@ static bool has_ns(struct trace *t)
 		}
 		rate = clock_rate(t->writes, n, &error);
 	}
-	if (rate < NS_RATE_LOW || rate > NS_RATE_HIGH)
-		return false;
-	for (size_t i = 0; i < t->nitems; i++)
-		t->items[i].cycles = false;
-	return true;
+	return rate >= NS_RATE_LOW && rate <= NS_RATE_HIGH;
+}
+
+/*
+ * Time stamps with a decimal point that are the guest's TSC: trace-cmd report prints every file as
+ * seconds that does not tell its clock, as those of old versions and of trace-cmd extract.
+ */
+static bool has_tsc_as_seconds(struct trace *t)
+{
+	return !alloc_points(t) && judge_items(t).judgement == JUDGE_SHARED;
 }
 
 static int decide(struct trace *t)
 {
 	size_t guest, host, rearm, own, whole = 0, seconds = 0;
+	bool micro = false;
 
 	for (size_t i = 0; i < t->nitems; i++) {
 		if (t->items[i].kind == TRACE_LINE_HOST_WRITE)
@@ -888,14 +908,13 @@ static int decide(struct trace *t)
 			continue;
 		whole += t->items[i].cycles;
 		seconds += !t->items[i].cycles;
-		t->exact_if_clear |= t->st.source == TRACE_REARM && t->items[i].micro;
+		micro |= t->items[i].micro;
 	}
+	t->exact_if_clear = t->st.source == TRACE_REARM && micro;
 	t->st.cycles = whole > seconds;
 	t->st.host = t->st.source == TRACE_HOST;
-	if (t->dat && has_ns(t)) {
-		t->dat_ns = true;
-		t->st.cycles = false;
-	}
+	if (t->dat && has_ns(t))
+		swap_form(t);
 	if (t->st.host) {
 		t->fit = true;
 		t->st.evidence = TRACE_APPROXIMATE;
@@ -903,12 +922,27 @@ static int decide(struct trace *t)
 		return 0;
 	}
 	tell_labels(t);
+	if (t->st.source == TRACE_GUEST && !t->st.cycles && has_tsc_as_seconds(t)) {
+		swap_form(t);
+		if (micro) {
+			t->st.evidence = TRACE_APPROXIMATE;
+			because(t,
+				"time stamps are guest TSC, printed as seconds and cut to 1000 cycles; trace-cmd report -t prints all digits");
+			return 0;
+		}
+	}
 	if (t->st.source == TRACE_REARM || t->st.cycles)
 		return decide_clock(t);
 	t->fit = true;
 	t->st.evidence = TRACE_APPROXIMATE;
 	because(t, "time stamps are nanoseconds, not the guest's TSC");
 	return 0;
+}
+
+/* kHz, of the option or of `lazytsc record`; 0: neither tells. */
+static double known_khz(const struct trace *t)
+{
+	return t->options.tsc_khz ? t->options.tsc_khz : t->noted_khz;
 }
 
 /* Read until it is clear what the trace is. */
@@ -946,7 +980,7 @@ static int start(struct trace *t)
 	if (!t->fit && t->st.source == TRACE_REARM)
 		t->st.tsc_khz = 1e6;
 	else if (!t->fit)
-		t->st.tsc_khz = t->options.tsc_khz ? t->options.tsc_khz : t->noted_khz;
+		t->st.tsc_khz = known_khz(t);
 	if (!t->fit)
 		return 0;
 	if (!t->given_rate && !t->st.cycles && t->st.source != TRACE_REARM)
@@ -1367,6 +1401,52 @@ static size_t fit_one(struct trace *t, const struct vcpu *leader, double rate,
 	return p.nwrites;
 }
 
+/* A cycle for each nanosecond, which is the TSC of no machine but where it is known to be. */
+static bool are_cycles(const struct trace *t, const struct clock_fit *fit)
+{
+	return !t->st.cycles && t->st.source != TRACE_REARM && fabs(fit->rate - 1) <= RATE_ONE &&
+	       fabs(known_khz(t) / 1e6 - 1) > RATE_ONE;
+}
+
+static void take_as_cycles(struct trace *t)
+{
+	swap_form(t);
+	t->given_rate = 0;
+	because(t, "%s; printed as seconds, they count TSC cycles",
+		t->st.host ? "a host's time stamps are not the guest's TSC"
+			   : "time stamps are not the guest's TSC");
+}
+
+/*
+ * A rate that is given, and that the trace contradicts, would make every figure wrong. Deadlines
+ * alone show a rate too roughly. Return: 0: it may be right.
+ */
+static int check_given(struct trace *t, const struct vcpu *leader)
+{
+	const struct trace_event *last = &t->window[t->window_len - 1];
+	double given = t->options.tsc_khz / 1e6, off;
+	struct clock_fit own;
+	bool ok;
+
+	if (!given || t->st.cycles || t->st.source == TRACE_REARM)
+		return 0;
+	fit_one(t, leader, 0, &own, &ok);
+	if (!ok || own.by == CLOCK_BY_DEADLINES || clock_unsure(&own))
+		return 0;
+	if (are_cycles(t, &own)) {
+		take_as_cycles(t);
+		return 0;
+	}
+	off = fabs(given - own.rate);
+	if (off <= RATE_ERRORS * own.rate_error ||
+	    off * (double)(last->ts - t->window->ts) <= IRQ_LATENCY)
+		return 0;
+	return fail(
+		t,
+		"%s: the TSC's rate is not the given --tsc-khz %.0f: deadlines and time stamps show %.3f +- %.3f kHz; leave the option out",
+		t->in->name, t->options.tsc_khz, own.rate * 1e6, own.rate_error * 1e6);
+}
+
 static void note_fit(struct trace *t, const struct clock_fit *fit)
 {
 	struct trace_stats *st = &t->st;
@@ -1374,12 +1454,14 @@ static void note_fit(struct trace *t, const struct clock_fit *fit)
 	double error = fit->rate_error;
 
 	if (!t->fitted) {
+		if (are_cycles(t, fit))
+			take_as_cycles(t);
 		t->rate = fit->rate;
 		st->by = fit->by;
 		if (st->cycles)
 			st->cycles_per_unit = fit->rate;
 		st->tsc_khz = st->source == TRACE_REARM ? 1e6
-			      : st->cycles		? t->options.tsc_khz
+			      : st->cycles		? known_khz(t)
 							: fit->rate * 1e6;
 	}
 	t->fitted = true;
@@ -1427,6 +1509,8 @@ static int fit_window(struct trace *t)
 				continue;
 			if (again && v->fitted && t->window_len < WINDOW)
 				continue;
+			if (!v->fitted && check_given(t, v))
+				return -1;
 			n = fit_one(t, v, pass ? t->rate : t->given_rate, &fit, &ok);
 			points += pass ? 0 : n;
 			if (again && v->fitted && n < POINTS_FOR_FIT)

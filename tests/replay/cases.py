@@ -110,11 +110,11 @@ directory = tempfile.mkdtemp()
 failures = 0
 
 
-def replay(name, text):
+def replay(name, text, *options):
     path = os.path.join(directory, name)
     with open(path, "wb") as f:
         f.write(text if isinstance(text, bytes) else text.encode())
-    return subprocess.run([lazytsc, "replay", "--json", "--variants", "stock,lazy", path],
+    return subprocess.run([lazytsc, "replay", "--json", "--variants", "stock,lazy", *options, path],
                           capture_output=True, check=False)
 
 
@@ -124,9 +124,9 @@ def fail(name, what):
     print(f"FAILED: {name}: {what}")
 
 
-def figures(name, text, evidence, vcpus=2, **keys):
+def figures(name, text, evidence, vcpus=2, options=(), **keys):
     """The workload's figures come out. Of a host, which shows no timer interrupts, the writes alone."""
-    run = replay(name, text)
+    run = replay(name, text, *options)
     if run.returncode:
         return fail(name, f"status {run.returncode}: {run.stderr.decode()}")
     out = json.loads(run.stdout)
@@ -147,13 +147,13 @@ def figures(name, text, evidence, vcpus=2, **keys):
         if variant == "lazy" and r["skips"] != n * SKIPS:
             return fail(name, f"{vm} {vcpu}: {r['skips']} skips, not {n * SKIPS}")
     for key, value in keys.items():
-        if trace[key] != value:
-            return fail(name, f"{key} is {trace[key]}, not {value}")
+        if trace.get(key) != value:
+            return fail(name, f"{key} is {trace.get(key)}, not {value}")
     return out
 
 
-def refused(name, text, *words, status=2):
-    run = replay(name, text)
+def refused(name, text, *words, status=2, options=()):
+    run = replay(name, text, *options)
     message = run.stderr.decode()
     if run.returncode != status or message.count("\n") != 1 or name not in message:
         return fail(name, f"status {run.returncode}: {message}")
@@ -202,6 +202,21 @@ figures("raw-ts", guest(ftrace(ns)), "approximate")
 figures("ns6", guest(ftrace(lambda t: seconds(ns(t)))), "approximate")
 figures("ns9", guest(ftrace(lambda t: seconds(ns(t), 9))), "approximate")
 figures("ts2secs", guest(ftrace(lambda t: seconds(t * 1_000_000 // KHZ))), "approximate")
+# Nothing but the rate shows that seconds count cycles, as trace-cmd report prints a file that does
+# not tell its clock. The rate in kHz is not known then, or as given. Six digits are not all.
+for digits, evidence in ((6, "approximate"), (9, "exact")):
+    for kinds in (("write", "irq"), ("write",)):
+        figures("tsc-as-seconds", guest(ftrace(lambda t: seconds(t, digits)), kinds=kinds), evidence, tsc_khz=None)
+    figures("tsc-as-seconds-elsewhere", guest(ftrace(lambda t: seconds(t - BASE + 10**9, digits))), "approximate", tsc_khz=None)
+for khz in (KHZ, 1_000_000):
+    figures("tsc-as-seconds", guest(ftrace(seconds)), "approximate", options=["--tsc-khz", str(khz)], tsc_khz=khz)
+    figures("tsc-as-seconds-elsewhere", guest(ftrace(lambda t: seconds(t - BASE + 10**9))), "approximate",
+            options=["--tsc-khz", str(khz)], tsc_khz=khz)
+# A given rate that the trace contradicts would make all figures wrong.
+for clock in (lambda t: seconds(ns(t)), lambda t: seconds(ns(t), 9)):
+    figures("given", guest(ftrace(clock)), "approximate", options=["--tsc-khz", str(KHZ)], tsc_khz=KHZ)
+    for khz in (1_000_000, 2_400_000, 2_520_000, 3_000_000):
+        refused("given-wrong", guest(ftrace(clock)), f"not the given --tsc-khz {khz}", "show 2500000.", options=["--tsc-khz", str(khz)])
 figures("us-latency", guest(latency(lambda t: f"{(t - BASE) // 2500}us ")), "approximate")
 figures("ts-diff", guest(lambda tsc, cpu, event, text: ftrace(lambda t: seconds(ns(t)))(tsc, cpu, "(+12)   " + event, text)
                          .replace(": (+12)   write", ": (+12)   write")), "approximate")
@@ -442,6 +457,14 @@ figures("host-no-cpu", host(lambda t, vcpu, event, text: f" CPU {vcpu}/KVM {4100
 figures("host-perf-trace", host(lambda t, vcpu, event, text:
         f"  {t / 1e6:.3f} CPU {vcpu}/KVM/{4100 + vcpu} kvm:kvm_msr(write: 1, ecx: 1760, data: {int(text.split('= ')[1], 16)})"),
         "approximate")
+# A host whose TSC is printed as seconds, and a wrong rate.
+of_qemu = perf(names["qemu"], lambda v: 4100 + v)
+of_tsc = host(lambda t, vcpu, event, text: of_qemu(3 * BASE + (t - HOST_NS) * KHZ // 10**6, vcpu, event, text))
+for options in ([], ["--tsc-khz", str(KHZ)], ["--tsc-khz", "1000000"]):
+    figures("host-tsc-as-seconds", of_tsc, "approximate", options=options, tsc_khz=float(options[1]) if options else None,
+            delivered=2 * DELIVERED)
+for khz in ("1000000", "2600000"):
+    refused("host-given-wrong", host(of_qemu), "show 2500000.", options=["--tsc-khz", khz])
 # The process alone tells no thread; nor does perf trace of older versions.
 refused("host-process", host(perf(names["qemu"], lambda v: 4090)), "one thread id for several vCPUs", "comm,pid,tid")
 refused("host-process-exits", host(perf(lambda v: "qemu", lambda v: 4090), exits=True), "one thread id for several vCPUs")
