@@ -44,7 +44,7 @@ static const struct argp_option options[] = {
 
 static const char doc[] =
 	"Record TSC-deadline writes with ftrace while COMMAND runs, for lazytsc replay.\v"
-	"Events, filter and clock are those of this kernel: msr:write_msr with x86-tsc; from Linux 7.1 on timer:hrtimer_rearm with mono; lazytsc:lazytsc_skip where the guest has it; on a host kvm:kvm_msr, kvm_exit and kvm_entry. Works in a trace instance of its own, which is removed however the command ends. Root only.\n\n"
+	"Events, filter and clock are those of this kernel: msr:write_msr with x86-tsc; from Linux 7.1 on timer:hrtimer_rearm with mono; lazytsc:lazytsc_skip where the guest has it; on a host kvm:kvm_msr, kvm_exit, kvm_entry and kvm_apic_accept_irq. Works in a trace instance of its own, which is removed however the command ends. Root only.\n\n"
 	"Exit status: 0 recorded; 1 wrong usage, or not possible here; 2 FILE cannot be written, or nothing was recorded; 3 events were lost (FILE is kept, with marks where).";
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -113,6 +113,8 @@ static const struct event host_events[] = {
 	{ "kvm", "kvm_msr", "write == 1 && ecx == 0x6e0", true },
 	{ "kvm", "kvm_exit", NULL, true },
 	{ "kvm", "kvm_entry", NULL, true },
+	/* The vector of Linux's timer interrupt, and that before 4.15 */
+	{ "kvm", "kvm_apic_accept_irq", "vec == 0xec || vec == 0xef", false },
 	{ NULL, NULL, NULL, false },
 };
 

@@ -60,13 +60,30 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-/* The least of what was compared. */
-static double agreement(const struct validation *v)
+/* The least of what was compared, on a vCPU or in all. */
+static double agreement_on(const struct validation *v, const struct validated_vcpu *one)
 {
-	double interrupts = v->has_interrupts ? agreement_percent(&v->total.interrupts) : 100;
-	double exits = v->has_exits ? agreement_percent(&v->total.exits) : 100;
+	double interrupts = v->has_interrupts ? agreement_percent(&one->interrupts) : 100;
+	double exits = v->has_exits ? agreement_percent(&one->exits) : 100;
 
 	return exits < interrupts ? exits : interrupts;
+}
+
+static double agreement(const struct validation *v)
+{
+	return agreement_on(v, &v->total);
+}
+
+/* The vCPU that agrees least, where that is less than all together do; else NULL. */
+static const struct validated_vcpu *worst(const struct validation *v)
+{
+	const struct validated_vcpu *least = &v->total;
+
+	for (size_t i = 0; i < v->nvcpus; i++) {
+		if (agreement_on(v, &v->vcpus[i]) < agreement_on(v, least))
+			least = &v->vcpus[i];
+	}
+	return least == &v->total ? NULL : least;
 }
 
 static void cells(struct libscols_line *line, size_t at, bool has, const struct agreement *a)
@@ -115,9 +132,14 @@ static void print_table(FILE *to, const char *name, const struct validation *v)
 					     "unexpected", "%" };
 	const struct validated_vcpu *t = &v->total;
 	struct libscols_table *tb = table_new(names, 10, 1);
+	const struct validated_vcpu *least = worst(v);
 
-	fprintf(to, "%s: %.1f %% of what %s predicts and of what the trace shows agree (%s)\n\n",
+	fprintf(to, "%s: %.1f %% of what %s predicts and of what the trace shows agree (%s)\n",
 		name, agreement(v), v->lazy ? "lazy" : "stock", evidence_names[v->stats.evidence]);
+	if (least)
+		fprintf(to, "They agree least on vCPU %s: %.1f %%.\n", least->name,
+			agreement_on(v, least));
+	fputc('\n', to);
 	for (size_t i = 0; i < v->nvcpus; i++)
 		add_line(tb, v, &v->vcpus[i]);
 	add_line(tb, v, t);

@@ -282,7 +282,7 @@ static void print_wrapped(FILE *to, char *text)
 static void print_clock(FILE *to, const struct trace_stats *st)
 {
 	static const char unsure[] =
-		" Nothing tells whether they answer the deadline or move it on; the guest's timer interrupts, or its host's PREEMPTION_TIMER exits, would.";
+		" Nothing tells whether they answer the deadline or move it on; the guest's timer interrupts, or on its host kvm:kvm_apic_accept_irq, would.";
 	char *rate, *by, *doubt;
 
 	if (st->evidence == TRACE_EXACT) {
@@ -301,7 +301,7 @@ static void print_clock(FILE *to, const struct trace_stats *st)
 		rate = cli_text("%.3f kHz", st->tsc_khz);
 	if (st->by == CLOCK_BY_IRQS)
 		by = cli_text("%s that scatter by %.0f cycles",
-			      st->host ? "PREEMPTION_TIMER exits" : "timer interrupts",
+			      st->host ? "expiries of the host's timers" : "timer interrupts",
 			      st->offset_error);
 	else if (st->by == CLOCK_BY_ANSWERS)
 		by = cli_text(

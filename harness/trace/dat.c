@@ -15,7 +15,19 @@
 #define DEADLINE_MSR 0x6e0
 #define MAX_FIELDS   4
 
-enum event { WRITE, GLUE_WRITE, SKIP, REARM, KVM_MSR, KVM_EXIT, KVM_ENTRY, IRQ, IDLE, EVENTS };
+enum event {
+	WRITE,
+	GLUE_WRITE,
+	SKIP,
+	REARM,
+	KVM_MSR,
+	KVM_EXIT,
+	KVM_ENTRY,
+	KVM_IRQ,
+	IRQ,
+	IDLE,
+	EVENTS
+};
 
 static const struct {
 	const char *system, *name;
@@ -28,6 +40,7 @@ static const struct {
 	[KVM_MSR] = { "kvm", "kvm_msr", { "ecx", "data", "exception", "write" } },
 	[KVM_EXIT] = { "kvm", "kvm_exit", { "exit_reason", "isa", "info1", "vcpu_id" } },
 	[KVM_ENTRY] = { "kvm", "kvm_entry", { "vcpu_id" } },
+	[KVM_IRQ] = { "kvm", "kvm_apic_accept_irq", { "vec" } },
 	[IRQ] = { "irq_vectors", "local_timer_entry", { NULL } },
 	[IDLE] = { "power", "cpu_idle", { "state" } },
 };
@@ -226,6 +239,12 @@ static void read_record(struct buffer *b, struct tep_record *r, struct trace_lin
 		if (e == KVM_EXIT)
 			l->exit = trace_line_exit(number(b, e, 0, r, UINT32_MAX),
 						  number(b, e, 1, r, 1), number(b, e, 2, r, 0));
+		break;
+	case KVM_IRQ:
+		if (!trace_line_is_timer(number(b, e, 0, r, 0)))
+			return;
+		l->kind = TRACE_LINE_HOST_IRQ;
+		read_thread(b, r, l);
 		break;
 	case IRQ:
 		l->kind = TRACE_LINE_TIMER_IRQ;

@@ -749,6 +749,23 @@ static enum trace_line_kind parse_vcpu(const char *p, const char *e, bool entry,
 	return TRACE_LINE_VCPU;
 }
 
+/* "apicid 0 vec 236 (Fixed|edge)", or the field, which older versions print in decimal digits */
+static enum trace_line_kind parse_accept(const char *p, const char *e)
+{
+	uint64_t vector;
+	bool ok;
+
+	p = skip_spaces(p, e);
+	if (TAKE(&p, e, "apicid "))
+		ok = take_hex(&p, e, 8, &vector) && TAKE(&p, e, " vec ") &&
+		     take_decimal(&p, e, &vector);
+	else
+		ok = p < e && (field(p - 1, e, "vec", &vector) && vector < 0x100
+				       ? true
+				       : field_as(p - 1, e, "vec", true, &vector));
+	return ok && trace_line_is_timer(vector) ? TRACE_LINE_HOST_IRQ : TRACE_LINE_OTHER_EVENT;
+}
+
 /* "state=1 cpu_id=0", the state decimal in text and hexadecimal with 0x as a field */
 static enum trace_line_kind parse_idle(const char *p, const char *e, struct trace_line *out)
 {
@@ -816,6 +833,9 @@ static void parse_event(const struct trace_layout *layout, const char *p, const 
 		out->kind = parse_vcpu(p, e, true, out);
 	} else if (EVENT(&p, e, "kvm", "kvm_exit")) {
 		out->kind = parse_vcpu(p, e, false, out);
+	} else if (EVENT(&p, e, "kvm", "kvm_apic_accept_irq")) {
+		out->kind = parse_accept(p, e);
+		parse_thread(h, out);
 	} else if (EVENT(&p, e, "lazytsc", "lazytsc_skip")) {
 		out->kind = parse_skip(p, e, out);
 	} else if (EVENT(&p, e, "lazytsc", "lazytsc_write")) {

@@ -23,6 +23,7 @@ enum trace_line_kind {
 	TRACE_LINE_REARM, /* timer:hrtimer_rearm: the clock event device's next event, ns */
 	TRACE_LINE_HOST_WRITE, /* kvm:kvm_msr of the deadline, on the host */
 	TRACE_LINE_TIMER_IRQ, /* irq_vectors:local_timer_entry */
+	TRACE_LINE_HOST_IRQ, /* kvm:kvm_apic_accept_irq of Linux's timer: KVM injects it */
 	TRACE_LINE_VCPU, /* kvm:kvm_entry or kvm_exit */
 	TRACE_LINE_IDLE, /* power:cpu_idle */
 	TRACE_LINE_LOST, /* events of a CPU were lost here */
@@ -73,9 +74,9 @@ struct trace_line {
 	uint64_t ts; /* on events */
 	uint64_t value; /* writes: the deadline; IDLE: the state; LOST: how many, 0: not said */
 	unsigned int value_digits; /* how many were printed */
-	int64_t tid; /* HOST_WRITE, VCPU: the thread, or -1 */
-	int64_t pid; /* HOST_WRITE, VCPU: its process, or -1 */
-	int vcpu; /* HOST_WRITE (from the thread's name), VCPU: the vCPU, or -1 */
+	int64_t tid; /* HOST_WRITE, HOST_IRQ, VCPU: the thread, or -1 */
+	int64_t pid; /* HOST_WRITE, HOST_IRQ, VCPU: its process, or -1 */
+	int vcpu; /* HOST_WRITE, HOST_IRQ (from the thread's name), VCPU: the vCPU, or -1 */
 	const char *label; /* the buffer or file that trace-cmd names before the line; NULL: none */
 	size_t label_len;
 	const char *head, *head_end; /* text: what stands before the CPU */
@@ -97,6 +98,13 @@ struct trace_layout {
 
 /** trace_line_vcpu() - the vCPU that a thread's name tells, or -1 */
 int trace_line_vcpu(const char *name, size_t len);
+
+/** trace_line_is_timer() - is this the vector of Linux's timer interrupt? */
+static inline bool trace_line_is_timer(uint64_t vector)
+{
+	/* Before Linux 4.15 it was the latter. */
+	return vector == 0xec || vector == 0xef;
+}
 
 /** trace_line_exit() - kvm_exit's reason; @isa: 1 Intel, 2 AMD */
 enum trace_exit trace_line_exit(uint64_t reason, uint64_t isa, uint64_t info1);

@@ -267,6 +267,12 @@ static void vcpu_number(struct vcpu *v, int id)
 	v->named = true;
 }
 
+/* Of a thread, or where that is not told of a process's vCPU. */
+static uint64_t thread_key(int64_t tid, int64_t pid, int id)
+{
+	return tid >= 0 ? (uint64_t)tid : 1ULL << 62 | (uint64_t)(uint32_t)pid << 16 | (uint64_t)id;
+}
+
 /* The thread of a host's line; NULL: it tells none, or there are too many. */
 static struct vcpu *find_thread(struct vcpus *threads, int64_t tid, int64_t pid, int id)
 {
@@ -274,10 +280,7 @@ static struct vcpu *find_thread(struct vcpus *threads, int64_t tid, int64_t pid,
 
 	if (tid < 0 && id < 0)
 		return NULL;
-	if (tid >= 0)
-		v = vcpus_get(threads, (uint64_t)tid);
-	else
-		v = vcpus_get(threads, 1ULL << 62 | (uint64_t)(uint32_t)pid << 16 | (uint64_t)id);
+	v = vcpus_get(threads, thread_key(tid, pid, id));
 	if (!v)
 		return NULL;
 	v->pub.tid = tid;
@@ -421,6 +424,7 @@ static bool wanted(const struct trace *t, const struct trace_line *l)
 	case TRACE_LINE_LOST:
 		return true;
 	case TRACE_LINE_TIMER_IRQ:
+	case TRACE_LINE_HOST_IRQ:
 		return !t->decided || t->fit || (ask & 1U << TRACE_EVENT_IRQ);
 	case TRACE_LINE_VCPU:
 		/* A timer that fires, for the fit. */
@@ -437,7 +441,11 @@ static bool wanted(const struct trace *t, const struct trace_line *l)
 
 static void count_kind(struct trace *t, enum trace_line_kind kind)
 {
-	t->st.kinds[kind == TRACE_LINE_IDLE ? TRACE_LINE_OTHER_EVENT : kind]++;
+	if (kind == TRACE_LINE_IDLE)
+		kind = TRACE_LINE_OTHER_EVENT;
+	else if (kind == TRACE_LINE_HOST_IRQ)
+		kind = TRACE_LINE_TIMER_IRQ;
+	t->st.kinds[kind]++;
 }
 
 /* The next line of text. Return: 1; 0 at the end; -1 on an error. */
@@ -502,7 +510,8 @@ static int read_item(struct trace *t, struct item *it)
 	it->relative = l.relative;
 	it->digits = (uint8_t)l.value_digits;
 	it->label = l.label ? (uint8_t)find_label(t, &l) : 0;
-	if (l.kind == TRACE_LINE_HOST_WRITE || l.kind == TRACE_LINE_VCPU) {
+	if (l.kind == TRACE_LINE_HOST_WRITE || l.kind == TRACE_LINE_HOST_IRQ ||
+	    l.kind == TRACE_LINE_VCPU) {
 		it->tid = (int32_t)l.tid;
 		it->pid = (int32_t)l.pid;
 		it->vcpu = (int16_t)l.vcpu;
@@ -1154,8 +1163,12 @@ static int take_other(struct trace *t, const struct item *it, struct trace_event
 		return 0;
 	switch (it->kind) {
 	case TRACE_LINE_TIMER_IRQ:
+	case TRACE_LINE_HOST_IRQ:
 		ev->kind = TRACE_EVENT_IRQ;
-		if (is_guest_irq(t, it))
+		/* A timer on another CPU injects as well: that thread runs no vCPU. */
+		if (t->st.host && it->kind == TRACE_LINE_HOST_IRQ)
+			v = vcpus_find(&t->vcpus, thread_key(it->tid, it->pid, it->vcpu));
+		else if (it->kind == TRACE_LINE_TIMER_IRQ && is_guest_irq(t, it))
 			v = find_cpu(t, it->cpu, it->label);
 		if (v && irq_twice(t, v, it))
 			return 0;
@@ -1412,7 +1425,8 @@ static void take_as_cycles(struct trace *t)
 {
 	swap_form(t);
 	t->given_rate = 0;
-	because(t, "%s; printed as seconds, they count TSC cycles",
+	because(t,
+		"%s; printed as seconds, they count TSC cycles (or the TSC runs at 1 GHz: give --tsc-khz)",
 		t->st.host ? "a host's time stamps are not the guest's TSC"
 			   : "time stamps are not the guest's TSC");
 }

@@ -19,23 +19,36 @@ void vcpus_free(struct vcpus *s)
 	free(s->vms);
 }
 
-struct vcpu *vcpus_get(struct vcpus *s, uint64_t key)
+/* Where the index + 1 of this key is, or will be. */
+static uint32_t *find_slot(const struct vcpus *s, uint64_t key)
 {
 	size_t i = (key * 0x9e3779b97f4a7c15ULL) >> 32;
-	struct vcpu *v;
 
 	for (;; i++) {
 		uint32_t *slot = &s->hash[i % (2 * TRACE_MAX_VCPUS)];
 
-		if (!*slot) {
-			if (s->n == TRACE_MAX_VCPUS)
-				return NULL;
-			*slot = s->n + 1;
-			break;
-		}
-		if (s->v[*slot - 1].key == key)
-			return &s->v[*slot - 1];
+		if (!*slot || s->v[*slot - 1].key == key)
+			return slot;
 	}
+}
+
+struct vcpu *vcpus_find(const struct vcpus *s, uint64_t key)
+{
+	const uint32_t *slot = find_slot(s, key);
+
+	return *slot ? &s->v[*slot - 1] : NULL;
+}
+
+struct vcpu *vcpus_get(struct vcpus *s, uint64_t key)
+{
+	uint32_t *slot = find_slot(s, key);
+	struct vcpu *v;
+
+	if (*slot)
+		return &s->v[*slot - 1];
+	if (s->n == TRACE_MAX_VCPUS)
+		return NULL;
+	*slot = s->n + 1;
 	v = &s->v[s->n++];
 	*v = (struct vcpu){
 		.key = key, .pid = -1, .kvm_id = -1, .name_id = -1, .pub = { .id = -1, .tid = -1 }

@@ -58,6 +58,9 @@ struct vcpus {
 bool vcpus_init(struct vcpus *s);
 void vcpus_free(struct vcpus *s);
 
+/** vcpus_find() - the vCPU of that key; NULL: there is none */
+struct vcpu *vcpus_find(const struct vcpus *s, uint64_t key);
+
 /** vcpus_get() - the vCPU of that key, new where there was none; NULL: too many */
 struct vcpu *vcpus_get(struct vcpus *s, uint64_t key);
 

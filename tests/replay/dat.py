@@ -34,6 +34,7 @@ EVENTS = {
     "kvm_exit": ("kvm", 307, [("unsigned int exit_reason", "I"), ("unsigned long guest_rip", "Q"), ("u32 isa", "I"),
                               ("u64 info1", "Q"), ("unsigned int vcpu_id", "I")]),
     "kvm_entry": ("kvm", 308, [("unsigned int vcpu_id", "I"), ("unsigned long rip", "Q")]),
+    "kvm_apic_accept_irq": ("kvm", 310, [("u32 apicid", "I"), ("u16 dm", "H"), ("u16 tm", "H"), ("u8 vec", "B")]),
     "sched_switch": ("sched", 309, [("int prev_prio", "i")]),
 }
 COMMS = {0: "<idle>", 7: "task", 4110: "CPU 0/KVM", 4111: "CPU 1/KVM"}
@@ -214,14 +215,18 @@ host = []
 for i in range(300):
     for vcpu in (0, 1):
         t = 5_000_000_000 + i * 1_000_000 + vcpu * 1000
-        value = 7_000_000_000_000 + (t - 5_000_000_000) * 5 // 2 + 5_000_000
+        value = 7_000_000_000_000 + (t + 998_000 - 5_000_000_000) * 5 // 2
         host += [(t - 1200, 2, 4110 + vcpu, "kvm_exit", (32, 5, 1, 0, vcpu), f"vcpu {vcpu} reason MSR_WRITE rip 0x5 info1 0x0"),
                  (t, 2, 4110 + vcpu, "kvm_msr", (1, 0x6e0, value, 0), f"msr_write 6e0 = {value:#x}"),
                  (t + 10, 2, 4110 + vcpu, "kvm_msr", (0, 0x6e0, 0, 0), "msr_read 6e0 = 0x0"),
-                 (t + 800, 2, 4110 + vcpu, "kvm_entry", (vcpu, 7), f"vcpu {vcpu}, rip 0x7")]
+                 (t + 800, 2, 4110 + vcpu, "kvm_entry", (vcpu, 7), f"vcpu {vcpu}, rip 0x7"),
+                 # The timer's interrupt comes just behind its deadline; others do not count.
+                 (t + 500_000, 2, 4110 + vcpu, "kvm_apic_accept_irq", (vcpu, 0, 0, 253), f"apicid {vcpu} vec 253 (Fixed|edge)"),
+                 (t + 999_000, 2, 4110 + vcpu, "kvm_apic_accept_irq", (vcpu, 0, 0, 236), f"apicid {vcpu} vec 236 (Fixed|edge)")]
 host_cpu, text = both(host, seconds)
 read = run(save("host.dat", dat([(None, host_cpu)])))
-same(read, run(save("host.txt", text)), "exits")
+same(read, run(save("host.txt", text)), "exits", "timer_interrupts", "other_events")
+assert (read["traces"][0]["timer_interrupts"], read["traces"][0]["doubtful_writes"]) == (600, 0), read["traces"][0]
 assert read["traces"][0]["source"] == "host" and read["traces"][0]["answer"]["write_exit_ns"] == 2000
 
 # One write in two buffers; a gap; nothing in it.

@@ -87,6 +87,12 @@ static const struct form host[] = {
 	  TRACE_LINE_VCPU, 2, 0, 0, false, 8397, 1 },
 	{ " qemu-system-x86-8397    [002] d....  1404.389520: kvm_entry: vcpu 1, rip 0xffff",
 	  TRACE_LINE_VCPU, 2, 0, 0, false, 8397, 1 },
+	{ "       CPU 1/KVM-8397    [002] d..1.  1404.389521: kvm_apic_accept_irq: apicid 1 vec "
+	  "236 (Fixed|edge)",
+	  TRACE_LINE_HOST_IRQ, 2, 1404389521000, 0, false, 8397, 1 },
+	{ " qemu-system-x86  8390/8397  [002]  1404.389521123: kvm:kvm_apic_accept_irq: apicid a "
+	  "vec 236 (Fixed|edge) (coalesced)",
+	  TRACE_LINE_HOST_IRQ, 2, 1404389521123, 0, false, 8397, NONE },
 	{ "       fc_vcpu 1  599500 [039] 1377662.550600: kvm:kvm_entry:  vcpu 1 rip "
 	  "0xffffffff81036706",
 	  TRACE_LINE_VCPU, 39, 0, 0, false, 599500, 1 },
@@ -224,6 +230,14 @@ static const struct form others[] = {
 	FORM(UNKNOWN, "   0.02%  6e0 = 0x94ba753656c"),
 	FORM(UNKNOWN, "          <idle>-0       [000] d..1. 155277"),
 	FORM(VCPU, "preempt_test  20677.199579:      kvm:kvm_exit: reason PREEMPTION_TIMER"),
+	FORM(HOST_IRQ, " a-1 [000] 5.100000: kvm_apic_accept_irq: apicid=0 dm=0 tm=0 vec=ec"),
+	FORM(HOST_IRQ, " a-1 [000] 5.100000: kvm_apic_accept_irq: apicid=0 dm=0 tm=0 vec=236"),
+	FORM(HOST_IRQ, " a-1 [000] 5.100000: kvm_apic_accept_irq: apicid=0x0 (0) vec=0xef (239)"),
+	FORM(OTHER_EVENT,
+	     " a-1 [000] 5.100000: kvm_apic_accept_irq: apicid 0 vec 253 (Fixed|edge)"),
+	FORM(OTHER_EVENT, " a-1 [000] 5.100000: kvm_apic_accept_irq: apicid=236 dm=0 tm=0 vec=fd"),
+	FORM(OTHER_EVENT, " a-1 [000] 5.100000: kvm_apic_accept_irq: apicid 0 vec"),
+	FORM(OTHER_EVENT, " a-1 [000] 5.100000: kvm_apic_accept_irq:"),
 	FORM(UNKNOWN, "CPU:9999999 [LOST 5 EVENTS]"),
 	FORM(UNKNOWN, ": : : 12: 1.: .1: "),
 	FORM(UNKNOWN, "\x7f"
@@ -242,14 +256,15 @@ static void check(struct trace_layout *layout, const struct form *f)
 	assert_int_equal(l.kind, f->kind);
 	if (f->kind == TRACE_LINE_WRITE || f->kind == TRACE_LINE_HOST_WRITE ||
 	    f->kind == TRACE_LINE_SKIP || f->kind == TRACE_LINE_REARM ||
-	    f->kind == TRACE_LINE_TIMER_IRQ) {
+	    f->kind == TRACE_LINE_TIMER_IRQ || (f->kind == TRACE_LINE_HOST_IRQ && f->ts)) {
 		assert_int_equal(l.cpu, f->cpu);
 		assert_int_equal(l.ts, f->ts);
 		assert_int_equal(l.cycles, f->cycles);
-		if (f->kind != TRACE_LINE_TIMER_IRQ)
+		if (f->kind != TRACE_LINE_TIMER_IRQ && f->kind != TRACE_LINE_HOST_IRQ)
 			assert_int_equal(l.value, f->value);
 	}
-	if (f->kind == TRACE_LINE_HOST_WRITE || f->kind == TRACE_LINE_VCPU) {
+	if (f->kind == TRACE_LINE_HOST_WRITE || f->kind == TRACE_LINE_VCPU ||
+	    (f->kind == TRACE_LINE_HOST_IRQ && f->ts)) {
 		assert_int_equal(l.tid, f->tid);
 		assert_int_equal(l.vcpu, f->vcpu);
 	}
