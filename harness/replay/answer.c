@@ -187,6 +187,12 @@ struct answer answer(const struct replay *r)
 
 /* --- Sentences --- */
 
+static void say_assumed(FILE *to, const struct replay *r)
+{
+	if (r->khz_assumed)
+		fputs(", if its TSC runs at 2.6 GHz (the trace does not tell: give --tsc-khz)", to);
+}
+
 static void say_writes(FILE *to, const struct replay *r, const struct answer *a)
 {
 	char rate[32];
@@ -201,8 +207,7 @@ static void say_writes(FILE *to, const struct replay *r, const struct answer *a)
 			fprintf(to, " on average (vCPU %s: %s)", a->busiest,
 				rate_text(a->busiest_writes, rate));
 	}
-	if (r->khz_assumed)
-		fputs(", if its TSC runs at 2.6 GHz (the trace does not tell: give --tsc-khz)", to);
+	say_assumed(to, r);
 	fputs(". ", to);
 }
 
@@ -306,17 +311,35 @@ static void say_worth(FILE *to, const struct replay *r, const struct answer *a)
 /* Exits alone: lazy takes away none of the MSR_WRITE exits, or all, or what lies between. */
 static void say_bounds(FILE *to, const struct replay *r)
 {
-	uint64_t writes = 0;
-	char rate[32];
+	uint64_t writes = 0, timed = 0, all = 0;
+	char rate[32], cpu[32];
+	double ns = 0;
 
-	for (size_t i = 0; i < r->nvcpus; i++)
-		writes += r->vcpus[i].at.exits.count[TRACE_EXIT_MSR_WRITE];
+	for (size_t i = 0; i < r->nvcpus; i++) {
+		const struct trace_exits *x = &r->vcpus[i].at.exits;
+
+		writes += x->count[TRACE_EXIT_MSR_WRITE];
+		timed += x->timed[TRACE_EXIT_MSR_WRITE];
+		ns += (double)x->time[TRACE_EXIT_MSR_WRITE] * r->unit_ns;
+		for (size_t k = 0; k < TRACE_EXIT_REASONS; k++)
+			all += x->count[k];
+	}
+	if (r->stats.counted)
+		fputs("No deadline writes, but counts of exits", to);
+	else
+		fprintf(to, "No deadline writes, but the exits of %zu vCPU%s", r->nvcpus,
+			r->nvcpus == 1 ? "" : "s");
 	fprintf(to,
-		"No deadline writes, but the exits of %zu vCPU%s: lazy takes away between none and all of %" PRIu64
-		" MSR_WRITE exits",
-		r->nvcpus, r->nvcpus == 1 ? "" : "s", writes);
+		": lazy takes away between none and all of %" PRIu64
+		" MSR_WRITE exits, %.1f %% of all exits",
+		writes, all ? 100 * (double)writes / (double)all : 0);
+	if (timed)
+		fprintf(to, ", of %.2f us each", ns / (double)timed / 1000);
 	if (r->seconds > 0)
-		fprintf(to, ", at most %s a second", rate_text(answer_rate(r, writes), rate));
+		fprintf(to, ": at most %s a second", rate_text(answer_rate(r, writes), rate));
+	if (r->seconds > 0 && timed)
+		fprintf(to, ", %s %% of one CPU", cpu_text(ns / r->seconds / 1e7, cpu));
+	say_assumed(to, r);
 	fputc('.', to);
 }
 

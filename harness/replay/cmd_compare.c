@@ -140,8 +140,14 @@ static int take(void *to, const char *name, struct replay *r)
 		FIGURES(X)
 #undef X
 	};
-	struct side *one = &s->side[s->n++];
+	struct side *one;
 
+	if (r->stats.counted) {
+		warnx("%s: a table of counts does not say of how long: there are no rates to compare",
+		      name);
+		return CLI_BAD_INPUT;
+	}
+	one = &s->side[s->n++];
 	*one = (struct side){ .name = name,
 			      .evidence = r->stats.evidence,
 			      .khz_assumed = r->khz_assumed,

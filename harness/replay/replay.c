@@ -657,7 +657,9 @@ static int collect_vcpu(struct run *run, const struct trace *t, unsigned int i, 
 	name_vm(t, v->at.vm, vm, sizeof(vm));
 	if (!wanted(r, run_vcpu, &v->at, vm) || (!bounds && !run_vcpu->deadlines.writes))
 		return 0;
-	if (r->stats.nvms < 2)
+	if (r->stats.counted)
+		snprintf(v->name, sizeof(v->name), "all");
+	else if (r->stats.nvms < 2)
 		snprintf(v->name, sizeof(v->name), "%d", v->at.id);
 	else
 		snprintf(v->name, sizeof(v->name), "%s:%d", vm, v->at.id);
@@ -730,7 +732,9 @@ static int collect(struct run *run, const struct trace *t)
 	}
 	qsort(r->vcpus, r->nvcpus, sizeof(*r->vcpus), by_vm);
 	qsort(r->tasks, r->ntasks, sizeof(*r->tasks), by_writes);
-	r->seconds = bounds ? r->stats.span / 1e9
+	if (bounds)
+		take_clock(run, &r->stats);
+	r->seconds = bounds ? r->stats.span * r->unit_ns / 1e9
 			    : (double)(run->last_ts - run->first_ts) * r->unit_ns / 1e9;
 	if (run->begun)
 		end_slice(run);

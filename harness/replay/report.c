@@ -576,9 +576,16 @@ static void print_bounds(FILE *to, const char *name, const struct replay *r)
 	if (tb)
 		table_print(to, tb);
 	fputc('\n', to);
-	print_wrapped(to, cli_text("Deadlines delivered while the guest ran are at most %" PRIu64
-				   " (PREEMPTION_TIMER, which AMD lacks).",
-				   late));
+	if (late)
+		print_wrapped(
+			to, cli_text("Deadlines delivered while the guest ran are at most %" PRIu64
+				     " (PREEMPTION_TIMER).",
+				     late));
+	else
+		print_wrapped(
+			to,
+			cli_text(
+				"How many deadlines were delivered is not known: there is no PREEMPTION_TIMER exit (AMD has none)."));
 }
 
 static bool has_exits(const struct replay *r)
@@ -726,7 +733,9 @@ static json_t *json_row(const char *name, const struct replay *r, size_t i, size
 
 	json_object_set_new(o, "trace", cli_json_text(name));
 	json_object_set_new(o, "variant", json_string(variant_name(r, variant)));
-	if (i < r->nvcpus)
+	if (i < r->nvcpus && r->stats.counted)
+		json_object_set_new(o, "vcpu", json_string(r->vcpus[i].name));
+	else if (i < r->nvcpus)
 		set_int(o, "vcpu", (uint64_t)r->vcpus[i].at.id);
 	else
 		json_object_set_new(o, "vcpu", json_string("total"));
@@ -855,7 +864,7 @@ static json_t *json_exits(const struct replay *r)
 		const struct trace_exits *x = &r->vcpus[i].at.exits;
 		json_t *o;
 
-		if (!x->last)
+		if (!x->last && !r->stats.counted)
 			continue;
 		o = json_object();
 		json_object_set_new(o, "vcpu", json_string(r->vcpus[i].name));

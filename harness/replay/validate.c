@@ -304,6 +304,13 @@ static int collect(struct validation *out, const struct trace *t, const struct r
 	}
 	strcpy(out->total.name, "total");
 	qsort(out->vcpus, out->nvcpus, sizeof(*out->vcpus), by_name);
+	if (out->stats.source == TRACE_EXITS) {
+		snprintf(
+			out->error, sizeof(out->error),
+			"exits without deadline writes: there is nothing to replay; on the host: %s",
+			TRACE_RECORD_HOST);
+		return -1;
+	}
 	if (out->has_interrupts || out->has_exits)
 		return 0;
 	snprintf(

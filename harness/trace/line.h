@@ -25,6 +25,7 @@ enum trace_line_kind {
 	TRACE_LINE_TIMER_IRQ, /* irq_vectors:local_timer_entry */
 	TRACE_LINE_HOST_IRQ, /* kvm:kvm_apic_accept_irq of Linux's timer: KVM injects it */
 	TRACE_LINE_VCPU, /* kvm:kvm_entry or kvm_exit */
+	TRACE_LINE_COUNT, /* how often guests left for a reason: perf kvm stat report, kvm_stat */
 	TRACE_LINE_IDLE, /* power:cpu_idle */
 	TRACE_LINE_LOST, /* events of a CPU were lost here */
 	TRACE_LINE_OTHER_MSR, /* another MSR, or a read */
@@ -66,13 +67,13 @@ enum trace_spoiled {
 struct trace_line {
 	enum trace_line_kind kind;
 	enum trace_spoiled spoiled; /* DAMAGED, UNKNOWN */
-	enum trace_exit exit; /* VCPU */
+	enum trace_exit exit; /* VCPU; COUNT: NONE is all reasons */
 	bool cycles; /* the time stamp is a whole number, not seconds */
 	bool relative; /* latency format: it counts from the start of the buffer */
 	bool micro; /* it has been rounded to microseconds */
 	unsigned int cpu; /* not on UNKNOWN and COMMENT */
-	uint64_t ts; /* on events */
-	uint64_t value; /* writes: the deadline; IDLE: the state; LOST: how many, 0: not said */
+	uint64_t ts; /* on events; COUNT: how long all of them took, ns, 0: not said */
+	uint64_t value; /* writes: the deadline; IDLE: the state; COUNT, LOST: how many, or 0 */
 	unsigned int value_digits; /* how many were printed */
 	int64_t tid; /* HOST_WRITE, HOST_IRQ, VCPU: the thread, or -1 */
 	int64_t pid; /* HOST_WRITE, HOST_IRQ, VCPU: its process, or -1 */

@@ -89,6 +89,10 @@ struct trace {
 	struct item *items;
 	size_t nitems, item_pos;
 	uint64_t kvm_events, rearms, set; /* lines that tell what the trace is */
+	uint64_t whole_exits; /* entries and exits whose time stamps are whole numbers */
+	struct trace_exits counts; /* of tables */
+	uint64_t rows; /* these have */
+	uint64_t counted; /* exits that a table says there were in all; 0: none does */
 	uint64_t spoiled[TRACE_SPOILED_WAYS], first_spoiled, first_below_0;
 	double noted_khz; /* the rate that `lazytsc record` notes */
 	uint64_t first_ts, last_ts;
@@ -328,6 +332,7 @@ static void note_vcpu(struct trace *t, const struct trace_line *l)
 	struct trace_exits *x;
 
 	t->kvm_events++;
+	t->whole_exits += l->cycles;
 	if (!v)
 		return;
 	note_id(t, &v->kvm_id, l->vcpu);
@@ -384,6 +389,23 @@ static bool seems_cut(struct trace *t, const struct trace_text *text, const stru
 		    ? find_cpu(t, l->cpu, find_label(t, l))
 		    : NULL;
 	return v && l->value_digits < v->digits;
+}
+
+/* A table's row. */
+static void note_count(struct trace *t, const struct trace_line *l)
+{
+	struct trace_exits *x = &t->counts;
+
+	t->rows++;
+	if (l->exit == TRACE_EXIT_NONE) {
+		t->counted += l->value;
+		return;
+	}
+	x->count[l->exit] += l->value;
+	if (!l->ts)
+		return;
+	x->time[l->exit] += l->ts;
+	x->timed[l->exit] += l->value;
 }
 
 /* What `lazytsc record` notes at the head of its file. */
@@ -445,6 +467,8 @@ static void count_kind(struct trace *t, enum trace_line_kind kind)
 		kind = TRACE_LINE_OTHER_EVENT;
 	else if (kind == TRACE_LINE_HOST_IRQ)
 		kind = TRACE_LINE_TIMER_IRQ;
+	else if (kind == TRACE_LINE_COUNT)
+		kind = TRACE_LINE_UNKNOWN; /* unless there is nothing else */
 	t->st.kinds[kind]++;
 }
 
@@ -491,6 +515,8 @@ static int read_item(struct trace *t, struct item *it)
 			note_vcpu(t, &l);
 		else if (l.kind == TRACE_LINE_HOST_WRITE)
 			note_deadline(t, &l);
+		else if (l.kind == TRACE_LINE_COUNT)
+			note_count(t, &l);
 		else if (l.kind == TRACE_LINE_DAMAGED || l.kind == TRACE_LINE_UNKNOWN)
 			note_spoiled(t, l.spoiled);
 		if (l.kind == TRACE_LINE_DAMAGED && !t->st.first_damaged)
@@ -810,13 +836,46 @@ static int decide_exits(struct trace *t)
 	if (!exits)
 		return fail(
 			t,
-			"%s: a host's trace without exits and without its guests' deadline writes; on the host: perf record -a -e kvm:kvm_msr --filter 'ecx == 0x6e0' sleep 10",
+			"%s: a host's trace without exits and without its guests' deadline writes; on the host: " TRACE_RECORD_HOST,
 			t->in->name);
 	t->st.source = TRACE_EXITS;
 	t->st.host = true;
+	/* Those of a trace-cmd file are whole numbers whatever the clock, and ns as a rule. */
+	t->st.cycles = !t->dat && t->whole_exits > t->kvm_events / 2;
 	t->st.evidence = TRACE_BOUNDS;
-	because(t,
-		"exits alone: kvm:kvm_msr is missing; on the host: perf record -a -e kvm:kvm_msr --filter 'ecx == 0x6e0' sleep 10");
+	because(t, "exits alone: kvm:kvm_msr is missing; on the host: " TRACE_RECORD_HOST);
+	return 0;
+}
+
+/* Has a table rows of exits? Another table has none of their names. */
+static bool has_counts(const struct trace *t)
+{
+	for (int i = 0; i < TRACE_EXIT_OTHER; i++) {
+		if (t->counts.count[i])
+			return true;
+	}
+	return false;
+}
+
+/* A table of exits, which are those of all vCPUs. */
+static int decide_counts(struct trace *t)
+{
+	struct vcpu *all = vcpus_get(&t->threads, 0);
+	uint64_t named = 0;
+
+	for (int i = 0; i < TRACE_EXIT_REASONS; i++)
+		named += t->counts.count[i];
+	t->st.kinds[TRACE_LINE_UNKNOWN] -= t->rows;
+	t->st.kinds[TRACE_LINE_VCPU] += t->rows;
+	if (t->counted > named)
+		t->counts.count[TRACE_EXIT_OTHER] += t->counted - named;
+	all->pub.id = 0;
+	all->named = true;
+	all->pub.exits = t->counts;
+	t->st.source = TRACE_EXITS;
+	t->st.host = t->st.counted = true;
+	t->st.evidence = TRACE_BOUNDS;
+	because(t, "counts of exits alone; on the host: " TRACE_RECORD_HOST);
 	return 0;
 }
 
@@ -909,6 +968,8 @@ static int decide(struct trace *t)
 		t->st.source = TRACE_REARM;
 	else if (t->kvm_events && !t->st.first_damaged)
 		return decide_exits(t);
+	else if (has_counts(t) && !t->st.first_damaged)
+		return decide_counts(t);
 	else
 		return no_deadlines(t);
 
@@ -1300,7 +1361,7 @@ static int at_end(struct trace *t)
 			last = x->last > last ? x->last : last;
 		}
 		st->span = last > first ? (double)(last - first) : 0;
-		st->tsc_khz = 1e6;
+		st->tsc_khz = st->cycles ? known_khz(t) : 1e6;
 		return 0;
 	}
 	if (st->no_vcpu && !st->writes)

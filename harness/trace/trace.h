@@ -127,6 +127,7 @@ struct trace_stats {
 	enum trace_evidence evidence;
 	char why[160]; /* one sentence: what the evidence is */
 	bool host; /* source is TRACE_HOST or TRACE_EXITS */
+	bool counted; /* TRACE_EXITS: a table of counts, of all vCPUs and of an unknown time */
 	bool cycles; /* time stamps are whole numbers */
 	double span; /* first to last event, in units of now; for rates divide by tsc_khz * 1000 */
 
@@ -142,6 +143,9 @@ struct trace_stats {
 	uint64_t doubtful; /* writes of which the fit decides the fate of the deadline before */
 	bool unsure; /* of some of them nothing tells whether they answer it or move it on */
 };
+
+/* What to run on a host, for messages. */
+#define TRACE_RECORD_HOST "perf record -a -e kvm:kvm_msr --filter 'ecx == 0x6e0' sleep 10"
 
 struct trace;
 

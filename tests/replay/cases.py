@@ -489,6 +489,50 @@ trace = json.loads(run.stdout)["traces"][0]
 if run.returncode != 4 or trace["evidence"] != "bounds" or "kvm:kvm_msr" not in trace["why"] or \
         [x["msr_write"] for x in trace["exits"]] != [WRITES, WRITES]:
     fail("exits", f"{run.returncode}: {trace}")
+
+
+# How long they took is told in the trace's clock; of a TSC's the rate has to be known.
+def bounds(name, text, *options):
+    run = replay(name, text, *options)
+    return run.returncode, run.stdout and json.loads(run.stdout)["traces"][0]
+
+
+span = (events()[-1][0] - events()[0][0]) * 1000 // KHZ / 1e6
+in_tsc = host(lambda t, vcpu, event, text: f" CPU {vcpu}/KVM {4100 + vcpu} [000] {BASE + (t - HOST_NS) * KHZ // 10**6}: kvm:{event}: "
+              f"{text}", exits="alone")
+for name, text, options in (("exits", host(perf(names["qemu"], lambda v: 4100 + v), exits="alone"), ()),
+                            ("exits-tsc", in_tsc, ("--tsc-khz", str(KHZ)))):
+    status, trace = bounds(name, text, *options)
+    if status != 4 or abs(trace["seconds"] / span - 1) > .001 or any(abs(x["write_ns"] - 2000) > 2 for x in trace["exits"]):
+        fail(name, [status, trace])
+status, trace = bounds("exits-tsc", in_tsc)
+if status != 4 or "2.6 GHz" not in trace["answer"]["text"]:
+    fail("exits-tsc", trace["answer"]["text"])
+# Tables that perf kvm stat report (of two ages) and kvm_stat print: bounds as well, of all vCPUs.
+rows = {"MSR_WRITE": 56890, "HLT": 30128, "PREEMPTION_TIMER": 21012, "EXTERNAL_INTERRUPT": 17251, "EPT_MISCONFIG": 719}
+tables = {
+    "report": "\nAnalyze events for all VMs, all VCPUs:\n\n  VM-EXIT    Samples  Samples%     Time%    Min Time\n\n" + "".join(
+        f"{r:>20} {n:10d} {n / 1260:8.2f}% {2.2:8.2f}% {0.45:9.2f}us {998.2:9.2f}us {1.43:9.2f}us ( +-   1.55% )\n"
+        for r, n in rows.items()) + "\nTotal Samples:126000, Total events handled time:3708136.36us.\n",
+    "report-6.4": "Event name  Samples   Sample%    Time (ns)     Time%   Max Time (ns)   Min Time (ns)  Mean Time (ns)\n" + "".join(
+        f"{r:<20} {n:12d} {n / 1260:9.2f}% {n * 1430:13d} {2.2:8.2f}% {998200:11d} {450:13d} {1430:14d}\n" for r, n in rows.items()),
+    "kvm_stat": " Event          Total %Total CurAvg/s\n kvm_entry   126003   25.0    14201\n kvm_exit   126000  25.0  9\n" +
+    "".join(f" kvm_exit({r})   {n}   15.8  9002\n" for r, n in rows.items() if r != "EPT_MISCONFIG"),
+}
+for name, text in tables.items():
+    status, trace = bounds(name, text)
+    x = trace["exits"][0] if status == 4 else {}
+    if [x.get(k) for k in ("vcpu", "msr_write", "hlt", "preemption_timer", "external_interrupt", "other")] != ["all", *rows.values()] or \
+            x["write_ns"] != (None if name == "kvm_stat" else 1430) or "45.2 % of all exits" not in trace["answer"]["text"]:
+        fail(name, [status, trace])
+for command in ("compare", "validate"):
+    run = subprocess.run([lazytsc, command] + [os.path.join(directory, "report")] * (1 + (command == "compare")), capture_output=True,
+                         check=False)
+    if run.returncode != 2 or not any(w in run.stderr.decode() for w in ("no rates to compare", "nothing to replay")):
+        fail(command, run.stderr.decode())
+# A table beside a trace says nothing; another table is none.
+figures("table-behind", guest(ftrace(str)) + tables["report"], "exact")
+refused("other-table", "Overhead of all\n   read  1000  45.41%  2.20%\n write 20 1.00%\n", "no trace event")
 # A guest and its host in one file: the guest's writes, and the exits that are there.
 merged = sorted(["guest.dat: " + l for l in guest(ftrace(lambda t: seconds(ns(t), 9))).splitlines()] +
                 [" host.dat: " + l for l in host(perf(names["qemu"], lambda v: 4100 + v), exits="alone").splitlines()],
