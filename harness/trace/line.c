@@ -652,7 +652,7 @@ static enum trace_line_kind parse_kvm_msr(const char *p, const char *e, struct t
 	return kind == TRACE_LINE_WRITE ? TRACE_LINE_HOST_WRITE : kind;
 }
 
-/* The reason's name, Intel's in capitals, AMD's not. */
+/* The reason's name: Intel's in capitals, AMD's not, or behind "EXIT_" (perf, trace-cmd). */
 static enum trace_exit exit_by_name(const char *p, const char *e)
 {
 	static const struct {
@@ -666,11 +666,17 @@ static enum trace_exit exit_by_name(const char *p, const char *e)
 		{ "PREEMPTION_TIMER", TRACE_EXIT_PREEMPTION_TIMER },
 		{ "HLT", TRACE_EXIT_HLT },
 		{ "hlt", TRACE_EXIT_HLT },
+		{ "EXIT_HLT", TRACE_EXIT_HLT },
 		{ "EXTERNAL_INTERRUPT", TRACE_EXIT_EXTERNAL_INTERRUPT },
 		{ "interrupt", TRACE_EXIT_EXTERNAL_INTERRUPT },
+		{ "EXIT_INTR", TRACE_EXIT_EXTERNAL_INTERRUPT },
 	};
 	const char *end = p, *info;
+	uint64_t n;
 
+	/* A number that their list of names lacks. */
+	if (TAKE(&p, e, "UNKNOWN ("))
+		return take_decimal(&p, e, &n) ? trace_line_exit(n, 1, 0) : TRACE_EXIT_OTHER;
 	while (end < e && !is_space(*end))
 		end++;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -678,7 +684,8 @@ static enum trace_exit exit_by_name(const char *p, const char *e)
 		    !memcmp(p, names[i].name, (size_t)(end - p)))
 			return names[i].exit;
 	}
-	if (end - p != 3 || memcmp(p, "msr", 3))
+	TAKE(&p, end, "EXIT_");
+	if (end - p != 3 || (memcmp(p, "msr", 3) && memcmp(p, "MSR", 3)))
 		return TRACE_EXIT_OTHER;
 	/* AMD: info1 tells. */
 	info = memmem(end, (size_t)(e - end), " info", 5);
@@ -720,7 +727,10 @@ enum trace_exit trace_line_exit(uint64_t reason, uint64_t isa, uint64_t info1)
 	}
 }
 
-/* kvm_entry and kvm_exit: "vcpu 1, rip 0x...", "vcpu 1 reason MSR_WRITE ...", "reason HLT ..." */
+/*
+ * kvm_entry and kvm_exit: "vcpu 1, rip 0x...", "vcpu 1 reason MSR_WRITE ...", "reason HLT ...". An
+ * exit that has lost its reason is none that can be counted.
+ */
 static enum trace_line_kind parse_vcpu(const char *p, const char *e, bool entry,
 				       struct trace_line *out)
 {
@@ -739,14 +749,18 @@ static enum trace_line_kind parse_vcpu(const char *p, const char *e, bool entry,
 	}
 	if (entry)
 		return TRACE_LINE_VCPU;
-	if (TAKE(&p, e, "reason ")) {
+	if (TAKE(&p, e, "reason ") && (p = skip_spaces(p, e)) < e) {
 		out->exit = exit_by_name(p, e);
-	} else if (p < e && field(p - 1, e, "exit_reason", &n)) {
+		return TRACE_LINE_VCPU;
+	}
+	if (p < e && field(p - 1, e, "exit_reason", &n)) {
 		field(p - 1, e, "isa", &isa);
 		field(p - 1, e, "info1", &info1);
 		out->exit = trace_line_exit(n, isa, info1);
+		return TRACE_LINE_VCPU;
 	}
-	return TRACE_LINE_VCPU;
+	out->spoiled = p == e && out->vcpu < 0 ? TRACE_SPOILED_TEXT : TRACE_SPOILED_REASON;
+	return TRACE_LINE_UNKNOWN;
 }
 
 /* "apicid 0 vec 236 (Fixed|edge)", or the field, which older versions print in decimal digits */
@@ -862,7 +876,7 @@ static void parse_event(const struct trace_layout *layout, const char *p, const 
 		if (vcpu >= 0)
 			out->vcpu = vcpu;
 	}
-	if (out->kind == TRACE_LINE_OTHER_EVENT ||
+	if (out->kind == TRACE_LINE_OTHER_EVENT || out->kind == TRACE_LINE_UNKNOWN ||
 	    (out->kind == TRACE_LINE_OTHER_MSR && layout->no_msr))
 		return;
 	parse_label(h, out);

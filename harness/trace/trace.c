@@ -783,6 +783,8 @@ static const char *const spoiled_by[TRACE_SPOILED_WAYS] = {
 		"values without the name of their event: perf script -F left it out; run " PERF_SCRIPT,
 	[TRACE_SPOILED_TEXT] =
 		"events without their values: perf script -F left out trace; run " PERF_SCRIPT,
+	[TRACE_SPOILED_REASON] =
+		"exits without their reason: lines were wrapped or cut, as by mail; get the file as it was written, in an attachment",
 	[TRACE_SPOILED_COARSE] =
 		"time stamps with fewer than six decimals: some tool has cut them, and a deadline write is not told from the next one; print the trace with all of them",
 	[TRACE_SPOILED_BELOW_0] =
@@ -833,6 +835,8 @@ static int decide_exits(struct trace *t)
 
 	for (unsigned int i = 0; i < t->threads.n; i++)
 		exits += t->threads.v[i].pub.exits.last != 0;
+	if (!exits && t->first_spoiled)
+		return no_deadlines(t);
 	if (!exits)
 		return fail(
 			t,

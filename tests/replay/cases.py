@@ -490,6 +490,22 @@ if run.returncode != 4 or trace["evidence"] != "bounds" or "kvm:kvm_msr" not in 
         [x["msr_write"] for x in trace["exits"]] != [WRITES, WRITES]:
     fail("exits", f"{run.returncode}: {trace}")
 
+# AMD's exits, as libtraceevent's plugin prints them, are the same exits. One that lost its reason
+# is not counted as one of another reason.
+run = replay("exits-amd", host(perf(names["qemu"], lambda v: 4100 + v), exits="alone").replace(
+    "reason MSR_WRITE rip 0x5 info1 0x0", "reason EXIT_MSR rip 0x5 info 1 0"))
+trace = run.stdout and json.loads(run.stdout)["traces"][0]
+if run.returncode != 4 or [(x["msr_write"], x["other"]) for x in trace["exits"]] != [(WRITES, 0)] * 2:
+    fail("exits-amd", [run.returncode, run.stderr.decode(), trace and trace["exits"]])
+wrapped = host(perf(names["qemu"], lambda v: 4100 + v), exits="alone")
+refused("exits-wrapped", wrapped.replace("reason MSR_WRITE", "reason\nMSR_WRITE"), "exits without their reason", "wrapped")
+refused("exits-no-text", host(lambda t, vcpu, event, text: f" a {4100 + vcpu} [001] {seconds(t)}: kvm:{event}: ", exits="alone"),
+        "without their values")
+out = figures("writes-wrapped-exits", host(perf(names["qemu"], lambda v: 4100 + v), exits=True).replace(
+    "reason MSR_WRITE", "reason\nMSR_WRITE"), "approximate")
+if out and any(x["other"] for x in out["traces"][0]["exits"]):
+    fail("writes-wrapped-exits", out["traces"][0]["exits"])
+
 
 # How long they took is told in the trace's clock; of a TSC's the rate has to be known.
 def bounds(name, text, *options):

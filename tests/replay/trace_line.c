@@ -244,6 +244,7 @@ static const struct form others[] = {
 	FORM(COUNT, "HLT 5 1.00%"),
 	FORM(COUNT, " kvm_exit(HLT) 5"),
 	FORM(COUNT, " kvm_exit 5 25.0 9"),
+	FORM(UNKNOWN, " CPU 0/KVM-4100 [010] 4.999999: kvm_exit: vcpu 0 reason "),
 	FORM(UNKNOWN, "HLT 5 1.00"),
 	FORM(UNKNOWN, "HLT 5% 1.00%"),
 	FORM(UNKNOWN, "HLT 99999999999999999999 1.00%"),
@@ -350,6 +351,15 @@ static void exits(void **state)
 		  TRACE_EXIT_MSR_WRITE },
 		{ "kvm_exit: exit_reason=7c guest_rip=5 isa=2 info1=1 vcpu_id=1",
 		  TRACE_EXIT_MSR_WRITE },
+		/* AMD, by libtraceevent's plugin, which perf script and trace-cmd report use. */
+		{ "kvm:kvm_exit: reason EXIT_MSR rip 0x4015c2 info 1 0", TRACE_EXIT_MSR_WRITE },
+		{ "kvm:kvm_exit: reason EXIT_MSR rip 0x4015c2 info 0 0", TRACE_EXIT_MSR_READ },
+		{ "kvm_exit:             reason EXIT_HLT rip 0x4015c2 info 0 0", TRACE_EXIT_HLT },
+		{ "kvm_exit: vcpu 3 reason EXIT_INTR rip 0x4015c2 info 0 0",
+		  TRACE_EXIT_EXTERNAL_INTERRUPT },
+		{ "kvm_exit: reason EXIT_CPUID rip 0x4015c2 info 1 0", TRACE_EXIT_OTHER },
+		{ "kvm_exit: reason UNKNOWN (52) rip 0x4015c2 info 0 0",
+		  TRACE_EXIT_PREEMPTION_TIMER },
 		{ "kvm_entry: vcpu 1, rip 0x5", TRACE_EXIT_NONE },
 		{ "kvm_entry: vcpu 1", TRACE_EXIT_NONE },
 	};
@@ -388,6 +398,11 @@ static void spoiled(void **state)
 		{ " cc1 19608 [001]  4879.518956738: kvm:kvm_msr: ", TRACE_SPOILED_TEXT },
 		{ "   0.000 bash/19858 msr:write_msr(msr: 0x6e0, val: 12681704652486)",
 		  TRACE_SPOILED_PERF_TRACE },
+		{ " CPU 0/KVM 4100 [001] 4.518956: kvm:kvm_exit: ", TRACE_SPOILED_TEXT },
+		{ " CPU 0/KVM-4100 [001] 4.518956: kvm_exit: vcpu 0 reason ",
+		  TRACE_SPOILED_REASON },
+		{ " CPU 0/KVM-4100 [001] 4.518956: kvm_exit: vcpu 0 rea", TRACE_SPOILED_REASON },
+		{ " CPU 0/KVM-4100 [001] 4.518956: kvm_exit: exit_rea", TRACE_SPOILED_REASON },
 		{ " a-1 [000] d.. 5: write_msr: 6e0, value 12x4", TRACE_SPOILED_NOT },
 	};
 
