@@ -433,32 +433,59 @@ static void split_head(const char *p, const char *end, int64_t *pid, int64_t *ti
 }
 
 /*
+ * The name in a line's first word, which ends at @end, its last colon included: "second:",
+ * "trace.dat:", with grep's line number "trace.txt:12:". One without a letter is a number or a
+ * time, which name nothing.
+ */
+static void set_label(const char *p, const char *end, struct trace_line *out)
+{
+	const char *name_end = end;
+
+	do {
+		end = name_end - 1;
+		for (name_end = end; name_end > p && is_digit(name_end[-1]); name_end--)
+			;
+	} while (name_end > p && name_end < end && name_end[-1] == ':');
+	out->label = NULL;
+	out->label_len = 0;
+	for (const char *q = p; q < end; q++) {
+		/* Any letter of another script counts. */
+		if (!(*q & 0x80) && ((*q | 0x20) < 'a' || (*q | 0x20) > 'z'))
+			continue;
+		out->label = p;
+		out->label_len = (size_t)(end - p);
+		return;
+	}
+}
+
+/*
  * trace-cmd's "second:  comm-123": the buffer's name. It pads the thread's name to its longest, so
  * what is no longer than that is a thread's name with a colon.
  */
 static void parse_label(const struct header *h, struct trace_line *out)
 {
-	const char *p = h->line, *end = h->before_cpu, *name_end;
-	const char *colon = memchr(p, ':', (size_t)(end - p));
+	const char *p = h->line, *end = h->before_cpu, *name_end, *word;
 	int64_t pid, tid;
 
 	out->label = NULL;
 	out->label_len = 0;
-	if (!colon || colon + 1 >= end || !is_space(colon[1]))
+	if (!memchr(p, ':', (size_t)(end - p)))
 		return;
-	p = skip_spaces(p, colon);
-	if (p == colon || skip_token_back(p, colon) != p)
+	p = skip_spaces(p, end);
+	for (word = p; word < end && !is_space(*word); word++)
+		;
+	if (word == end || word - p < 2 || word[-1] != ':')
 		return;
 	split_head(p, end, &pid, &tid, &name_end);
 	if (name_end && name_end - p <= (h->short_name ? SHORT_NAME : LONGEST_NAME))
 		return;
-	out->label = p;
-	out->label_len = (size_t)(colon - p);
+	set_label(p, word, out);
+	out->head = word;
 }
 
 bool trace_line_task(const struct trace_line *l, const char **name, size_t *len)
 {
-	const char *p = l->label ? l->label + l->label_len + 1 : l->head, *end;
+	const char *p = l->head, *end;
 	int64_t pid, tid;
 
 	if (l->task) {
@@ -954,9 +981,17 @@ static bool parse_lost(const char *p, const char *e, struct trace_line *out)
  */
 static bool find_lost(const char *p, const char *e, struct trace_line *out)
 {
+	const char *line = p, *word;
+
 	for (; (p = memmem(p, (size_t)(e - p), "CPU:", 4)); p++) {
-		if (is_space(p[-1]) && parse_lost(p, e, out))
-			return true;
+		if (p == line || !is_space(p[-1]) || !parse_lost(p, e, out))
+			continue;
+		line = skip_spaces(line, p);
+		for (word = line; word < p && !is_space(*word); word++)
+			;
+		if (word - line > 1 && word[-1] == ':' && skip_spaces(word, p) == p)
+			set_label(line, word, out);
+		return true;
 	}
 	return false;
 }
@@ -1077,7 +1112,7 @@ static void parse_other(const char *p, const char *e, struct trace_line *out)
 			return;
 	}
 	/* One at the line's start was looked for before. */
-	if (find_lost(p + 1, e, out) || parse_perf_trace(p, e, out))
+	if (find_lost(p, e, out) || parse_perf_trace(p, e, out))
 		return;
 	event = memmem(p, len, "write_msr:", 10);
 	if (!event)

@@ -81,7 +81,7 @@ struct trace_line {
 	int vcpu; /* HOST_WRITE, HOST_IRQ (from the thread's name), VCPU: the vCPU, or -1 */
 	const char *label; /* the buffer or file that trace-cmd names before the line; NULL: none */
 	size_t label_len;
-	const char *head, *head_end; /* text: what stands before the CPU */
+	const char *head, *head_end; /* text: what stands before the CPU, behind the label */
 	const char *task; /* of a binary file: the task's name; NULL: look into the head */
 	size_t task_len;
 };

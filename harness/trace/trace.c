@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -50,6 +51,8 @@
 /* Rates this near to 1 are 1; a rate that is so many times its error off is another one. */
 #define RATE_ONE    0.001
 #define RATE_ERRORS 4
+/* Hardly more than this part of a guest's timer interrupts comes while no deadline is set. */
+#define UNSET_PART 16
 /* So many writes that are dropped are told of, and no reason to refuse the trace. */
 #define FEW_DROPPED 16
 
@@ -75,6 +78,9 @@ struct trace {
 	struct vcpus threads; /* of a host, beside a guest's vCPUs; else none */
 	bool decided;
 	bool labels_are_vms;
+	bool labels_split; /* one guest's events between them: none is there twice */
+	char marked[LABEL_SIZE]; /* the name that the mark of lost events, right before, had */
+	unsigned int marked_cpu;
 	bool guest_label[MAX_LABELS], host_label[MAX_LABELS];
 	bool fit; /* time stamps are turned into guest TSC by a line */
 	double given_rate; /* of it; 0: to be estimated */
@@ -472,6 +478,30 @@ static void count_kind(struct trace *t, enum trace_line_kind kind)
 	t->st.kinds[kind]++;
 }
 
+/*
+ * trace-cmd report prints a buffer's name before the mark of lost events, and not before the event
+ * behind it.
+ */
+static void pass_label(struct trace *t, struct trace_line *l)
+{
+	bool mark = l->kind == TRACE_LINE_LOST && l->label;
+	size_t len = mark && l->label_len < LABEL_SIZE ? l->label_len : LABEL_SIZE - 1;
+
+	if (*t->marked && l->kind < TRACE_LINE_COMMENT && l->kind != TRACE_LINE_LOST && !l->label &&
+	    l->cpu == t->marked_cpu) {
+		l->label = t->marked;
+		l->label_len = strlen(t->marked);
+		t->marked_cpu = UINT_MAX;
+		return;
+	}
+	*t->marked = '\0';
+	if (!mark)
+		return;
+	memcpy(t->marked, l->label, len);
+	t->marked[len] = '\0';
+	t->marked_cpu = l->cpu;
+}
+
 /* The next line of text. Return: 1; 0 at the end; -1 on an error. */
 static int next_text(struct trace *t, struct trace_line *l)
 {
@@ -486,6 +516,8 @@ static int next_text(struct trace *t, struct trace_line *l)
 	l->spoiled = TRACE_SPOILED_NOT;
 	if (!text.cut)
 		trace_line_parse(&t->layout, text.p, text.e, l);
+	if (l->kind == TRACE_LINE_LOST || *t->marked)
+		pass_label(t, l);
 	if (text.unterminated && seems_cut(t, &text, l))
 		l->kind = TRACE_LINE_DAMAGED;
 	if (l->kind == TRACE_LINE_COMMENT)
@@ -613,14 +645,57 @@ static bool recorded_twice(struct vcpu *v, const struct item *it)
 /* Each buffer gives an interrupt a time stamp of its own. */
 static bool irq_twice(const struct trace *t, struct vcpu *v, const struct item *it)
 {
-	return t->nlabels > 1 && !t->labels_are_vms &&
+	return t->nlabels > 1 && !t->labels_are_vms && !t->labels_split &&
 	       seen_before(v->irqs, &v->nirqs, it->ts, IRQ_TWICE, it->label);
 }
 
-/* Are buffers that hold deadline writes the same guest's? They are when they share writes. */
+/* The vCPUs that were found for the sake of a test are dropped. */
+static void drop_vcpus(struct trace *t)
+{
+	memset(t->vcpus.hash, 0, 2 * TRACE_MAX_VCPUS * sizeof(*t->vcpus.hash));
+	t->vcpus.n = 0;
+}
+
+/* How many timer interrupts come while no deadline is set? @n: of how many. */
+static size_t without_deadline(struct trace *t, size_t *n)
+{
+	size_t without = 0;
+
+	*n = 0;
+	for (size_t i = 0; i < t->nitems; i++) {
+		const struct item *it = &t->items[i];
+		struct vcpu *v = NULL;
+
+		/* Behind lost events one may be. */
+		for (unsigned int k = 0; it->kind == TRACE_LINE_LOST && k < t->vcpus.n; k++)
+			t->vcpus.v[k].outstanding = it->line;
+		if (t->guest_label[it->label] &&
+		    (is_write(t, it) || it->kind == TRACE_LINE_TIMER_IRQ))
+			v = find_cpu(t, it->cpu, it->label);
+		if (!v)
+			continue;
+		if (is_write(t, it)) {
+			v->outstanding = it->value;
+			continue;
+		}
+		++*n;
+		without += !v->outstanding;
+		v->outstanding = 0;
+	}
+	drop_vcpus(t);
+	return without;
+}
+
+/*
+ * Are buffers that hold deadline writes the same guest's? They are when they share writes. They are
+ * no buffers at all, but one guest's lines with words before them (as a log's stdout and stderr),
+ * when the interrupts of each come while none of its own deadlines is set, and all together they do
+ * not.
+ */
 static void tell_labels(struct trace *t)
 {
 	unsigned int with_writes = 0;
+	size_t of_vms, of_one, n;
 	bool shared = false;
 
 	for (size_t i = 0; i < t->nitems; i++) {
@@ -645,10 +720,12 @@ static void tell_labels(struct trace *t)
 		t->vcpus.v[i].nrecent = 0;
 	if (shared)
 		return;
+	drop_vcpus(t);
+	of_one = without_deadline(t, &n);
 	t->labels_are_vms = true;
-	/* The vCPUs that were found for the sake of this test are dropped. */
-	memset(t->vcpus.hash, 0, 2 * TRACE_MAX_VCPUS * sizeof(*t->vcpus.hash));
-	t->vcpus.n = 0;
+	of_vms = without_deadline(t, &n);
+	t->labels_split = of_vms > n / UNSET_PART && of_one < of_vms / 2;
+	t->labels_are_vms = !t->labels_split;
 }
 
 static int alloc_points(struct trace *t)
@@ -1177,7 +1254,8 @@ static int take_write(struct trace *t, const struct item *it, struct trace_event
 		t->st.no_vcpu++;
 		return 0;
 	}
-	if (t->nlabels > 1 && !t->labels_are_vms && !t->st.host && recorded_twice(v, it)) {
+	if (t->nlabels > 1 && !t->labels_are_vms && !t->labels_split && !t->st.host &&
+	    recorded_twice(v, it)) {
 		t->st.twice++;
 		return 0;
 	}

@@ -9,6 +9,7 @@ Usage: cases.py LAZYTSC
 """
 import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -312,6 +313,27 @@ run = replay("63-guests", of_63)
 if run.returncode or len(json.loads(run.stdout)["traces"][0]["vms"]) != 63:
     fail("63-guests", run.stderr.decode())
 refused("64-guests", of_63 + of_63.splitlines()[-1].replace("62.dat", "63.dat") + "\n", "more than 63 buffers or files")
+# Words before the lines that are no buffer's name: line numbers, times, what a log calls its
+# streams. They make no vCPU and no task of their own.
+random.seed(5)
+for name, words in (("grep-n", (f"{n}: " for n in range(13, 10**6))), ("minute", (f"07-38-{n // 60:02d}: " for n in range(10**6))),
+                    ("second", (f"{1732 + n / 1000:.3f}: " for n in range(10**6))),
+                    ("streams", (random.choice(("stdout: ", "stderr: ")) for _ in iter(int, 1))),
+                    ("rarely", (random.choice(("node3: ",) * 9 + ("node3-err: ",)) for _ in iter(int, 1)))):
+    for form, evidence in ((ftrace(str), "exact"), (ftrace(lambda t: seconds(ns(t), 9)), "approximate")):
+        out = figures("word-" + name, "".join(next(words) + line + "\n" for line in guest(form).splitlines()), evidence,
+                      options=["--by=task"], twice=0)
+        if out and [x["task"] for x in out["traces"][0]["tasks"]] != ["<idle>"]:
+            fail("word-" + name, out["traces"][0]["tasks"])
+# trace-cmd report names a buffer before the mark of lost events, and not before the event behind
+# it.
+text = "".join(f"h2a: {line}\n" for line in guest(ftrace(str)).splitlines()).splitlines(True)
+for at in range(20, 420, 40):
+    text[at] = f"h2a: CPU:{text[at].split('[')[1][:3].lstrip('0') or 0} [EVENTS DROPPED]\n" + text[at].replace("h2a: ", "")
+run = replay("name-on-mark", "".join(text))
+trace = run.stdout and json.loads(run.stdout)["traces"][0]
+if run.returncode or (trace["writes"], trace["gaps"], [vm["vcpus"] for vm in trace["vms"]]) != (2 * WRITES, 10, [2]):
+    fail("name-on-mark", run.stderr.decode() or [trace["writes"], trace["gaps"], trace["vms"]])
 # Lost events that stand behind a buffer's name, or the blanks in its place.
 for name, lead in (("name", "second: "), ("blanks", " " * 8)):
     text = "cpus=2\n" + "".join(f"{'':8}{line}\nsecond: {line}\n" for line in guest(ftrace(str), kinds=("write",)).splitlines())

@@ -428,6 +428,14 @@ static void heads(void **state)
 		{ "second:           <idle>-0     [000] 3.500000: ", "second", "<idle>", -1 },
 		{ " trace.dat:      CPU 0/KVM-12     [000] 3.500000: ", "trace.dat", "CPU 0/KVM",
 		  -1 },
+		/* grep's file and line number; words without a letter name nothing. */
+		{ "trace.txt:12:           <idle>-0     [000] 3.500000: ", "trace.txt", "<idle>",
+		  -1 },
+		{ "12:           <idle>-0     [000] 3.500000: ", NULL, "<idle>", -1 },
+		{ "07-38-01:           <idle>-0     [000] 3.500000: ", NULL, "<idle>", -1 },
+		{ "1732.123:           <idle>-0     [000] 3.500000: ", NULL, "<idle>", -1 },
+		{ "\xd0\xb0:               <idle>-0     [000] 3.500000: ", "\xd0\xb0", "<idle>",
+		  -1 },
 		{ "     kworker/1:1H-77      [001] d.h1. 3.500000: ", NULL, "kworker/1:1H", -1 },
 		{ "   CPU 0/KVM  4090/4100  [010] 3.500000: ", NULL, "CPU 0/KVM", 4090 },
 		{ "  qemu-system-x86-8397    (  8390) [002] ..... 3.500000: ", NULL,
@@ -448,6 +456,8 @@ static void heads(void **state)
 		assert_int_equal(l.kind, TRACE_LINE_HOST_WRITE);
 		assert_int_equal(l.pid, forms[i].pid);
 		assert_int_equal(l.label != NULL, forms[i].label != NULL);
+		if (l.label)
+			assert_int_equal(l.label_len, strlen(forms[i].label));
 		if (l.label)
 			assert_memory_equal(l.label, forms[i].label, strlen(forms[i].label));
 		assert_true(trace_line_task(&l, &name, &len));
@@ -492,20 +502,22 @@ static void lost_markers(void **state)
 		const char *line;
 		unsigned int cpu;
 		uint64_t n;
+		const char *label;
 	} forms[] = {
-		{ "CPU:3 [LOST 1234 EVENTS]", 3, 1234 },
-		{ "CPU:0 [LOST EVENTS]", 0, 0 },
-		{ "CPU:11 [77 EVENTS DROPPED]", 11, 77 },
-		{ "CPU:1 [EVENTS DROPPED]", 1, 0 },
-		{ "CPU:1 [LOST 12", 1, 12 },
-		{ " perf 1 [002] 5.000001: PERF_RECORD_LOST lost 9", 2, 9 },
+		{ "CPU:3 [LOST 1234 EVENTS]", 3, 1234, NULL },
+		{ "CPU:0 [LOST EVENTS]", 0, 0, NULL },
+		{ "CPU:11 [77 EVENTS DROPPED]", 11, 77, NULL },
+		{ "CPU:1 [EVENTS DROPPED]", 1, 0, NULL },
+		{ "CPU:1 [LOST 12", 1, 12, NULL },
+		{ " perf 1 [002] 5.000001: PERF_RECORD_LOST lost 9", 2, 9, NULL },
 		/* trace-cmd report of several buffers or files; dmesg. */
-		{ "guest.dat: CPU:2 [12 EVENTS DROPPED]", 2, 12 },
-		{ "   second: CPU:2 [EVENTS DROPPED]", 2, 0 },
-		{ "           CPU:2 [EVENTS DROPPED]", 2, 0 },
-		{ "CPU:5: CPU:2 [EVENTS DROPPED]\r", 2, 0 },
-		{ "[  123.456789] CPU:2 [LOST 12 EVENTS]", 2, 12 },
-		{ "Nov 29 07:38:01 host kernel: [  123.456789] CPU:2 [LOST 12 EVENTS]", 2, 12 },
+		{ "guest.dat: CPU:2 [12 EVENTS DROPPED]", 2, 12, "guest.dat" },
+		{ "   second: CPU:2 [EVENTS DROPPED]", 2, 0, "second" },
+		{ "           CPU:2 [EVENTS DROPPED]", 2, 0, NULL },
+		{ "CPU:5: CPU:2 [EVENTS DROPPED]\r", 2, 0, "CPU" },
+		{ "[  123.456789] CPU:2 [LOST 12 EVENTS]", 2, 12, NULL },
+		{ "Nov 29 07:38:01 host kernel: [  123.456789] CPU:2 [LOST 12 EVENTS]", 2, 12,
+		  NULL },
 	};
 
 	(void)state;
@@ -517,6 +529,7 @@ static void lost_markers(void **state)
 		assert_int_equal(l.kind, TRACE_LINE_LOST);
 		assert_int_equal(l.cpu, forms[i].cpu);
 		assert_int_equal(l.value, forms[i].n);
+		assert_int_equal(l.label_len, forms[i].label ? strlen(forms[i].label) : 0);
 	}
 }
 
