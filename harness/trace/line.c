@@ -6,6 +6,13 @@
 #define DEADLINE_MSR 0x6e0
 /* 0x6e0 in decimal digits, read as hexadecimal ones. No CPU has an MSR of that number. */
 #define DEADLINE_MSR_DECIMAL 0x1760
+/*
+ * Lines no longer than this hold no second event: behind a value, behind the name of an event that
+ * is read, and from the name of another one.
+ */
+#define LONGEST_NOTE  24
+#define LONGEST_EVENT 60
+#define LONGEST_OTHER 170
 /* The longest name of a thread; latency format cuts it. */
 #define LONGEST_NAME 15
 #define SHORT_NAME   8
@@ -551,6 +558,22 @@ static bool field(const char *p, const char *e, const char *name, uint64_t *valu
 	return field_as(p, e, name, false, value);
 }
 
+/*
+ * Does another event follow on a line that is longer than @most? Line ends were lost. Most lines
+ * are shorter, and are not looked at.
+ */
+static bool joined(const char *p, const char *e, ptrdiff_t most)
+{
+	return e - p > most && (memmem(p, (size_t)(e - p), "_msr:", 5) ||
+				memmem(p, (size_t)(e - p), "local_timer_entry:", 18));
+}
+
+static enum trace_line_kind are_joined(struct trace_line *out)
+{
+	out->spoiled = TRACE_SPOILED_JOINED;
+	return TRACE_LINE_DAMAGED;
+}
+
 /* The value, and that nothing is stuck to it; then perhaps a word that the write failed. */
 static enum trace_line_kind parse_value(const char *p, const char *e, struct trace_line *out)
 {
@@ -562,6 +585,8 @@ static enum trace_line_kind parse_value(const char *p, const char *e, struct tra
 	if (!out->value_digits || (p < e && !is_space(*p)))
 		return TRACE_LINE_DAMAGED;
 	p = skip_spaces(p, e);
+	if (joined(p, e, LONGEST_NOTE))
+		return are_joined(out);
 	if (TAKE(&p, e, "#GP") || TAKE(&p, e, "(#GP)"))
 		return TRACE_LINE_FAILED;
 	return TRACE_LINE_WRITE;
@@ -854,9 +879,14 @@ static void parse_event(const struct trace_layout *layout, const char *p, const 
 		p = skip_spaces(q + 1, e); /* trace-cmd's --ts-diff */
 	TAKE(&p, e, "bpf_trace_printk: ");
 	out->kind = TRACE_LINE_OTHER_EVENT;
-	/* Most events are none of those below: one look tells. */
-	if (p == e || !memchr("wmlikPhtpc6", *p, 11))
+	if (p == e)
 		return;
+	/* Most events are none of those below: one look tells. */
+	if (!memchr("wmlikPhtpc6", *p, 11)) {
+		if (joined(p, e, LONGEST_OTHER))
+			out->kind = are_joined(out);
+		return;
+	}
 	if (EVENT(&p, e, "msr", "write_msr")) {
 		out->kind = parse_write_msr(p, e, out);
 	} else if (EVENT(&p, e, "power", "cpu_idle")) {
@@ -895,8 +925,13 @@ static void parse_event(const struct trace_layout *layout, const char *p, const 
 		take_decimal(&p, e, &out->value);
 		return;
 	} else {
+		if (joined(p, e, LONGEST_OTHER))
+			out->kind = are_joined(out);
 		return;
 	}
+	if (joined(p, e, LONGEST_EVENT) || (out->kind == TRACE_LINE_VCPU && e - p > LONGEST_EVENT &&
+					    memmem(p, (size_t)(e - p), "kvm_e", 5)))
+		out->kind = are_joined(out);
 	if (out->kind == TRACE_LINE_VCPU) {
 		vcpu = out->vcpu;
 		parse_thread(h, out);
@@ -911,6 +946,23 @@ static void parse_event(const struct trace_layout *layout, const char *p, const 
 		out->kind = TRACE_LINE_DAMAGED;
 }
 
+/* What perf trace prints between brackets: it leaves out fields that are 0. */
+static enum trace_line_kind parse_shown(const char *p, const char *e, struct trace_line *out)
+{
+	uint64_t n;
+
+	if (e - p > 4 && !memcmp(p, "msr_", 4))
+		return parse_kvm_msr(p, e, out);
+	if (!field(p - 1, e, "write", &n) || !n || !field(p - 1, e, "ecx", &n))
+		return TRACE_LINE_OTHER_MSR;
+	if (!field(p - 1, e, "data", &n) && n == DEADLINE_MSR &&
+	    !field(p - 1, e, "exception", &n)) {
+		out->value = 0;
+		return TRACE_LINE_HOST_WRITE;
+	}
+	return parse_kvm_msr(p, e, out);
+}
+
 /*
  * perf trace: "0.000 CPU 0/KVM/4100 kvm:kvm_msr(write: 1, ecx: 1760, data: 5)", milliseconds, or
  * "(msr_write 6e0 = 0x5)"; a guest's lacks the CPU.
@@ -921,6 +973,7 @@ static bool parse_perf_trace(const char *p, const char *e, struct trace_line *ou
 	/* Older versions: "0.000 kvm:kvm_msr:msr_write 6e0 = 0x5" */
 	const char *old = event ? NULL : memmem(p, (size_t)(e - p), " kvm:kvm_msr:msr_", 17);
 	struct header h = { .line = p, .milli = true, .latency = true };
+	bool closed;
 
 	if (!event)
 		event = old;
@@ -942,9 +995,15 @@ static bool parse_perf_trace(const char *p, const char *e, struct trace_line *ou
 	q = skip_spaces(q, event);
 	if (q < event && *q == '(' && (q = memchr(q, ':', (size_t)(event - q))))
 		h.line = q + 1; /* how long a system call took */
-	if (e > event && e[-1] == ')')
-		e--;
-	if (h.point)
+	if (memmem(event + 13, (size_t)(e - event) - 13, " kvm:kvm_msr", 12)) {
+		are_joined(out);
+		return true;
+	}
+	closed = e[-1] == ')';
+	e -= closed;
+	if (h.point && closed && !old)
+		out->kind = parse_shown(event + 13, e, out);
+	else if (h.point)
 		out->kind = parse_kvm_msr(event + 13, e, out);
 	parse_thread(&h, out);
 	out->head = h.line;

@@ -99,7 +99,7 @@ struct trace {
 	struct trace_exits counts; /* of tables */
 	uint64_t rows; /* these have */
 	uint64_t counted; /* exits that a table says there were in all; 0: none does */
-	uint64_t spoiled[TRACE_SPOILED_WAYS], first_spoiled, first_below_0;
+	uint64_t spoiled[TRACE_SPOILED_WAYS], first_spoiled[TRACE_SPOILED_WAYS];
 	double noted_khz; /* the rate that `lazytsc record` notes */
 	uint64_t first_ts, last_ts;
 
@@ -432,11 +432,18 @@ static void note_comment(struct trace *t, const struct trace_text *text)
 
 static void note_spoiled(struct trace *t, enum trace_spoiled how)
 {
-	if (how == TRACE_SPOILED_BELOW_0 && !t->first_below_0)
-		t->first_below_0 = t->st.lines;
-	if (how && !t->first_spoiled)
-		t->first_spoiled = t->st.lines;
-	t->spoiled[how]++;
+	if (!t->spoiled[how]++)
+		t->first_spoiled[how] = t->st.lines;
+}
+
+/* The first of all ways in which lines were spoiled, or NOT. */
+static enum trace_spoiled first_way(const struct trace *t)
+{
+	for (int i = 1; i < TRACE_SPOILED_WAYS; i++) {
+		if (t->spoiled[i])
+			return (enum trace_spoiled)i;
+	}
+	return TRACE_SPOILED_NOT;
 }
 
 /* Is this line used? */
@@ -512,10 +519,11 @@ static int next_text(struct trace *t, struct trace_line *l)
 		return fail(t, "%s", t->in->error);
 	if (got == 0)
 		return 0;
-	l->kind = TRACE_LINE_UNKNOWN;
-	l->spoiled = TRACE_SPOILED_NOT;
-	if (!text.cut)
-		trace_line_parse(&t->layout, text.p, text.e, l);
+	trace_line_parse(&t->layout, text.p, text.e, l);
+	if (text.cut) {
+		l->kind = TRACE_LINE_UNKNOWN;
+		l->spoiled = l->spoiled == TRACE_SPOILED_JOINED ? l->spoiled : TRACE_SPOILED_NOT;
+	}
 	if (l->kind == TRACE_LINE_LOST || *t->marked)
 		pass_label(t, l);
 	if (text.unterminated && seems_cut(t, &text, l))
@@ -862,6 +870,8 @@ static const char *const spoiled_by[TRACE_SPOILED_WAYS] = {
 		"events without their values: perf script -F left out trace; run " PERF_SCRIPT,
 	[TRACE_SPOILED_REASON] =
 		"exits without their reason: lines were wrapped or cut, as by mail; get the file as it was written, in an attachment",
+	[TRACE_SPOILED_JOINED] =
+		"several events on one line: line ends were lost; get the file as it was written (of old Macintosh line ends: tr '\\r' '\\n' < FILE | lazytsc replay -)",
 	[TRACE_SPOILED_COARSE] =
 		"time stamps with fewer than six decimals: some tool has cut them, and a deadline write is not told from the next one; print the trace with all of them",
 	[TRACE_SPOILED_BELOW_0] =
@@ -876,16 +886,15 @@ static int no_deadlines(struct trace *t)
 	const char *name = t->in->name;
 	const uint64_t *k = t->st.kinds;
 	uint64_t n = t->st.lines;
+	enum trace_spoiled how = first_way(t);
 
 	if (!n)
 		return fail(t, "%s: %s", name,
 			    t->dat	  ? "a trace-cmd file without events"
 			    : t->in->perf ? "a perf.data file of which `perf script` prints nothing"
 					  : "empty file");
-	for (int i = 1; i < TRACE_SPOILED_WAYS; i++) {
-		if (t->spoiled[i])
-			return fail(t, "%s:%" PRIu64 ": %s", name, t->first_spoiled, spoiled_by[i]);
-	}
+	if (how)
+		return fail(t, "%s:%" PRIu64 ": %s", name, t->first_spoiled[how], spoiled_by[how]);
 	if (t->st.first_damaged)
 		return fail(
 			t,
@@ -912,7 +921,7 @@ static int decide_exits(struct trace *t)
 
 	for (unsigned int i = 0; i < t->threads.n; i++)
 		exits += t->threads.v[i].pub.exits.last != 0;
-	if (!exits && t->first_spoiled)
+	if (!exits && first_way(t))
 		return no_deadlines(t);
 	if (!exits)
 		return fail(
@@ -1376,11 +1385,14 @@ static bool many(const struct trace *t, uint64_t dropped)
 /* Time stamps that are no time, or not one time. Return: 0: they are. */
 static int check_times(struct trace *t)
 {
+	static const enum trace_spoiled worst[] = { TRACE_SPOILED_BELOW_0, TRACE_SPOILED_JOINED };
 	const struct trace_stats *st = &t->st;
 
-	if (many(t, t->spoiled[TRACE_SPOILED_BELOW_0]))
-		return fail(t, "%s:%" PRIu64 ": %s", t->in->name, t->first_below_0,
-			    spoiled_by[TRACE_SPOILED_BELOW_0]);
+	for (size_t i = 0; i < sizeof(worst) / sizeof(worst[0]); i++) {
+		if (many(t, t->spoiled[worst[i]]))
+			return fail(t, "%s:%" PRIu64 ": %s", t->in->name,
+				    t->first_spoiled[worst[i]], spoiled_by[worst[i]]);
+	}
 	if (st->host && t->two_vcpus > FEW_DROPPED)
 		return fail(
 			t,

@@ -448,6 +448,12 @@ for digits in (1, 2, 3, 4, 5):
     refused(f"cut-to-{digits}", guest(ftrace(lambda t: seconds(ns(t), digits))), "fewer than six decimals")
 refused("below-0", guest(ftrace(lambda t: seconds(2**64 - 10**12 + ns(t) - HOST_NS))), "below 0", "--ts-offset")
 refused("minus", guest(ftrace(lambda t: "-" + seconds(10**12 - ns(t) + HOST_NS))), "below 0")
+# Line ends that were lost: what stands behind the first event of a line would count nowhere.
+lines = guest(ftrace(str)).splitlines()
+refused("two-a-line", "".join(a + b + "\n" for a, b in zip(lines[::2], lines[1::2])), "several events on one line")
+refused("fifth-joined", "".join(l + ("" if i % 5 == 0 else "\n") for i, l in enumerate(lines)), "several events on one line")
+refused("cr-only", guest(ftrace(str)).replace("\n", "\r"), "several events on one line", "tr '")
+refused("cr-only-long", guest(ftrace(str)).replace("\n", "\r") * 9, "several events on one line")
 last = [0]
 
 
@@ -479,6 +485,13 @@ figures("host-no-cpu", host(lambda t, vcpu, event, text: f" CPU {vcpu}/KVM {4100
 figures("host-perf-trace", host(lambda t, vcpu, event, text:
         f"  {t / 1e6:.3f} CPU {vcpu}/KVM/{4100 + vcpu} kvm:kvm_msr(write: 1, ecx: 1760, data: {int(text.split('= ')[1], 16)})"),
         "approximate")
+# perf trace leaves out fields that are 0: the value of a disarm, and write of a read.
+shown = [f"  {ns(tsc) / 1e6:.3f} CPU 0/KVM/4100 kvm:kvm_msr({text})\n" for kind, tsc, value in workload(0) if kind == "write"
+         for text in (f"write: 1, ecx: 1760, data: {value}", "ecx: 59", "write: 1, ecx: 1760", f"write: 1, ecx: 1760, data: {value}")]
+run = replay("perf-trace-0", "".join(shown))
+trace = run.stdout and json.loads(run.stdout)["traces"][0]
+if run.returncode or (trace["writes"], trace["disarmed"], trace["other_msrs"], trace["damaged"]) != (3 * WRITES, WRITES, WRITES, 0):
+    fail("perf-trace-0", run.stderr.decode() or [trace["writes"], trace["disarmed"], trace["other_msrs"], trace["damaged"]])
 # A host whose TSC is printed as seconds, and a wrong rate.
 of_qemu = perf(names["qemu"], lambda v: 4100 + v)
 of_tsc = host(lambda t, vcpu, event, text: of_qemu(3 * BASE + (t - HOST_NS) * KHZ // 10**6, vcpu, event, text))

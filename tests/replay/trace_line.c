@@ -162,6 +162,9 @@ static const struct form variants[] = {
 	  TRACE_LINE_HOST_WRITE, 0, 12345000, 3012345678, false, 4100, 7 },
 	{ "  4885894.953 ( 0.001 ms): CPU 7/KVM/4100 kvm:kvm_msr(msr_write 6e0 = 0x5)",
 	  TRACE_LINE_HOST_WRITE, 0, 4885894953000, 5, false, 4100, 7 },
+	/* perf trace leaves out fields that are 0. */
+	{ "    12.345 CPU 7/KVM/4100 kvm:kvm_msr(write: 1, ecx: 1760)", TRACE_LINE_HOST_WRITE, 0,
+	  12345000, 0, false, 4100, 7 },
 	/* and names of threads: cut by the latency format, cloud-hypervisor, kvmtool, unknown */
 	{ "CPU 0/KV-4100  10d.... 5000000us : kvm_msr: msr_write 6e0 = 0x2bd6792d2f0",
 	  TRACE_LINE_HOST_WRITE, 10, 5000000000, 0x2bd6792d2f0, false, 4100, 0 },
@@ -221,6 +224,17 @@ static const struct form others[] = {
 	FORM(DAMAGED, " a-1 [000] d.. 5: write_msr: msr=0x6e0 (1760) val"),
 	FORM(DAMAGED, " a-1 [000] 5.100000: kvm_msr: write=0x1 (1) ecx=0x6e0 (1760) data"),
 	FORM(DAMAGED, "    12.345 CPU 7/KVM/4100 kvm:kvm_msr(write: 1, ecx: 1760, data"),
+	/* Cut before the bracket: a field that is not there need not be 0. */
+	FORM(DAMAGED, "    12.345 CPU 7/KVM/4100 kvm:kvm_msr(write: 1, ecx: 1760"),
+	FORM(DAMAGED, "    12.345 CPU 7/KVM/4100 kvm:kvm_msr(write: 1"),
+	FORM(DAMAGED, "    12.345 CPU 7/KVM/4100 kvm:kvm_msr("),
+	FORM(OTHER_MSR, "    12.345 CPU 7/KVM/4100 kvm:kvm_msr(ecx: 59)"),
+	FORM(OTHER_MSR, "    12.345 CPU 7/KVM/4100 kvm:kvm_msr(ecx: 1760)"),
+	FORM(OTHER_MSR, "    12.345 CPU 7/KVM/4100 kvm:kvm_msr()"),
+	FORM(OTHER_MSR, "    12.345 CPU 7/KVM/4100 kvm:kvm_msr(write: 1, ecx: 59)"),
+	FORM(OTHER_MSR, "    12.345 CPU 7/KVM/4100 kvm:kvm_msr(write: 1, data: 59)"),
+	FORM(FAILED,
+	     "    12.345 CPU 7/KVM/4100 kvm:kvm_msr(write: 1, ecx: 1760, data: 5, exception: 1)"),
 	FORM(COMMENT, "# tracer: nop"),
 	FORM(COMMENT, "#              | |         |   |||||     |         |"),
 	FORM(COMMENT, "##### CPU 1 buffer started ####"),
@@ -403,6 +417,25 @@ static void spoiled(void **state)
 		  TRACE_SPOILED_REASON },
 		{ " CPU 0/KVM-4100 [001] 4.518956: kvm_exit: vcpu 0 rea", TRACE_SPOILED_REASON },
 		{ " CPU 0/KVM-4100 [001] 4.518956: kvm_exit: exit_rea", TRACE_SPOILED_REASON },
+		{ "  cc1-7 [000] d.. 5: write_msr: 6e0, value 5  cc1-7 [000] d.. 5: write_msr: 6e0, "
+		  "value 9",
+		  TRACE_SPOILED_JOINED },
+		{ "  cc1-7 [000] d.. 5: write_msr: 6e0, value 5\r cc1-7 [000] d.. 5: "
+		  "local_timer_entry: vector=236",
+		  TRACE_SPOILED_JOINED },
+		{ "          <idle>-0       [000] d.h.. 7000000000000: local_timer_entry: vector=236"
+		  "          <idle>-0       [000] d.h.. 7000000000000: write_msr: 6e0, value "
+		  "65dd11c0680",
+		  TRACE_SPOILED_JOINED },
+		{ " CPU 0/KVM-7 [010] d.... 7.331413: kvm_msr: msr_write 6e0 = 0x5 CPU 0/KVM-7 "
+		  "[010] d.... 7.331413: kvm_msr: msr_write 6e0 = 0x5",
+		  TRACE_SPOILED_JOINED },
+		{ " CPU 0/KVM-7 [010] d.... 7.331413: kvm_exit: vcpu 0 reason MSR_WRITE rip 0x5 "
+		  "info1 0x0 CPU 0/KVM-7 [010] d.... 7.331414: kvm_entry: vcpu 0, rip 0x7",
+		  TRACE_SPOILED_JOINED },
+		{ "1.345 CPU 7/KVM/4100 kvm:kvm_msr(ecx: 59)  1.348 CPU 7/KVM/4100 kvm:kvm_msr(ecx: "
+		  "59)",
+		  TRACE_SPOILED_JOINED },
 		{ " a-1 [000] d.. 5: write_msr: 6e0, value 12x4", TRACE_SPOILED_NOT },
 	};
 
