@@ -14,6 +14,15 @@
 /* One vCPU while the trace is read. */
 struct running {
 	char *states; /* of the policies, one after another; NULL: it has written nothing yet */
+	/*
+	 * What comes behind the last write, or the last before a gap, has not happened for any
+	 * policy. So the states before a halt or another exit are kept until the next write, and
+	 * the steps since then are held back.
+	 */
+	char *kept; /* as `states`; NULL: no policy uses halts or exits */
+	bool is_kept;
+	struct replay_step *held;
+	size_t nheld, held_room;
 	struct deadlines deadlines;
 	uint64_t skipped; /* in the trace itself */
 	bool last_selected; /* its last write was replayed */
@@ -22,6 +31,7 @@ struct running {
 	uint64_t comm; /* left out because of who wrote */
 	unsigned int step_vcpu; /* in order of the first write */
 	uint64_t due; /* the deadline whose interrupt has not come; 0: none */
+	uint64_t came; /* the one that stands, if its interrupt has come; 0: it has not */
 	struct task *tasks; /* by the trace's index; only with by_task */
 	size_t ntasks;
 };
@@ -32,6 +42,8 @@ struct run {
 	struct running *vcpus; /* TRACE_MAX_VCPUS */
 	size_t *offsets; /* of each policy's state */
 	size_t size; /* of all of them */
+	bool looks; /* a policy uses halts, or other exits */
+	bool no_memory; /* for steps that are held back */
 	unsigned int nvcpus; /* above the last that is in use */
 	uint64_t first_ts, last_ts; /* of what was selected */
 	uint64_t begin_ts; /* of the first event */
@@ -55,6 +67,7 @@ static int layout(struct run *run)
 	for (size_t i = 0; i < r->npolicies; i++) {
 		run->offsets[i] = run->size;
 		run->size += (r->policies[i].state_size + ALIGN - 1) / ALIGN * ALIGN;
+		run->looks |= r->policies[i].block || r->policies[i].look;
 	}
 	return 0;
 }
@@ -70,7 +83,9 @@ static bool begin_vcpu(struct run *run, struct running *v)
 
 	v->step_vcpu = run->begun_vcpus++;
 	v->states = aligned_alloc(ALIGN, run->size);
-	if (!v->states)
+	if (run->looks)
+		v->kept = aligned_alloc(ALIGN, run->size);
+	if (!v->states || (run->looks && !v->kept))
 		return false;
 	memset(v->states, 0, run->size);
 	for (size_t i = 0; i < r->npolicies; i++)
@@ -116,11 +131,14 @@ static void take_late_clock(struct run *run, const struct trace_stats *st)
 
 	take_clock(run, st);
 	for (unsigned int i = 0; i < run->nvcpus; i++) {
-		char *states = run->vcpus[i].states;
+		const struct running *v = &run->vcpus[i];
 
-		for (size_t k = 0; states && k < r->npolicies; k++) {
-			if (r->policies[k].is_replay)
-				lazytsc_replay_rate((void *)(states + run->offsets[k]),
+		for (size_t k = 0; v->states && k < r->npolicies; k++) {
+			if (!r->policies[k].is_replay)
+				continue;
+			lazytsc_replay_rate((void *)(v->states + run->offsets[k]), r->clock.khz);
+			if (v->is_kept)
+				lazytsc_replay_rate((void *)(v->kept + run->offsets[k]),
 						    r->clock.khz);
 		}
 	}
@@ -218,12 +236,61 @@ static double step_ns(const struct run *run, const struct trace_event *ev, uint6
 	       (double)(ev->now - now) / run->r->clock.khz * 1e6;
 }
 
+/* Hand a step out, or hold it back until the vCPU writes again. */
+static void hand_out(struct run *run, struct running *v, const struct replay_step *s)
+{
+	const struct replay *r = run->r;
+
+	if (!v->is_kept) {
+		r->observe(r->observe_ctx, s);
+		return;
+	}
+	if (v->nheld == v->held_room) {
+		size_t room = v->held_room ? 2 * v->held_room : 16;
+		struct replay_step *held = reallocarray(v->held, room, sizeof(*held));
+
+		run->no_memory |= !held;
+		if (!held)
+			return;
+		v->held = held;
+		v->held_room = room;
+	}
+	v->held[v->nheld++] = *s;
+}
+
+/* A halt or another exit comes: it counts only if a write follows. */
+static void keep(struct run *run, struct running *v)
+{
+	if (!v->kept || v->is_kept)
+		return;
+	memcpy(v->kept, v->states, run->size);
+	v->is_kept = true;
+}
+
+/* The write that follows has come. */
+static void release(const struct run *run, struct running *v)
+{
+	v->is_kept = false;
+	for (size_t i = 0; i < v->nheld; i++)
+		run->r->observe(run->r->observe_ctx, &v->held[i]);
+	v->nheld = 0;
+}
+
+/* None follows: back to the states behind the last write. */
+static void undo(const struct run *run, struct running *v)
+{
+	if (v->is_kept)
+		memcpy(v->states, v->kept, run->size);
+	v->is_kept = false;
+	v->nheld = 0;
+}
+
 static struct lazytsc_replay *observed(const struct run *run, const struct running *v)
 {
 	return (void *)(v->states + run->offsets[run->r->observed]);
 }
 
-static void step(const struct run *run, const struct running *v, const struct trace_event *ev,
+static void step(struct run *run, struct running *v, const struct trace_event *ev,
 		 enum replay_step_kind kind, uint64_t now)
 {
 	const struct replay *r = run->r;
@@ -236,12 +303,12 @@ static void step(const struct run *run, const struct running *v, const struct tr
 
 	one.armed_ns = armed > now ? (double)(armed - now) / r->clock.khz * 1e6 : -1;
 	one.pending_ns = pending > now ? (double)(pending - now) / r->clock.khz * 1e6 : -1;
-	r->observe(r->observe_ctx, &one);
+	hand_out(run, v, &one);
 }
 
 /* What a write did under the observed policy. */
-static void observe_write(const struct run *run, const struct running *v,
-			  const struct trace_event *ev, const struct lazytsc_replay_counts *before)
+static void observe_write(struct run *run, struct running *v, const struct trace_event *ev,
+			  const struct lazytsc_replay_counts *before)
 {
 	const struct lazytsc_replay_counts *after = &observed(run, v)->counts;
 
@@ -251,7 +318,7 @@ static void observe_write(const struct run *run, const struct running *v,
 }
 
 /* Timers of the observed policy that fire before this event, one by one. */
-static void observe_expiries(const struct run *run, struct running *v, const struct trace_event *ev)
+static void observe_expiries(struct run *run, struct running *v, const struct trace_event *ev)
 {
 	struct lazytsc_replay *s;
 	uint64_t fired;
@@ -285,9 +352,12 @@ static void end_slice(struct run *run)
 		uint64_t sum = 0;
 
 		for (unsigned int i = 0; i < run->nvcpus; i++) {
-			if (run->vcpus[i].states)
+			const struct running *v = &run->vcpus[i];
+
+			if (v->states)
 				sum += host_entries(&r->policies[p],
-						    run->vcpus[i].states + run->offsets[p]);
+						    (v->is_kept ? v->kept : v->states) +
+							    run->offsets[p]);
 		}
 		r->slices.entries[p][run->slice] += sum - run->entries[p];
 		run->entries[p] = sum;
@@ -319,7 +389,7 @@ static void next_slice(struct run *run, const struct trace_event *ev)
 /* The deadline that the stock timer delivers before @now, and whose interrupt is to come. */
 static void take_due(struct running *v, const struct lazytsc_replay *stock, uint64_t now)
 {
-	if (stock->host.timer && stock->host.timer <= now)
+	if (stock->host.timer && stock->host.timer <= now && stock->host.timer != v->came)
 		v->due = stock->host.timer;
 }
 
@@ -346,7 +416,8 @@ static void block_all(struct run *run, struct running *v, const struct trace_eve
 	r->halts++;
 	v->halted = true;
 	v->halts = true;
-	observe_expiries(run, v, ev);
+	if (r->policies[r->observed].block)
+		observe_expiries(run, v, ev);
 	for (size_t i = 0; i < r->npolicies; i++) {
 		if (r->policies[i].block)
 			r->policies[i].block(v->states + run->offsets[i], ev->now);
@@ -360,7 +431,8 @@ static void wake_all(struct run *run, struct running *v, const struct trace_even
 	if (!v->halted)
 		return;
 	v->halted = false;
-	observe_expiries(run, v, ev);
+	if (r->policies[r->observed].wake)
+		observe_expiries(run, v, ev);
 	for (size_t i = 0; i < r->npolicies; i++) {
 		if (r->policies[i].wake)
 			r->policies[i].wake(v->states + run->offsets[i], ev->now);
@@ -372,7 +444,8 @@ static void look_all(struct run *run, struct running *v, const struct trace_even
 	struct replay *r = run->r;
 
 	r->other_exits++;
-	observe_expiries(run, v, ev);
+	if (r->policies[r->observed].look)
+		observe_expiries(run, v, ev);
 	for (size_t i = 0; i < r->npolicies; i++) {
 		if (r->policies[i].look)
 			r->policies[i].look(v->states + run->offsets[i], ev->now);
@@ -404,6 +477,7 @@ static void take_exit(struct run *run, struct running *v, const struct trace_eve
 
 	if (!v->states || ev->ts < run->from_ts || ev->ts >= run->to_ts)
 		return;
+	keep(run, v);
 	wake_all(run, v, ev);
 	if (halts)
 		block_all(run, v, ev);
@@ -411,27 +485,30 @@ static void take_exit(struct run *run, struct running *v, const struct trace_eve
 		look_all(run, v, ev);
 }
 
+/* Only some outputs ask for interrupts: no policy's state may change here. */
 static void take_interrupt(struct run *run, struct running *v, const struct trace_event *ev)
 {
-	struct lazytsc_replay *stock;
+	const struct lazytsc_replay *stock;
 
 	if (!v->states || ev->ts < run->from_ts || ev->ts >= run->to_ts)
 		return;
-	wake_all(run, v, ev);
-	stock = (void *)(v->states + run->offsets[run->r->stock]);
+	stock = (const void *)(v->states + run->offsets[run->r->stock]);
 	take_due(v, stock, ev->now);
-	lazytsc_replay_run_until(stock, ev->now);
-	if (v->due)
-		run->r->late[bucket(ev->now - v->due)]++;
+	if (v->due) {
+		run->r->late[bucket(ev->now > v->due ? ev->now - v->due : 0)]++;
+		v->came = v->due;
+	}
 	v->due = 0;
 }
 
-static void restart(struct run *run, struct running *v)
+static void restart(const struct run *run, struct running *v)
 {
 	const struct replay *r = run->r;
 
+	undo(run, v);
 	v->halted = false;
 	v->due = 0;
+	v->came = 0;
 	for (size_t i = 0; v->states && i < r->npolicies; i++)
 		r->policies[i].restart(v->states + run->offsets[i]);
 }
@@ -503,9 +580,11 @@ static int take(struct run *run, const struct trace *t, const struct trace_event
 	if (ev->ts < run->slice_begin || ev->ts >= run->slice_end)
 		next_slice(run, ev);
 	stock = (void *)(v->states + run->offsets[r->stock]);
+	release(run, v);
 	wake_all(run, v, ev);
 	observe_expiries(run, v, ev);
 	take_due(v, stock, ev->now);
+	v->came = 0;
 	classify(&v->deadlines, task, stock, ev->now, ev->value);
 	if (ev->value && ev->value <= ev->now)
 		v->due = ev->value;
@@ -532,7 +611,7 @@ static int feed(struct run *run, struct trace *t)
 	while (!failed && (b = trace_ahead_next(a))) {
 		run->batch = b;
 		for (size_t i = 0; !failed && i < b->n; i++)
-			failed = take(run, t, &b->events[i]);
+			failed = take(run, t, &b->events[i]) || run->no_memory;
 	}
 	got = trace_ahead_close(a);
 	if (failed)
@@ -727,6 +806,7 @@ static int collect(struct run *run, const struct trace *t)
 	if (!r->vcpus || !r->vms || !r->total || !r->tasks)
 		return -1;
 	for (unsigned int i = 0; i < n; i++) {
+		undo(run, &run->vcpus[i]);
 		if (collect_vcpu(run, t, i, bounds))
 			return -1;
 	}
@@ -771,6 +851,8 @@ int replay_run(struct replay *r, const char *path, const struct trace_options *o
 		for (size_t k = 0; k < run.vcpus[i].ntasks; k++)
 			free(run.vcpus[i].tasks[k].skips);
 		free(run.vcpus[i].tasks);
+		free(run.vcpus[i].held);
+		free(run.vcpus[i].kept);
 		free(run.vcpus[i].states);
 	}
 	free(run.vcpus);

@@ -1305,6 +1305,11 @@ static void add_irq(struct trace *t, struct vcpu *v, uint64_t ts)
 	v->outstanding = 0;
 }
 
+static bool asked(const struct trace *t, const struct trace_event *ev)
+{
+	return t->options.events & 1U << ev->kind;
+}
+
 /* Return: 1 and an event, 0: the line is dropped. */
 static int take_other(struct trace *t, const struct item *it, struct trace_event *ev)
 {
@@ -1349,9 +1354,16 @@ static int take_other(struct trace *t, const struct item *it, struct trace_event
 	default:
 		break;
 	}
-	if (!v || !v->seen || !(t->options.events & 1U << ev->kind) || !in_order(t, v, it))
+	if (!v || !v->seen)
 		return 0;
-	t->st.interrupts += ev->kind == TRACE_EVENT_IRQ;
+	/*
+	 * Some outputs ask for interrupts, and none may differ for that: they move no vCPU's time,
+	 * and fill a fit's window whether they are asked for or not.
+	 */
+	if (ev->kind == TRACE_EVENT_IRQ ? it->ts < v->last_ts || (!t->fit && !asked(t, ev))
+					: !asked(t, ev) || !in_order(t, v, it))
+		return 0;
+	t->st.interrupts += ev->kind == TRACE_EVENT_IRQ && asked(t, ev);
 	ev->vcpu = (unsigned int)(v - t->vcpus.v);
 	return 1;
 }
@@ -1733,14 +1745,16 @@ int trace_next(struct trace *t, struct trace_event *ev)
 
 	if (!t->decided && start(t))
 		return -1;
-	if (t->window_pos == t->window_len) {
-		got = next_raw(t, ev);
-		if (got <= 0 || !t->fit)
-			return got;
-		if (read_window(t, ev))
-			return -1;
-	}
-	*ev = t->window[t->window_pos++];
+	do {
+		if (t->window_pos == t->window_len) {
+			got = next_raw(t, ev);
+			if (got <= 0 || !t->fit)
+				return got;
+			if (read_window(t, ev))
+				return -1;
+		}
+		*ev = t->window[t->window_pos++];
+	} while (ev->kind == TRACE_EVENT_IRQ && !asked(t, ev));
 	if (ev->kind == TRACE_EVENT_GAP)
 		return 1;
 	v = &t->vcpus.v[ev->vcpu];
@@ -1749,6 +1763,7 @@ int trace_next(struct trace *t, struct trace_event *ev)
 	/* Where two fits meet, time may seem to step back. */
 	if (ev->now < v->last_now)
 		ev->now = v->last_now;
-	v->last_now = ev->now;
+	if (ev->kind != TRACE_EVENT_IRQ)
+		v->last_now = ev->now;
 	return 1;
 }

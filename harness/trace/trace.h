@@ -60,7 +60,8 @@ struct trace_event {
 	unsigned int vcpu; /* an index for trace_vcpu() */
 	unsigned int task; /* WRITE: an index for trace_task(); a host's thread */
 	uint64_t ts; /* as the trace has it, in ns where stats->cycles is false */
-	uint64_t now; /* guest TSC; never below that of the same vCPU's event before */
+	/* guest TSC; never below that of the same vCPU's event before, of which no IRQ is one */
+	uint64_t now;
 	uint64_t value; /* WRITE: the deadline; 0 disarms */
 };
 

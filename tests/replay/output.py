@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What `lazytsc replay` prints: JSON, CSV and table say the same; totals are sums; each key and
 option is documented; the same input gives the same bytes; the verdict and the examples' README are
-right; rfc-v3 counts as lazy on the hv timer and as rfc-v1 on the sw timer.
+right; rfc-v3 counts as lazy on the hv timer and as rfc-v1 on the sw timer; no figure depends on the
+output options, nor a delivery on the variant.
 
 Usage: output.py LAZYTSC SOURCE-DIRECTORY
 """
@@ -13,6 +14,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 
 try:
     import jsonschema
@@ -21,6 +23,7 @@ except ImportError:
     sys.exit(77)
 
 lazytsc, source = sys.argv[1:3]
+directory = tempfile.TemporaryDirectory()
 traces = [f"{source}/harness/examples/{t}.txt.xz" for t in ("compile", "idle", "tcp-rr")]
 COUNTS = [
     "msr_write_exits", "skips", "silent_expiries", "injections", "early_injections", "host_entries",
@@ -264,6 +267,73 @@ for reason, silent, fewest, looked in (("HLT", 0, 1, 0), ("IO_INSTRUCTION", None
     assert host["lazy"]["silent_expiries"] == 300 and host["lazy-free"]["silent_expiries"] == silent, (reason, host)
     assert host["bound-free"]["host_entries"] == fewest, (reason, host)
     assert host["lazy-look"]["silent_expiries"] == looked, (reason, host)
+
+# No figure depends on the output: interrupts behind the last write and before a gap, which --html
+# asks for, deliver nothing, nor do halts; and one whose time stamp is behind that of the write
+# after it, or that fills a fit's window, moves nothing.
+def line(now, text, comm="<idle>-0", mark="d..1."):
+    return f"{comm} [000] {mark} {now}: {text}\n"
+
+
+def wrote(now, value):
+    return line(now, f"write_msr: 6e0, value {value:x}")
+
+
+def tick(now):
+    return line(now, "local_timer_entry: vector=236", mark="d.h1.")
+
+
+def idle(now, state):
+    return line(now, f"cpu_idle: state={state} cpu_id=0")
+
+
+def fitted(n):
+    text = ["    sleep-1 [000] d... %.9f: write_msr: 6e0, value %x\n" % (1000 + i / 250, 2_000_000 * (1_000_000 + 4 * i + (i % 7 > 0) * 4))
+            for i in range(n)]
+    late = ["    sleep-1 [000] d.h. %.9f: local_timer_entry: vector=236\n" % (1000 + i / 250 + .0039999 + i % 50 * 1e-9)
+            for i in range(n)]
+    return "".join(l for pair in zip(text, late) for l in pair)
+
+
+lost = "CPU:0 [LOST 9 EVENTS]\n"
+half = wrote(1000, 100000) + tick(101000) + wrote(102000, 200000) + wrote(103000, 210000) + tick(211000)
+halts = half + idle(300000, 2) + tick(400000) + idle(400100, 4294967295)
+rearm = "".join(f"<idle>-0 [000] d..1. {t:.9f}: {text}\n" for t, text in (
+    (5, "hrtimer_rearm: next_event=5004000000 deferred=0"), (5.00401, "hrtimer_rearm: next_event=5009000000 deferred=0")))
+behind = "<idle>-0 [000] d.h1. 5.010000000: local_timer_entry: vector=236\n" + \
+    "<idle>-0 [000] d..1. 5.011000000: lazytsc_skip: 6e0, value 1234567890\n"
+kinds = {
+    "end": half, "gap": half + lost + wrote(500000, 600000) + tick(601000),
+    "halts": halts + lost + wrote(900000, 999000) + idle(1000000, 2),
+    "order": half + tick(900000) + wrote(800000, 850000) + wrote(950000, 990000), "rearm": rearm + lost + behind,
+    "fit": fitted(70000),
+}
+for name, text in kinds.items():
+    path = os.path.join(directory.name, name)
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+    for variants in "stock", "lazy", "lazy-free,early-free,bound-free,lazy,early", "stock,lazy-look":
+        outs = []
+        for option in None, "--html", "--perfetto":
+            extra = [option, path + ".out"] if option else []
+            done = subprocess.run([lazytsc, "replay", "--json", "--hist", f"--variants={variants}", path, *extra], capture_output=True,
+                                  check=False)
+            out = json.loads(done.stdout)
+            outs.append((done.returncode, out["rows"], out["traces"]))
+        assert outs[0][0] in (0, 2) and outs[0] == outs[1] == outs[2], (name, variants)
+        # What is delivered is the same by each host, as no policy sees an event that others do not.
+        counts = {r["injections"] for r in outs[0][1] if r["vcpu"] == "total" and r["variant"] in ("lazy", "lazy-free", "lazy-look")}
+        assert name == "fit" or len(counts - {None}) < 2, (name, counts)
+        if name in ("end", "gap", "halts"):
+            assert {t["delivered"] for t in outs[0][2]} == {{"end": 1, "gap": 1, "halts": 1}[name]}, (name, outs[0][2])
+        if name != "halts" or "lazy-free" not in variants:
+            continue
+        # The steps that are shown are those that are counted.
+        run("--variants=early-free", "--perfetto", path + ".out", path)
+        with open(path + ".out", encoding="utf-8") as f:
+            names = [e["name"] for e in json.load(f)["traceEvents"] if e["ph"] == "i"]
+        r = next(r for r in outs[0][1] if r["vcpu"] == "total" and r["variant"] == "early-free")
+        assert (names.count("inject"), names.count("silent expiry")) == (r["injections"], r["silent_expiries"]), (names, r)
 
 # README.md and docs/replay.md show what is printed.
 shown = run("--variants=stock,lazy,early,bound", "harness/examples/tcp-rr.txt.xz", cwd=source)
