@@ -185,6 +185,57 @@ static bool parse_cpu(const char *p, const char *end, struct header *h)
 	return false;
 }
 
+/* perf script -F +tod: "2024-04-24 17:01:05.000000", which ends at @end. Return: its start. */
+static const char *skip_date_back(const char *p, const char *end)
+{
+	static const char form[] = "dddd-dd-dd dd:dd:dd.";
+	const char *q = end;
+
+	while (q > p && is_digit(q[-1]))
+		q--;
+	if ((size_t)(q - p) < sizeof(form) - 1)
+		return end;
+	q -= sizeof(form) - 1;
+	for (size_t i = 0; i < sizeof(form) - 1; i++) {
+		if (form[i] == 'd' ? !is_digit(q[i]) : q[i] != form[i])
+			return end;
+	}
+	return skip_spaces_back(p, q);
+}
+
+/* Blanks, then digits, which end at @end. */
+static bool is_column(const char *p, const char *end)
+{
+	while (p < end && *p == ' ')
+		p++;
+	if (p == end)
+		return false;
+	while (p < end && is_digit(*p))
+		p++;
+	return p == end;
+}
+
+/*
+ * perf script -L: "%8.8s %7d %3d", or with the process "%8.8s %7d/%-7d %3d". Only these columns
+ * tell the CPU from a thread's id.
+ */
+static bool parse_perf_latency(const char *p, const char *end, struct header *h)
+{
+	uint64_t cpu;
+
+	if ((end - p != 20 && end - p != 28) || p[8] != ' ' || !is_column(p + 9, p + 16) ||
+	    p[16] != (end - p == 20 ? ' ' : '/') || end[-4] != ' ' || !is_column(end - 3, end))
+		return false;
+	p = skip_spaces(end - 3, end);
+	if (!take_decimal(&p, end, &cpu) || cpu >= TRACE_MAX_CPUS)
+		return false;
+	h->before_cpu = end - 3;
+	h->latency = true;
+	h->short_name = true;
+	h->cpu = (unsigned int)cpu;
+	return true;
+}
+
 static bool parse_latency_cpu(const char *tok, const char *end, struct header *h)
 {
 	uint64_t cpu;
@@ -243,7 +294,7 @@ static bool parse_verbose(const char *p, const char *colon, struct header *h)
  */
 static bool parse_header(const char *p, const char *colon, const char *e, struct header *h)
 {
-	const char *q = colon;
+	const char *q = colon, *date;
 
 	if (colon[-1] == ')' && parse_verbose(p, colon, h))
 		return true;
@@ -276,10 +327,15 @@ static bool parse_header(const char *p, const char *colon, const char *e, struct
 		return true;
 	if (parse_latency_cpu(h->before_cpu, q, h))
 		return true;
-	q = skip_spaces(colon + 1, e);
-	if (!h->point || !TAKE(&q, e, "kvm:kvm_"))
+	if (!h->point)
 		return false;
-	h->before_cpu = h->ts;
+	date = skip_date_back(p, q);
+	if ((date != q && parse_cpu(p, date, h)) || parse_perf_latency(p, date, h))
+		return true;
+	h->before_cpu = date != q ? date : h->ts;
+	q = skip_spaces(colon + 1, e);
+	if (!TAKE(&q, e, "kvm:kvm_"))
+		return false;
 	h->latency = true;
 	h->cpu = 0;
 	return true;

@@ -231,6 +231,10 @@ figures("perf", guest(lambda tsc, cpu, event, text:
         f"         swapper     0 [{cpu:03d}] {seconds(ns(tsc), 9)}: {perf_name(event)}: {text}"), "approximate")
 figures("perf-reltime", guest(lambda tsc, cpu, event, text:
         f"         swapper     0 [{cpu:03d}] {seconds(ns(tsc) - HOST_NS, 9)}: {perf_name(event)}: {text}"), "approximate")
+figures("perf-tod", guest(lambda tsc, cpu, event, text: f"         swapper     0 [{cpu:03d}] 2024-04-24 17:01:11.009305 "
+        f"{seconds(ns(tsc), 9)}: {perf_name(event)}: {text}"), "approximate")
+figures("perf-L", guest(lambda tsc, cpu, event, text:
+        f" swapper {0:7d} {cpu:3d} {seconds(ns(tsc), 9):>15}: {perf_name(event)}: {text}"), "approximate")
 figures("perf-prof", guest(lambda tsc, cpu, event, text: "2024-04-24 17:01:11.009305     wrmsr   3862 d... "
         f"[{cpu:03d}] {seconds(ns(tsc), 9)}: {perf_name(event)}: {text}"), "approximate")
 figures("bpf", guest(lambda tsc, cpu, event, text: ftrace(lambda t: seconds(ns(t), 9))(
@@ -482,6 +486,13 @@ figures("host-latency", host(lambda t, vcpu, event, text:
         f"CPU {vcpu}/KV-{4100 + vcpu}  1{vcpu}d.... {t // 1000}us : {event}: {text}", exits=True), "approximate")
 figures("host-no-cpu", host(lambda t, vcpu, event, text: f" CPU {vcpu}/KVM {4100 + vcpu} {seconds(t)}: kvm:{event}: {text}"),
         "approximate")
+# The CPU is no thread's id, nor is a part of the date; threads move between CPUs.
+for name, head in (("tod", "{:>16} {:7d} [{:03d}] 2024-04-24 17:01:11.009305 "), ("L", "{:8.8} {:7d} {:3d} "),
+                   ("L-pid", "{:8.8}    4090/{:<7d} {:3d} "), ("L-tod", "{:8.8} {:7d} {:3d} 2024-04-24 17:01:11.009305 ")):
+    out = figures("host-" + name, host(lambda t, vcpu, event, text: head.format(f"CPU {vcpu}/KVM", 4100 + vcpu, t // 1000 % 7) +
+                                       f"{seconds(t):>12}: kvm:{event}: {text}", exits=True), "approximate")
+    if out and [(x["vcpu"], x["msr_write"]) for x in out["traces"][0]["exits"]] != [("0", WRITES), ("1", WRITES)]:
+        fail("host-" + name, out["traces"][0]["exits"])
 figures("host-perf-trace", host(lambda t, vcpu, event, text:
         f"  {t / 1e6:.3f} CPU {vcpu}/KVM/{4100 + vcpu} kvm:kvm_msr(write: 1, ecx: 1760, data: {int(text.split('= ')[1], 16)})"),
         "approximate")

@@ -162,6 +162,26 @@ static const struct form variants[] = {
 	  TRACE_LINE_HOST_WRITE, 0, 12345000, 3012345678, false, 4100, 7 },
 	{ "  4885894.953 ( 0.001 ms): CPU 7/KVM/4100 kvm:kvm_msr(msr_write 6e0 = 0x5)",
 	  TRACE_LINE_HOST_WRITE, 0, 4885894953000, 5, false, 4100, 7 },
+	/* perf script with the date, and in its own latency format, whose columns tell the CPU. */
+	{ "       CPU 0/KVM    4100 [001] 2024-04-24 17:01:05.000000     5.000000: kvm:kvm_msr: "
+	  "msr_write 6e0 = 0x5",
+	  TRACE_LINE_HOST_WRITE, 1, 5000000000, 5, false, 4100, 0 },
+	{ "       CPU 0/KVM    4100 2024-04-24 17:01:05.000000     5.000000: kvm:kvm_msr: "
+	  "msr_write 6e0 = 0x5",
+	  TRACE_LINE_HOST_WRITE, 0, 5000000000, 5, false, 4100, 0 },
+	{ "CPU 2/KV    4100   1     5.000000:          1 kvm:kvm_msr: msr_write 6e0 = 0x5",
+	  TRACE_LINE_HOST_WRITE, 1, 5000000000, 5, false, 4100, 2 },
+	{ "CPU 2/KV    4090/4100     11     5.000000: kvm:kvm_msr: msr_write 6e0 = 0x5",
+	  TRACE_LINE_HOST_WRITE, 11, 5000000000, 5, false, 4100, 2 },
+	{ "CPU 2/KV    4100 123 2024-04-24 17:01:05.000000     5.000000: kvm:kvm_msr: msr_write "
+	  "6e0 = 0x5",
+	  TRACE_LINE_HOST_WRITE, 123, 5000000000, 5, false, 4100, 2 },
+	{ " swapper       0   3     5.000000: msr:write_msr: 6e0, value 5", TRACE_LINE_WRITE, 3,
+	  5000000000, 5, false, NONE, NONE },
+	{ "fc_vcpu 3 4100 5.000000: kvm:kvm_msr: msr_write 6e0 = 0x5", TRACE_LINE_HOST_WRITE, 0,
+	  5000000000, 5, false, 4100, 3 },
+	{ "       fc_vcpu 3    4100     5.000000: kvm:kvm_msr: msr_write 6e0 = 0x5",
+	  TRACE_LINE_HOST_WRITE, 0, 5000000000, 5, false, 4100, 3 },
 	/* perf trace leaves out fields that are 0. */
 	{ "    12.345 CPU 7/KVM/4100 kvm:kvm_msr(write: 1, ecx: 1760)", TRACE_LINE_HOST_WRITE, 0,
 	  12345000, 0, false, 4100, 7 },
@@ -218,6 +238,8 @@ static const struct form others[] = {
 	FORM(DAMAGED, " a-1 [8192] d.. 5: write_msr: 6e0, value 5"),
 	FORM(DAMAGED, " a-1 d.. 5: write_msr: 6e0, value 5"),
 	FORM(DAMAGED, "[000] d.. write_msr: 6e0, value 5"),
+	FORM(DAMAGED, " swapper       0  3      5.000000: msr:write_msr: 6e0, value 5"),
+	FORM(DAMAGED, "       swapper         0     5.000000: msr:write_msr: 6e0, value 5"),
 	FORM(DAMAGED, "  kvm_msr:              msr_write 6e0 = 0x60000000001"),
 	FORM(DAMAGED, " a-1 [000] 5.100000: kvm_msr: msr_write 6e0 ="),
 	/* Nothing follows the name of a field: what is beyond the line is not looked at. */
