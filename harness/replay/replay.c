@@ -656,13 +656,25 @@ static int by_vm(const void *a, const void *b)
 	return x->at.id < y->at.id ? -1 : x->at.id > y->at.id;
 }
 
-/* By the VM's process or first thread, else its place. */
-static void name_vm(const struct trace *t, unsigned int i, char *name, size_t size)
+void replay_name_vm(const struct trace *t, unsigned int i, char *name, size_t size)
 {
 	const struct trace_vm *vm = trace_vm(t, i);
 	long long id = vm->pid >= 0 ? vm->pid : vm->first_tid >= 0 ? vm->first_tid : i;
 
 	snprintf(name, size, "%lld", id);
+}
+
+void replay_name_vcpu(const struct trace *t, const struct trace_vcpu *at, char *name, size_t size)
+{
+	char vm[REPLAY_VM_NAME];
+
+	replay_name_vm(t, at->vm, vm, sizeof(vm));
+	if (trace_stats(t)->counted)
+		snprintf(name, size, "all");
+	else if (trace_stats(t)->nvms < 2)
+		snprintf(name, size, "%d", at->id);
+	else
+		snprintf(name, size, "%s:%d", vm, at->id);
 }
 
 /* Is this vCPU among those that are wanted? What it wrote is counted where it is not. */
@@ -729,19 +741,14 @@ static int collect_vcpu(struct run *run, const struct trace *t, unsigned int i, 
 	struct replay *r = run->r;
 	struct running *run_vcpu = &run->vcpus[i];
 	struct replay_vcpu *v = &r->vcpus[r->nvcpus];
-	char vm[sizeof(r->vms->name)];
+	char vm[REPLAY_VM_NAME];
 	struct counts *measured;
 
 	v->at = *trace_vcpu(t, i);
-	name_vm(t, v->at.vm, vm, sizeof(vm));
+	replay_name_vm(t, v->at.vm, vm, sizeof(vm));
 	if (!wanted(r, run_vcpu, &v->at, vm) || (!bounds && !run_vcpu->deadlines.writes))
 		return 0;
-	if (r->stats.counted)
-		snprintf(v->name, sizeof(v->name), "all");
-	else if (r->stats.nvms < 2)
-		snprintf(v->name, sizeof(v->name), "%d", v->at.id);
-	else
-		snprintf(v->name, sizeof(v->name), "%s:%d", vm, v->at.id);
+	replay_name_vcpu(t, &v->at, v->name, sizeof(v->name));
 	v->counts = calloc(r->npolicies + 1, sizeof(*v->counts));
 	r->nvcpus++;
 	if (!v->counts || (r->by_task && collect_tasks(r, t, run_vcpu)))
@@ -774,7 +781,7 @@ static int add_up(struct replay *r, const struct trace *t)
 		if (i && v->at.vm == r->vcpus[i - 1].at.vm) {
 			vm--;
 		} else {
-			name_vm(t, v->at.vm, vm->name, sizeof(vm->name));
+			replay_name_vm(t, v->at.vm, vm->name, sizeof(vm->name));
 			vm->first = i;
 			vm->total = calloc(r->npolicies + 1, sizeof(*vm->total));
 			if (!vm->total)

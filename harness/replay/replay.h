@@ -34,10 +34,14 @@ struct task {
 	uint64_t *skips; /* by policy */
 };
 
+/* Bytes for the names of a VM and of a vCPU. */
+#define REPLAY_VM_NAME	 24
+#define REPLAY_VCPU_NAME 48
+
 struct replay_vcpu {
 	struct trace_vcpu at; /* which vCPU it is */
 	size_t vm; /* its VM in replay.vms */
-	char name[48]; /* its number; where the trace has several VMs, "VM:number" */
+	char name[REPLAY_VCPU_NAME];
 	struct counts *counts; /* by policy, and what was measured behind them */
 	struct deadlines deadlines;
 	unsigned int step_vcpu; /* as struct replay_step has it */
@@ -45,7 +49,7 @@ struct replay_vcpu {
 };
 
 struct replay_vm {
-	char name[24]; /* its process, or its first thread, or its place in the trace */
+	char name[REPLAY_VM_NAME];
 	size_t first, n; /* its vCPUs in replay.vcpus */
 	struct counts *total; /* as in struct replay_vcpu */
 	uint64_t writes;
@@ -141,6 +145,11 @@ struct replay {
  */
 int replay_run(struct replay *r, const char *path, const struct trace_options *options);
 void replay_free(struct replay *r);
+
+/** replay_name_vm() - its process, or its first thread, or its place in the trace */
+void replay_name_vm(const struct trace *t, unsigned int i, char *name, size_t size);
+/** replay_name_vcpu() - its number; where the trace has several VMs, "VM:number" */
+void replay_name_vcpu(const struct trace *t, const struct trace_vcpu *at, char *name, size_t size);
 
 /** replay_has_figures() - the trace tells what @p needs: halts, or other exits */
 static inline bool replay_has_figures(const struct replay *r, const struct policy *p)

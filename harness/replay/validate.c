@@ -28,6 +28,7 @@ struct checked {
 struct running {
 	struct checked *ways; /* WAYS; NULL: this vCPU has written nothing yet */
 	uint64_t writes, skipped;
+	uint64_t now; /* of the last event */
 	uint64_t deadline, replaced; /* that stands; that was overwritten last */
 	uint64_t exit_ts; /* an MSR_WRITE exit whose write has not come; 0: none */
 	bool begins; /* no write yet, or none since events were lost: its exit may be before that */
@@ -193,6 +194,10 @@ static int feed(struct run *run, struct trace *t)
 		if (run->khz == 0)
 			run->khz = trace_stats(t)->tsc_khz > 0 ? trace_stats(t)->tsc_khz
 							       : ASSUMED_KHZ;
+		/* An interrupt, by which the replay goes as well, may be behind what follows. */
+		if (ev.now < v->now)
+			ev.now = v->now;
+		v->now = ev.now;
 		if (!v->ways && !begin(v))
 			return -1;
 		switch (ev.kind) {
@@ -234,17 +239,6 @@ static int by_name(const void *a, const void *b)
 	return x->at.id < y->at.id ? -1 : x->at.id > y->at.id;
 }
 
-static void name_vcpu(const struct trace *t, struct validated_vcpu *to)
-{
-	const struct trace_vm *vm = trace_vm(t, to->at.vm);
-
-	if (trace_stats(t)->nvms < 2)
-		snprintf(to->name, sizeof(to->name), "%d", to->at.id);
-	else
-		snprintf(to->name, sizeof(to->name), "%lld:%d",
-			 (long long)(vm->pid >= 0 ? vm->pid : vm->first_tid), to->at.id);
-}
-
 /* One interrupt before the first write may be for a deadline from before the trace. */
 static uint64_t unwritten(const struct trace_vcpu *at)
 {
@@ -259,7 +253,7 @@ static void collect_vcpu(struct validation *out, const struct trace *t, const st
 	const struct checked *c = v->ways ? &v->ways[out->lazy ? LAZY : STOCK] : &no_writes;
 
 	to->at = *trace_vcpu(t, i);
-	name_vcpu(t, to);
+	replay_name_vcpu(t, &to->at, to->name, sizeof(to->name));
 	to->writes = v->writes;
 	to->skipped = v->skipped;
 	to->interrupts = c->interrupts;

@@ -7,6 +7,7 @@
 #ifndef LAZYTSC_REPLAY_VALIDATE_H
 #define LAZYTSC_REPLAY_VALIDATE_H
 
+#include "replay.h"
 #include "trace/trace.h"
 
 /* One kind of event: predicted and seen, one by one in order of time. */
@@ -26,7 +27,7 @@ struct unexpected {
 
 struct validated_vcpu {
 	struct trace_vcpu at;
-	char name[48];
+	char name[REPLAY_VCPU_NAME];
 	uint64_t writes, skipped;
 	struct agreement interrupts; /* timer interrupts in the guest */
 	struct unexpected why;

@@ -135,6 +135,21 @@ assert t["interrupts"] == {"both": 200, "missing": 0, "unexpected": 0, "agreemen
 fig = {f["figure"]: f for f in json.loads(run("compare", "--json", trace("good", ticks()), trace("doubled", doubled)))["figures"]}
 assert fig["interrupts"]["a"] == 200 == fig["interrupts"]["b"], fig["interrupts"]
 
+# Two guests' buffers in one file, with the same CPUs: VMs of the same names as replay's.
+two = []
+for i in range(400):
+    for vm in 0, 1:
+        for cpu in 0, 1:
+            t0 = 10**9 + i * TICK + 1_000_000 * vm + 2_000_000 * cpu
+            head = f"{'g' + str(vm + 1) + ':':6}{'t':>10}-7  [00{cpu}] "
+            two += [(t0, f"{head}d.... {t0}: write_msr: 6e0, value {t0 + TICK // 2:x}"),
+                    (t0 + TICK // 2 + 9000, f"{head}d.h.. {t0 + TICK // 2 + 9000}: local_timer_entry: vector=236")]
+two = trace("two", ["cpus=2"] + [l for _, l in sorted(two)])
+replayed = json.loads(run("replay", "--json", two))["rows"]
+names = [v["vcpu"] for v in total(two)[0]["vcpus"]]
+assert names == ["0:0", "0:1", "1:0", "1:1", "total"], names
+assert names[:-1] == [f"{r['vm']}:{r['vcpu']}" for r in replayed if r["variant"] == "stock" and r["vcpu"] != "total"]
+
 # Nothing to hold against; no trace.
 bare = [l for l in ticks() if "write_msr" in l]
 assert "neither timer interrupts nor exits" in run("validate", trace("bare", bare), status=2)
