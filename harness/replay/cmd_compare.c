@@ -59,7 +59,7 @@ static const char *const keys[] = {
 #define N (sizeof(names) / sizeof(names[0]))
 
 /* Places of figures that others are judged by. */
-enum { WRITE_EXITS = 1, WRITE_SKIPS, INTERRUPTS };
+enum { WRITES, WRITE_EXITS, WRITE_SKIPS, INTERRUPTS };
 
 struct arguments {
 	struct many many;
@@ -244,6 +244,9 @@ static void print(FILE *to, const struct sides *s)
 	if (!known(s, WRITE_EXITS))
 		fputs("Exits alone, in one of them at least: how often deadlines were written is not known",
 		      to);
+	else if (isnan(second(a, WRITE_EXITS)) || isnan(second(b, WRITE_EXITS)))
+		fprintf(to, "Too few deadline writes for rates: %" PRIu64 " in A, %" PRIu64 " in B",
+			a->value[WRITES], b->value[WRITES]);
 	else
 		fprintf(to, "B's deadline writes exit %s times a second, A's %s",
 			rate_text(second(b, WRITE_EXITS), rb),
@@ -276,6 +279,11 @@ static void set(json_t *o, const char *key, double v)
 	json_object_set_new(o, key, isnan(v) ? json_null() : json_real(v));
 }
 
+static void set_count(json_t *o, const char *key, bool is_known, uint64_t n)
+{
+	json_object_set_new(o, key, is_known ? json_integer((json_int_t)n) : json_null());
+}
+
 static void print_json(FILE *to, const struct sides *s, int argc, char **argv)
 {
 	static const char *const side_keys[] = { "a", "b" };
@@ -296,8 +304,8 @@ static void print_json(FILE *to, const struct sides *s, int argc, char **argv)
 		json_t *o = json_object();
 
 		json_object_set_new(o, "figure", json_string(keys[i]));
-		json_object_set_new(o, "a", json_integer((json_int_t)a->value[i]));
-		json_object_set_new(o, "b", json_integer((json_int_t)b->value[i]));
+		set_count(o, "a", known(s, i), a->value[i]);
+		set_count(o, "b", known(s, i), b->value[i]);
 		set(o, "a_per_second", known(s, i) ? second(a, i) : NAN);
 		set(o, "b_per_second", known(s, i) ? second(b, i) : NAN);
 		set(o, "per_second_change_pct",

@@ -41,6 +41,21 @@ with open("exits.txt", "w") as f:
         f.write("  CPU 5/KVM-77 [003] d.... %s: kvm_exit: vcpu 0 reason MSR_WRITE rip 0x1 info 0 0\n"
                 "  CPU 5/KVM-77 [003] d.... %s: kvm_entry: vcpu 0, rip 0x1\n" %
                 (stamp(i * 10**9), stamp(i * 10**9 + 10000)))
+# A guest's with exits of its host in one file, with interrupts and without; a host's with those
+# that KVM injects.
+with open("merged.txt", "w") as merged, open("no-irqs.txt", "w") as no_irqs, open("injected.txt", "w") as injected:
+    for i in range(1, 121):
+        t = i * 4000000
+        for f in merged, no_irqs:
+            f.write(" host.dat: CPU 0/KVM-77 [003] d..1. %s: kvm_exit: vcpu 0 reason MSR_WRITE rip 0x5 info1 0x0\n"
+                    "guest.dat:  task-7 [000] d.... %s: write_msr: 6e0, value %x\n" %
+                    (stamp(t - 3000), stamp(t), 7 * 10**12 + i * 10400000))
+        merged.write("guest.dat:  task-7 [000] d.h.. %s: local_timer_entry: vector=236\n" % stamp(t + 3999000))
+        injected.write(" CPU 0/KVM 77 [003] %s: kvm:kvm_msr: msr_write 6e0 = %#x\n"
+                       " CPU 0/KVM 77 [003] %s: kvm:kvm_apic_accept_irq: apicid 0 vec 236 (Fixed|edge)\n" %
+                       (stamp(t), 7 * 10**12 + i * 10400000, stamp(t + 3999000)))
+with open("one.txt", "w") as f:
+    f.write("  <idle>-0 [000] d..1. 1000: write_msr: 6e0, value 186a0\n")
 for shard in "01":
     subprocess.run([lazytsc, "check", "-s", "overdue", "--shard", shard + "/2", "--checkpoint", "part" + shard],
                    check=True, stdout=subprocess.DEVNULL)
@@ -52,8 +67,10 @@ calls = {
             ["sim", "--duration=1s", "--variants=rfc-v1,stock,early"], ["sim", "--duration=2s", "--trace=" + idle],
             ["sim", "--guest=hostile", "--duration=5ms", "--variants=lazy"]],
     "compare": [["compare", idle, rr], ["compare", idle, "host.txt"], ["compare", "exits.txt", "exits.txt"],
-                ["compare", idle, "exits.txt"]],
-    "validate": [["validate", idle], ["validate", "host.txt", rr]],
+                ["compare", idle, "exits.txt"], ["compare", "merged.txt", "merged.txt"], ["compare", idle, "merged.txt"],
+                ["compare", "injected.txt", "no-irqs.txt"], ["compare", "one.txt", "one.txt"]],
+    "validate": [["validate", idle], ["validate", "host.txt", rr], ["validate", "merged.txt", "no-irqs.txt", "injected.txt"],
+                 ["validate", "bare.txt", "merged.txt"]],
     "check": [small, bad, ["check", "--max-states=30"], small + ["--shard=1/2"], small + ["--model=sc"],
               ["merge", "part0", "part1"], ["check", "-s", "lvt", "--cell=8", "--replay=0 0 0"],
               ["check", "-s", "remote", "--cell=0", "--replay=0 0 0d"],

@@ -237,6 +237,9 @@ assert abs(fig["write_exits"]["a_per_second"] - 100100) < 1e-6 and fig["interrup
 assert abs(fig["write_exits"]["per_second_change_pct"] + 100 * 990 / 1001) < 1e-6
 assert fig["write_exits"]["b_per_interrupt"] == 11
 assert fig["exits"]["a_per_second"] is None
+# No exits: no figure, not 0 of them.
+assert all(f[k] is None for f in out["figures"] if f["figure"].startswith("exits") for k in "ab"), out["figures"]
+assert all(isinstance(f[k], int) for f in out["figures"] if not f["figure"].startswith("exits") for k in "ab"), out["figures"]
 text = run("compare", "--tsc-khz", str(KHZ), a, b)
 assert "B's deadline writes exit 1100 times a second, A's 100100: -98.9 %." in text, text
 assert max(len(l) for l in text.splitlines() if directory.name not in l) <= 80
@@ -251,7 +254,15 @@ guests = trace("guests", [f" CPU 0/KVM 4100/4110 [003] 5.{i:06d}: kvm:kvm_msr: m
 assert "B is a host's trace" in run("compare", a, guests)
 assert "A is a host's trace" in run("compare", guests, a)
 assert "lazytsc_skip" not in run("compare", guests, guests)
+# One write has no length, so there are no rates.
+single = trace("single", [write(1000, 100000)])
+for one, n in ((single, 1), (a, 1001)):
+    said = run("compare", one, single)
+    assert f"Too few deadline writes for rates: {n} in A, 1 in B.\n" in said and "nan" not in said, said
 m = trace("m", merged())
+for pair in ((a, m), (m, a)):
+    fig = json.loads(run("compare", "--json", *pair))["figures"][-1]
+    assert fig["a"] is fig["b"] is None, fig
 out = json.loads(run("compare", "--json", m, m))
 fig = {f["figure"]: f for f in out["figures"]}
 assert fig["exits_preemption_timer"]["a"] == 120 and fig["exits"]["per_second_change_pct"] == 0
