@@ -306,7 +306,10 @@ static int open_dat(struct trace_input *in)
 	return 0;
 }
 
-/* Read a file of perf's through perf: time stamps in full, the fields that matter. */
+/*
+ * Read a file of perf's through perf: time stamps in full, the fields that matter. The period tells
+ * of events that stand for others; but not every event of another kind has one.
+ */
 static int open_perf(struct trace_input *in)
 {
 	char path[32];
@@ -324,7 +327,8 @@ static int open_perf(struct trace_input *in)
 		dup2(fds[1], STDOUT_FILENO);
 		fcntl(in->fd, F_SETFD, 0);
 		execlp("perf", "perf", "script", "-f", "--show-lost-events", "--ns", "-F",
-		       "comm,pid,tid,cpu,time,event,trace", "-i", path, NULL);
+		       "comm,pid,tid,cpu,time,event,trace", "-F",
+		       "trace:comm,pid,tid,cpu,time,period,event,trace", "-i", path, NULL);
 		_exit(127);
 	}
 	close(fds[1]);
@@ -361,6 +365,17 @@ static const char *complaint(const struct trace_input *in, char *to, size_t room
 	return to;
 }
 
+/* What perf says, without a status, where a recording into a pipe is not whole. */
+static bool complains_of_end(const struct trace_input *in)
+{
+	static const char words[] = "unexpected end of event stream";
+	char text[4096];
+	off_t size = lseek(in->complaints, 0, SEEK_END), most = sizeof(text);
+	ssize_t n = pread(in->complaints, text, sizeof(text), size > most ? size - most : 0);
+
+	return n > 0 && memmem(text, (size_t)n, words, sizeof(words) - 1);
+}
+
 /* perf has written all: did it succeed? */
 static int reap(struct trace_input *in)
 {
@@ -370,6 +385,10 @@ static int reap(struct trace_input *in)
 	while (waitpid(in->child, &status, 0) < 0 && errno == EINTR)
 		;
 	in->child = 0;
+	if (status == 0 && complains_of_end(in))
+		return fail(
+			in,
+			"a perf.data file that is truncated: perf record wrote it into a pipe, and not to its end");
 	if (status == 0)
 		return 0;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
@@ -527,10 +546,15 @@ int trace_input_open(const char *path, struct trace_input **out)
 		snprintf(in->error, sizeof(in->error), "%s: %s", path, strerror(errno));
 		return -1;
 	}
-	if (!fstat(in->fd, &st) && S_ISREG(st.st_mode))
+	if (fstat(in->fd, &st))
+		st.st_mode = 0;
+	if (S_ISREG(st.st_mode))
 		in->size = (uint64_t)st.st_size;
 	if (isatty(STDERR_FILENO))
 		in->progress_due_ns = now_ns() + PROGRESS_AFTER_NS;
+	/* What perf record --threads writes. */
+	if (S_ISDIR(st.st_mode) && !faccessat(in->fd, "data", R_OK, 0))
+		return open_perf(in);
 	return detect(in);
 }
 

@@ -912,7 +912,7 @@ static void parse_event(const struct trace_layout *layout, const char *p, const 
 			const struct header *h, struct trace_line *out)
 {
 	const char *q;
-	uint64_t period;
+	uint64_t period = 1;
 	int vcpu;
 
 	out->cpu = h->cpu;
@@ -931,6 +931,8 @@ static void parse_event(const struct trace_layout *layout, const char *p, const 
 	q = p;
 	if (take_decimal(&q, e, &period) && q < e && is_space(*q))
 		p = skip_spaces(q, e); /* perf script's period */
+	else
+		period = 1;
 	if (p < e && *p == '(' && (q = memchr(p, ')', (size_t)(e - p))))
 		p = skip_spaces(q + 1, e); /* trace-cmd's --ts-diff */
 	TAKE(&p, e, "bpf_trace_printk: ");
@@ -988,6 +990,10 @@ static void parse_event(const struct trace_layout *layout, const char *p, const 
 	if (joined(p, e, LONGEST_EVENT) || (out->kind == TRACE_LINE_VCPU && e - p > LONGEST_EVENT &&
 					    memmem(p, (size_t)(e - p), "kvm_e", 5)))
 		out->kind = are_joined(out);
+	if (period > 1 && out->kind != TRACE_LINE_OTHER_EVENT) {
+		out->kind = TRACE_LINE_DAMAGED;
+		out->spoiled = TRACE_SPOILED_SAMPLED;
+	}
 	if (out->kind == TRACE_LINE_VCPU) {
 		vcpu = out->vcpu;
 		parse_thread(h, out);

@@ -870,6 +870,8 @@ static const char *const spoiled_by[TRACE_SPOILED_WAYS] = {
 		"events without their values: perf script -F left out trace; run " PERF_SCRIPT,
 	[TRACE_SPOILED_REASON] =
 		"exits without their reason: lines were wrapped or cut, as by mail; get the file as it was written, in an attachment",
+	[TRACE_SPOILED_SAMPLED] =
+		"events that stand for several, as their period says: perf record -F, or a group of events with :S, left the others out; record without",
 	[TRACE_SPOILED_JOINED] =
 		"several events on one line: line ends were lost; get the file as it was written (of old Macintosh line ends: tr '\\r' '\\n' < FILE | lazytsc replay -)",
 	[TRACE_SPOILED_COARSE] =
@@ -1397,11 +1399,17 @@ static bool many(const struct trace *t, uint64_t dropped)
 /* Time stamps that are no time, or not one time. Return: 0: they are. */
 static int check_times(struct trace *t)
 {
-	static const enum trace_spoiled worst[] = { TRACE_SPOILED_BELOW_0, TRACE_SPOILED_JOINED };
+	static const enum trace_spoiled worst[] = {
+		TRACE_SPOILED_BELOW_0,
+		TRACE_SPOILED_JOINED,
+		TRACE_SPOILED_SAMPLED,
+	};
 	const struct trace_stats *st = &t->st;
 
 	for (size_t i = 0; i < sizeof(worst) / sizeof(worst[0]); i++) {
-		if (many(t, t->spoiled[worst[i]]))
+		/* One that stands for several shows that all of them may. */
+		if (many(t, t->spoiled[worst[i]]) ||
+		    (worst[i] == TRACE_SPOILED_SAMPLED && t->spoiled[worst[i]]))
 			return fail(t, "%s:%" PRIu64 ": %s", t->in->name,
 				    t->first_spoiled[worst[i]], spoiled_by[worst[i]]);
 	}

@@ -119,7 +119,13 @@ says err 'perf.data: a perf.data file, and perf, which reads it, is not installe
 printf '#!/bin/sh\necho "$*" >args; /bin/cat good.txt\n' >bin/perf
 chmod +x bin/perf
 PATH=$dir/bin:$PATH total lazy 2 3 1 1 perf.data
-says args 'script -f --show-lost-events --ns -F comm,pid,tid,cpu,time,event,trace -i'
+says args 'script -f --show-lost-events --ns -F comm,pid,tid,cpu,time,event,trace -F trace:comm,pid,tid,cpu,time,period,event,trace -i'
+# A folder, as perf record --threads makes it; one that is none of perf's is refused.
+mkdir threads
+run 2 threads
+says err 'threads: Is a directory'
+cp perf.data threads/data
+PATH=$dir/bin:$PATH total lazy 2 3 1 1 threads
 gzip -k perf.data
 PATH=$dir/bin:$PATH total lazy 2 3 1 1 perf.data.gz
 # perf_fails SCRIPT WORDS: a perf that does this
@@ -130,6 +136,9 @@ perf_fails() {
 }
 perf_fails '/bin/cat good.txt; echo what >&2; exit 3' \
 	'perf script` failed on it (what): truncated, of a newer perf, or without trace events'
+# A recording into a pipe that is cut: perf succeeds.
+perf_fails '/bin/cat good.txt; echo "unexpected end of event stream" >&2; echo "Processed 5 events" >&2' \
+	'a perf.data file that is truncated'
 # It prints nothing, says nothing, dies of a signal, or never ends when nobody reads on.
 perf_fails 'echo hello >&2' 'a perf.data file of which `perf script` prints nothing'
 perf_fails 'exit 3' 'perf script` failed on it: truncated'

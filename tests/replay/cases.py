@@ -452,6 +452,11 @@ for digits in (1, 2, 3, 4, 5):
     refused(f"cut-to-{digits}", guest(ftrace(lambda t: seconds(ns(t), digits))), "fewer than six decimals")
 refused("below-0", guest(ftrace(lambda t: seconds(2**64 - 10**12 + ns(t) - HOST_NS))), "below 0", "--ts-offset")
 refused("minus", guest(ftrace(lambda t: "-" + seconds(10**12 - ns(t) + HOST_NS))), "below 0")
+# perf record -F leaves events out: one that is there stands for others, as its period says.
+perf_period = lambda n: lambda tsc, cpu, event, text: \
+    f"         swapper     0 [{cpu:03d}] {seconds(ns(tsc), 9)}: {n(tsc):10d} {perf_name(event)}: {text}"
+figures("period", guest(perf_period(lambda tsc: 1)), "approximate")
+refused("sampled", guest(perf_period(lambda tsc: 1 + (tsc > BASE + 80 * STEP))), "stand for several", "perf record -F")
 # Line ends that were lost: what stands behind the first event of a line would count nowhere.
 lines = guest(ftrace(str)).splitlines()
 refused("two-a-line", "".join(a + b + "\n" for a, b in zip(lines[::2], lines[1::2])), "several events on one line")

@@ -458,6 +458,12 @@ static void spoiled(void **state)
 		{ "1.345 CPU 7/KVM/4100 kvm:kvm_msr(ecx: 59)  1.348 CPU 7/KVM/4100 kvm:kvm_msr(ecx: "
 		  "59)",
 		  TRACE_SPOILED_JOINED },
+		{ " cc1 19608 [001]  4879.518956738:          2 msr:write_msr: 6e0, value b8589fb8a84",
+		  TRACE_SPOILED_SAMPLED },
+		{ " cc1 19608 [001]  4879.518956738:          2 msr:write_msr: 830, value fb",
+		  TRACE_SPOILED_SAMPLED },
+		{ " cc1 19608 [001]  4879.518956738:     1000 sched:sched_stat_runtime: comm=cc1",
+		  TRACE_SPOILED_NOT },
 		{ " a-1 [000] d.. 5: write_msr: 6e0, value 12x4", TRACE_SPOILED_NOT },
 	};
 
