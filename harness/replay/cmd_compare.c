@@ -77,7 +77,7 @@ static const struct argp_option options[] = {
 static const char doc[] =
 	"Two traces side by side, a second and for each timer interrupt: what the guest did in each (lazytsc:lazytsc_skip are skips), what each variant would have cost there, and the exits of the host where they are in the traces.\v"
 	"A and B are traces as `lazytsc replay` takes them.\n\n"
-	"Exit status: 0 done; 1 wrong usage; 2 a trace cannot be read or holds no deadline write; 4 a trace holds exits alone.";
+	"Exit status: 0 done; 1 wrong usage; 2 a trace cannot be read or holds no deadline write; 4 a trace holds exits alone. Of both traces 2 counts more than 4.";
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {

@@ -96,7 +96,7 @@ static const struct argp_option options[] = {
 static const char doc[] =
 	"Replay a trace of TSC-deadline writes under the stock timer and the lazy protocol, and say what each would have cost.\v"
 	"TRACE is the text of ftrace, trace-cmd report or perf script with msr:write_msr events of a guest (or kvm:kvm_msr events of its host), or a trace.dat of trace-cmd, or a perf.data (where perf is installed), plain or compressed with gzip, xz, zstd or bzip2; - is standard input.\n\n"
-	"Exit status: 0 done; 1 wrong usage; 2 a trace cannot be read, holds no deadline write, or none that is selected (the others are still replayed); 4 a trace holds exits alone, so its figures are bounds; 42 lazy broke its promise never to cost a host entry.";
+	"Exit status: 0 done; 1 wrong usage; 2 a trace cannot be read, holds no deadline write, or none that is selected (the others are still replayed); 4 a trace holds exits alone, so its figures are bounds; 42 lazy broke its promise never to cost a host entry. Of several traces the worst counts: 42, then 2, then 4.";
 
 /* "0,2-3" */
 static void parse_vcpus(struct argp_state *state, struct arguments *a, const char *arg)
@@ -349,7 +349,7 @@ static int print_one(void *to, const char *name, struct replay *r)
 	out->any = true;
 	ret = write_files(out, name, r, &o);
 	if (r->stats.evidence == TRACE_BOUNDS)
-		ret = REPLAY_BOUNDS;
+		ret = many_worse(ret, REPLAY_BOUNDS);
 	if (report_broken_promises(stderr, name, r))
 		ret = CLI_VIOLATION;
 	return ret;

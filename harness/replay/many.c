@@ -150,6 +150,17 @@ static void progress(const struct pool *p, bool end)
 		fprintf(stderr, "\r%d of %d traces", p->handed, p->n);
 }
 
+/* Bounds are figures, of a kind: all that went wrong is worse. */
+static int badness(int status)
+{
+	return status == REPLAY_BOUNDS ? 1 : 2 * status;
+}
+
+int many_worse(int a, int b)
+{
+	return badness(b) > badness(a) ? b : a;
+}
+
 int many_run(const struct many *m, char **traces, int n,
 	     int (*done)(void *ctx, const char *name, struct replay *r), void *ctx)
 {
@@ -183,7 +194,7 @@ int many_run(const struct many *m, char **traces, int n,
 		}
 		progress(&p, true);
 		one = hand_out(&p, i, done, ctx);
-		ret = one > ret ? one : ret;
+		ret = many_worse(ret, one);
 		pthread_mutex_lock(&p.lock);
 		p.handed++;
 		pthread_cond_broadcast(&p.changed);

@@ -9,6 +9,9 @@
 /* Exit status: a trace holds exits alone. */
 #define REPLAY_BOUNDS 4
 
+/** many_worse() - of two exit statuses the one that counts: the higher, but anything over bounds */
+int many_worse(int a, int b);
+
 struct many {
 	struct trace_options trace;
 	struct selection selection;
@@ -35,7 +38,7 @@ int many_policies(struct many *m, const char *list, const struct policy_options 
  * many_run() - replay traces, and hand out each one's result in their order
  * @done: called in the caller's thread; returns an exit status; the replay is freed after it
  *
- * A trace that cannot be replayed gets a message. Return: the highest exit status.
+ * A trace that cannot be replayed gets a message. Return: the worst exit status.
  */
 int many_run(const struct many *m, char **traces, int n,
 	     int (*done)(void *ctx, const char *name, struct replay *r), void *ctx);

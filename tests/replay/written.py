@@ -105,5 +105,17 @@ for option in ("--perfetto", "--html"):
     assert "need a variant" in run(option, path, "--variants=bound", examples[0], status=1)
     assert not os.path.exists(path)
 assert "/dev/full" in run("--perfetto", "/dev/full", examples[0], status=2)
+# --- Of several traces the worst status counts. ---
+exits = os.path.join(directory, "exits")
+with open(exits, "w", encoding="utf-8") as f:
+    for i in range(100):
+        event = "exit: vcpu 0 reason MSR_WRITE rip 0x5" if i % 2 else "entry: vcpu 0, rip 0x7"
+        f.write(f"CPU 0/KVM 4990/5000 [000] 5.{i:06d}: kvm:kvm_{event}\n")
+for order in ([exits, "/nonexistent", examples[1]], ["/nonexistent", examples[1], exits]):
+    run(*order, status=2)
+run(examples[1], exits, examples[1], status=4)
+run("--html", "/dev/full", exits, status=2)
+for order in ([exits, "/nonexistent"], ["/nonexistent", exits]):
+    assert subprocess.run([lazytsc, "compare", *order], capture_output=True, check=False).returncode == 2
 shutil.rmtree(directory)
 print("written for others as documented")
