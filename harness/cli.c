@@ -235,6 +235,16 @@ static FILE *create_beside(struct cli_file *file, const struct stat *old)
 	return to;
 }
 
+bool cli_same_file(const char *input, const char *output)
+{
+	struct stat in, out;
+
+	if (strcmp(input, "-") ? stat(input, &in) : fstat(STDIN_FILENO, &in))
+		return false;
+	return stat(output, &out) == 0 && S_ISREG(in.st_mode) && in.st_dev == out.st_dev &&
+	       in.st_ino == out.st_ino;
+}
+
 bool cli_create(struct cli_file *file, const char *path)
 {
 	struct stat old;
@@ -310,19 +320,24 @@ json_t *cli_json(unsigned int version, int argc, char **argv)
 	return o;
 }
 
-json_t *cli_json_text(const char *text)
+char *cli_utf8(const char *text)
 {
+	char *copy = cli_text("%s", text);
 	json_t *s = json_string(text);
-	char *copy;
 
-	if (s)
-		return s;
-	copy = cli_text("%s", text);
-	for (char *c = copy; *c; c++) {
+	for (char *c = copy; !s && *c; c++) {
 		if (*c & 0x80)
 			*c = '?';
 	}
-	s = json_string(copy);
+	json_decref(s);
+	return copy;
+}
+
+json_t *cli_json_text(const char *text)
+{
+	char *copy = cli_utf8(text);
+	json_t *s = json_string(copy);
+
 	free(copy);
 	return s;
 }

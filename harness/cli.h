@@ -96,7 +96,12 @@ void cli_discard(struct cli_file *file);
  * "command" and "arguments".
  */
 json_t *cli_json(unsigned int version, int argc, char **argv);
-/** cli_json_text() - a text, as a file's name, that need not be UTF-8: then '?' is for non-ASCII */
+/**
+ * cli_utf8() - a text, as a file's name, that need not be UTF-8: then '?' is for non-ASCII; to be
+ * freed
+ */
+char *cli_utf8(const char *text);
+/** cli_json_text() - the same, as JSON */
 json_t *cli_json_text(const char *text);
 /** cli_json_print() - and frees it */
 void cli_json_print(FILE *to, json_t *json);

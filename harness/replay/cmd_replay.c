@@ -135,6 +135,26 @@ static void check_format(const struct arguments *a, struct argp_state *state)
 		argp_error(state, "--hist and --by go with the table and with --json");
 }
 
+/* Samples are told apart by their trace's name alone. */
+static void check_series(const struct arguments *a, struct argp_state *state)
+{
+	char **names = cli_alloc((size_t)a->ntraces, sizeof(*names));
+
+	for (int i = 0; i < a->ntraces; i++) {
+		names[i] = cli_utf8(a->traces[i]);
+		for (int k = 0; k < i; k++) {
+			if (!strcmp(names[i], names[k]))
+				argp_error(
+					state,
+					"--prometheus: expected a name of its own for each trace, found %s twice",
+					names[i]);
+		}
+	}
+	for (int i = 0; i < a->ntraces; i++)
+		free(names[i]);
+	free(names);
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct arguments *a = state->input;
@@ -217,6 +237,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "--perfetto and --html take one trace, found %d",
 				   a->ntraces);
 		check_format(a, state);
+		if (a->format == FORMAT_PROMETHEUS)
+			check_series(a, state);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;

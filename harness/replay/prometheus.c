@@ -57,16 +57,19 @@ struct prometheus *prometheus_new(void)
 
 static void label(FILE *to, const char *key, const char *value)
 {
+	char *text = cli_utf8(value);
+
 	fprintf(to, "%s=\"", key);
-	for (; *value; value++) {
-		if (*value == '\n')
+	for (const char *c = text; *c; c++) {
+		if (*c == '\n')
 			fputs("\\n", to);
-		else if (*value == '"' || *value == '\\')
-			fprintf(to, "\\%c", *value);
+		else if (*c == '"' || *c == '\\')
+			fprintf(to, "\\%c", *c);
 		else
-			fputc(*value, to);
+			fputc(*c, to);
 	}
 	fputc('"', to);
+	free(text);
 }
 
 /* Name and labels, up to the value. @v: NULL: of the trace; @variant: NULL: of all. */
@@ -88,8 +91,9 @@ static void add_vcpu(struct prometheus *p, const char *name, const struct replay
 		     const struct replay_vcpu *v, size_t shown)
 {
 	fprintf(sample(p, WRITES, name, r, v, NULL), "} %" PRIu64 "\n", v->deadlines.writes);
-	for (size_t k = 0; k < shown; k++) {
-		const char *variant = r->policies[k].name;
+	for (size_t i = 0; i < shown + replay_measured(r); i++) {
+		const size_t k = i < shown ? i : r->npolicies;
+		const char *variant = i < shown ? r->policies[k].name : REPLAY_MEASURED;
 		const struct counts *c = &v->counts[k];
 
 		for (int m = 0; m < COLUMNS; m++) {

@@ -157,6 +157,9 @@ static inline bool replay_has_figures(const struct replay *r, const struct polic
 	return !p->block || r->halts || (p->look && r->other_exits);
 }
 
+/* The name of what stands behind the policies: what the trace itself shows. */
+#define REPLAY_MEASURED "measured"
+
 /** replay_measured() - the trace shows skips, so what was measured stands behind the policies */
 static inline bool replay_measured(const struct replay *r)
 {

@@ -33,9 +33,6 @@ static double percent(uint64_t part, uint64_t of)
 	return of ? 100.0 * (double)part / (double)of : 0;
 }
 
-/* What stands behind the policies: what the trace itself shows. */
-#define MEASURED "measured"
-
 /* How many rows each vCPU has: the policies that are shown, and what was measured. */
 static size_t nvariants(const struct replay *r, const struct report_options *o)
 {
@@ -50,7 +47,7 @@ static size_t variant_at(const struct replay *r, const struct report_options *o,
 
 static const char *variant_name(const struct replay *r, size_t v)
 {
-	return v < r->npolicies ? r->policies[v].name : MEASURED;
+	return v < r->npolicies ? r->policies[v].name : REPLAY_MEASURED;
 }
 
 /* The @i-th row's counts: the vCPUs in order, then the total. */

@@ -73,6 +73,25 @@ for t in report["traces"]:
     assert sum(writes) == t["writes"]
 assert seen == len(got), (seen, len(got))
 
+# What a guest did that runs the protocol is there as well.
+skips = os.path.join(directory, "skips")
+with open(skips, "w", encoding="utf-8") as f:
+    for i in range(90):
+        now = 10**9 + i * 26000
+        f.write(f" t-7 [000] d.... {now}: {'lazytsc_skip' if i else 'write_msr'}: 6e0, value {now + 2600000:x}\n")
+families = {m.name: m for m in text_string_to_metric_families(run("--prometheus", "--variants=lazy", skips))}
+measured = {n: s.value for n, m in families.items() for s in m.samples if s.labels.get("variant") == "measured"}
+assert measured == {"lazytsc_msr_write_exits": 1, "lazytsc_skips": 89}, measured
+# A name need not be UTF-8, what is printed is; no series is there twice.
+strange = os.fsencode(directory) + b"/a\xff"
+shutil.copy(skips, strange)
+families = {m.name: m for m in text_string_to_metric_families(run("--prometheus", strange))}
+assert {s.labels["trace"] for m in families.values() for s in m.samples} == {directory + "/a?"}
+assert json.loads(run("--json", strange))["traces"][0]["trace"] == directory + "/a?"
+for twice in ([skips, examples[0], skips], [strange, strange[:-1] + b"\xfe"]):
+    assert "expected a name of its own for each trace, found" in run("--prometheus", *twice, status=1)
+assert run("--csv", skips, skips)
+
 # --- Perfetto ---
 path = os.path.join(directory, "timeline.json")
 for variant in ("stock", "lazy", "early"):
