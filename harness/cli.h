@@ -83,6 +83,8 @@ struct cli_file {
 	char *temporary; /* NULL: `name` itself is written */
 };
 
+/** cli_same_file() - the same regular file by whatever names; @input may be "-" */
+bool cli_same_file(const char *input, const char *output);
 /** cli_create() - false, with a message: it cannot be */
 bool cli_create(struct cli_file *file, const char *path);
 /** cli_commit() - closes it and puts it in its place; false, with a message: it cannot be */

@@ -135,6 +135,28 @@ static void check_format(const struct arguments *a, struct argp_state *state)
 		argp_error(state, "--hist and --by go with the table and with --json");
 }
 
+/* No output is a trace that is read, nor another output. */
+static void check_outputs(const struct arguments *a, struct argp_state *state)
+{
+	const struct {
+		const char *option, *name;
+	} outputs[] = { { "--perfetto", a->perfetto }, { "--html", a->html } };
+
+	for (size_t k = 0; k < sizeof(outputs) / sizeof(outputs[0]); k++) {
+		const char *name = outputs[k].name;
+
+		for (int i = 0; name && i < a->ntraces; i++) {
+			if (cli_same_file(a->traces[i], name))
+				argp_error(state, "%s: %s is the trace itself, and would be lost",
+					   outputs[k].option, name);
+		}
+	}
+	if (a->perfetto && a->html &&
+	    (!strcmp(a->perfetto, a->html) || cli_same_file(a->perfetto, a->html)))
+		argp_error(state, "--perfetto and --html: expected two files, found %s twice",
+			   a->html);
+}
+
 /* Samples are told apart by their trace's name alone. */
 static void check_series(const struct arguments *a, struct argp_state *state)
 {
@@ -237,6 +259,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "--perfetto and --html take one trace, found %d",
 				   a->ntraces);
 		check_format(a, state);
+		check_outputs(a, state);
 		if (a->format == FORMAT_PROMETHEUS)
 			check_series(a, state);
 		break;

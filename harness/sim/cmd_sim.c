@@ -421,6 +421,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (a->guest && a->run.config.workload == lazytsc_workload_find("trace") &&
 		    !a->trace)
 			argp_error(state, "--guest=trace needs --trace=FILE");
+		if (a->perfetto && a->trace && cli_same_file(a->trace, a->perfetto))
+			argp_error(state, "--perfetto: %s is the trace itself, and would be lost",
+				   a->perfetto);
 		if (a->guest && a->run.config.workload != lazytsc_workload_find("trace") &&
 		    a->trace)
 			argp_error(state,

@@ -124,15 +124,39 @@ for option in ("--perfetto", "--html"):
     assert "need a variant" in run(option, path, "--variants=bound", examples[0], status=1)
     assert not os.path.exists(path)
 assert "/dev/full" in run("--perfetto", "/dev/full", examples[0], status=2)
+# The trace itself, by its own name or another one, is no output; nor is a file for both.
+lines = [f" t-7 [000] d.... {10**9 + i * 26000}: write_msr: 6e0, value {10**9 + i * 26000 + 2600:x}\n" for i in range(90)]
+mine, soft, hard = (os.path.join(directory, n) for n in ("mine", "soft", "hard"))
+with open(mine, "w", encoding="utf-8") as f:
+    f.writelines(lines)
+os.symlink(mine, soft)
+os.link(mine, hard)
+before = sorted(os.listdir(directory))
+for option in ("--perfetto", "--html"):
+    for name in (mine, soft, hard):
+        for trace in (mine, soft):
+            assert f"{name} is the trace itself" in run(option, name, trace, status=1)
+            with open(mine, encoding="utf-8") as f:
+                assert f.readlines() == lines
+    with open(mine, encoding="utf-8") as f:
+        out = subprocess.run([lazytsc, "replay", option, hard, "-"], stdin=f, capture_output=True, check=False)
+    assert out.returncode == 1 and b"is the trace itself" in out.stderr, out
+out = subprocess.run([lazytsc, "sim", "--trace", mine, "--perfetto", soft], capture_output=True, check=False)
+assert out.returncode == 1 and b"is the trace itself" in out.stderr, out
+new = os.path.join(directory, "new")
+assert "expected two files, found" in run("--perfetto", new, "--html", new, mine, status=1)
+assert sorted(os.listdir(directory)) == before and os.path.islink(soft)
+run("--html", "/dev/null", "--perfetto", new, mine)
+
 # --- Of several traces the worst status counts. ---
 exits = os.path.join(directory, "exits")
 with open(exits, "w", encoding="utf-8") as f:
     for i in range(100):
         event = "exit: vcpu 0 reason MSR_WRITE rip 0x5" if i % 2 else "entry: vcpu 0, rip 0x7"
         f.write(f"CPU 0/KVM 4990/5000 [000] 5.{i:06d}: kvm:kvm_{event}\n")
-for order in ([exits, "/nonexistent", examples[1]], ["/nonexistent", examples[1], exits]):
+for order in ([exits, "/nonexistent", mine], ["/nonexistent", mine, exits]):
     run(*order, status=2)
-run(examples[1], exits, examples[1], status=4)
+run(mine, exits, mine, status=4)
 run("--html", "/dev/full", exits, status=2)
 for order in ([exits, "/nonexistent"], ["/nonexistent", exits]):
     assert subprocess.run([lazytsc, "compare", *order], capture_output=True, check=False).returncode == 2
