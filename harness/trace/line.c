@@ -1096,16 +1096,33 @@ static bool parse_lost(const char *p, const char *e, struct trace_line *out)
 	return true;
 }
 
+/* "** 25 printk messages dropped **" (the kernel); "Missed 25 kernel messages" (journald) */
+static bool find_dropped(const char *p, const char *e, struct trace_line *out)
+{
+	const char *end = memmem(p, (size_t)(e - p), " printk messages dropped", 24), *q;
+	uint64_t n = 0;
+
+	if (!end)
+		end = memmem(p, (size_t)(e - p), " kernel messages", 16);
+	for (q = end; end && q > p && is_digit(q[-1]); q--)
+		;
+	if (!end || !take_decimal(&q, end, &n))
+		return false;
+	*out = (struct trace_line){ .kind = TRACE_LINE_LOST, .cpu = TRACE_ALL_CPUS, .value = n };
+	return true;
+}
+
 /*
  * The same behind other words: the name of a buffer or file, or the blanks in its place (trace-cmd
- * report of several), a time (dmesg).
+ * report of several), a time (dmesg), the mark of a mail's quote, of diff or grep.
  */
 static bool find_lost(const char *p, const char *e, struct trace_line *out)
 {
 	const char *line = p, *word;
 
 	for (; (p = memmem(p, (size_t)(e - p), "CPU:", 4)); p++) {
-		if (p == line || !is_space(p[-1]) || !parse_lost(p, e, out))
+		if (p == line || (!is_space(p[-1]) && !memchr(">+|:-", p[-1], 5)) ||
+		    !parse_lost(p, e, out))
 			continue;
 		line = skip_spaces(line, p);
 		for (word = line; word < p && !is_space(*word); word++)
@@ -1233,7 +1250,7 @@ static void parse_other(const char *p, const char *e, struct trace_line *out)
 			return;
 	}
 	/* One at the line's start was looked for before. */
-	if (find_lost(p, e, out) || parse_perf_trace(p, e, out))
+	if (find_lost(p, e, out) || find_dropped(p, e, out) || parse_perf_trace(p, e, out))
 		return;
 	event = memmem(p, len, "write_msr:", 10);
 	if (!event)

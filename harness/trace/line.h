@@ -17,6 +17,9 @@
 #define TRACE_MAX_CPUS 8192
 #endif
 
+/* Lost events of no CPU in particular: any may have lost some. */
+#define TRACE_ALL_CPUS UINT16_MAX
+
 enum trace_line_kind {
 	TRACE_LINE_WRITE, /* msr:write_msr of the deadline, in the guest; lazytsc:lazytsc_write */
 	TRACE_LINE_SKIP, /* lazytsc:lazytsc_skip: a deadline that the guest only stored */
@@ -27,7 +30,7 @@ enum trace_line_kind {
 	TRACE_LINE_VCPU, /* kvm:kvm_entry or kvm_exit */
 	TRACE_LINE_COUNT, /* how often guests left for a reason: perf kvm stat report, kvm_stat */
 	TRACE_LINE_IDLE, /* power:cpu_idle */
-	TRACE_LINE_LOST, /* events of a CPU were lost here */
+	TRACE_LINE_LOST, /* events of a CPU, or of TRACE_ALL_CPUS, were lost here */
 	TRACE_LINE_OTHER_MSR, /* another MSR, or a read */
 	TRACE_LINE_OTHER_EVENT,
 	TRACE_LINE_FAILED, /* a deadline write that got #GP */

@@ -1157,7 +1157,7 @@ static void take_gap(struct trace *t, const struct item *it)
 {
 	t->st.gaps++;
 	t->st.lost_events += it->value;
-	t->gap_cpu = t->st.host ? UINT32_MAX : it->cpu;
+	t->gap_cpu = t->st.host || it->cpu == TRACE_ALL_CPUS ? UINT32_MAX : it->cpu;
 	t->gap_next = 0;
 	t->gap_end = t->vcpus.n;
 }

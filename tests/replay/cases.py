@@ -346,6 +346,15 @@ for name, lead in (("name", "second: "), ("blanks", " " * 8)):
     run = replay("lost-behind-" + name, "".join(text))
     if run.returncode or (json.loads(run.stdout)["traces"][0]["gaps"], json.loads(run.stdout)["traces"][0]["lost_events"]) != (1, 5):
         fail("lost-behind-" + name, run.stderr.decode() or json.loads(run.stdout)["traces"][0])
+# Messages that the kernel's log lost are a gap of every vCPU; words before a mark do not hide it.
+for lead, mark, n in (("[  123.456789] ", "** 25 printk messages dropped **", 25), (">", "CPU:0 [LOST 20 EVENTS]", 20),
+                      ("trace.txt:7:", "CPU:0 [LOST 20 EVENTS]", 20)):
+    text = [lead + l + "\n" for l in guest(ftrace(str)).splitlines()]
+    text[200:200] = [lead + mark + "\n"]
+    run = replay("lost-behind", "".join(text))
+    trace = run.stdout and json.loads(run.stdout)["traces"][0]
+    if run.returncode or (trace["gaps"], trace["lost_events"], trace["unknown_lines"]) != (1, n, 0):
+        fail("lost-behind", run.stderr.decode() or [lead, trace["gaps"], trace["lost_events"]])
 figures("two-guests", "".join(f"one.dat: {line}\ntwo.dat: {other}\n" for line, other in zip(
     guest(ftrace(str)).splitlines(), guest(lambda tsc, cpu, event, text: ftrace(lambda t: t + 77)(
         tsc, cpu, event, f"6e0, value {int(text.split()[-1], 16) + 77:x}" if event[0] == "w" else text)).splitlines())),
