@@ -109,6 +109,11 @@ assert abs(peak["stock_host_entries_per_second"] * peak["seconds"] - 40000) < 10
 near(peak["lazy_host_cpu_pct"], 0.096 * (peak["stock_host_entries_per_second"] - peak["lazy_host_entries_per_second"]) / 1000)
 assert " In the busiest " in t["answer"]["text"] and "busiest_tenth" not in a
 
+# Unequal vCPUs: the rate is one on average, and the busiest is named.
+for cpus, named in (([0, 1] * 500, False), ([0] * 520 + [1] * 480, False), ([0] * 540 + [1] * 460, True)):
+    uneven = trace("uneven", "".join(guest(10**9 + i * 100 * US, c, 10**9 + i * 100 * US + 9 * US) for i, c in enumerate(cpus)))
+    said = read("--tsc-khz=2600000", uneven)[0]["answer"]["text"]
+    assert ("times a second on average (vCPU 0: 54" in said) == named == (" on average" in said), said
 
 # --- A host's, of two VMs; its exits take 2 us. ---
 def host(vms, n=300, step=100_000, reason="MSR_WRITE"):
