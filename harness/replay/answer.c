@@ -43,6 +43,15 @@ const char *cpu_text(double percent, char *to)
 	return number_text(percent, fabs(percent) < 0.0995 ? 3 : 2, to);
 }
 
+const char *percent_text(double percent, int digits, char *to)
+{
+	double step = digits ? 0.1 : 1;
+
+	if (percent < 100 && percent >= 100 - step / 2)
+		return number_text(fmin(percent, 99.9), 1, to);
+	return number_text(percent, digits, to);
+}
+
 /* Units of the trace's clock in its whole length. */
 static double length(const struct replay *r)
 {
@@ -126,9 +135,13 @@ static struct gain gain(const struct replay *r, const struct answer *a, size_t p
 	return g;
 }
 
-/* A tenth of the trace; how much busier than the average it must be to be mentioned. */
+/*
+ * A tenth of the trace; how much busier than the average it must be to be mentioned, and how many
+ * host entries it must have.
+ */
 #define TENTH	    10
 #define PEAK_FACTOR 2
+#define PEAK_LEAST  100
 
 /* The busiest tenth. Slices are at least SLICES / 2 for the whole trace, or it is short. */
 static void find_peak(const struct replay *r, struct answer *a)
@@ -136,6 +149,7 @@ static void find_peak(const struct replay *r, struct answer *a)
 	const uint64_t *stock = r->slices.entries[r->stock], *lazy = r->slices.entries[r->lazy];
 	size_t used = (size_t)ceil(r->seconds * 1e9 / r->slices.slice_ns), n = used / TENTH;
 	uint64_t sum = 0, most = 0, lazy_sum = 0, lazy_there = 0;
+	size_t begins = 0;
 	double ns = (double)lazytsc_costs_default().exit_write;
 
 	if (n == 0)
@@ -146,13 +160,15 @@ static void find_peak(const struct replay *r, struct answer *a)
 		if (sum > most) {
 			most = sum;
 			lazy_there = lazy_sum;
+			begins = i >= n ? i - n + 1 : 0;
 		}
 	}
 	a->peak_seconds = (double)n * r->slices.slice_ns / 1e9;
+	a->peak_from = (r->first_ns + (double)begins * r->slices.slice_ns) / 1e9;
 	a->peak_stock = (double)most / a->peak_seconds;
 	a->peak_lazy = (double)lazy_there / a->peak_seconds;
 	a->peak_cpu = 100 * (a->peak_stock - a->peak_lazy) * ns / 1e9;
-	a->has_peak = a->peak_stock >= PEAK_FACTOR * a->stock_entries;
+	a->has_peak = most >= PEAK_LEAST && a->peak_stock >= PEAK_FACTOR * a->stock_entries;
 }
 
 struct answer answer(const struct replay *r)
@@ -193,6 +209,9 @@ static void say_assumed(FILE *to, const struct replay *r)
 		fputs(", if its TSC runs at 2.6 GHz (the trace does not tell: give --tsc-khz)", to);
 }
 
+/* The busiest vCPU is named where it writes so many times as often as the average. */
+#define UNEQUAL 1.05
+
 static void say_writes(FILE *to, const struct replay *r, const struct answer *a)
 {
 	char rate[32];
@@ -209,28 +228,43 @@ static void say_writes(FILE *to, const struct replay *r, const struct answer *a)
 	}
 	say_assumed(to, r);
 	fputs(". ", to);
-/* The busiest vCPU is named where it writes so many times as often as the average. */
-#define UNEQUAL 1.05
+}
 
+/* Does a policy cost more than it gives? @nothing: what is said of 0, as it is printed. */
+static bool is_cost(double cpu, bool nothing)
+{
+	char text[32];
+
+	return strtod(cpu_text(cpu, text), NULL) == 0 ? nothing : cpu < 0;
 }
 
 static void say_gain(FILE *to, const struct answer *a, const struct gain *g, const char *name)
 {
+	bool adds = g->entries < 0, costs = is_cost(g->cpu, adds);
 	char entries[32], of[32], cpu[32];
 
 	rate_text(fabs(g->entries), entries);
 	rate_text(a->stock_entries, of);
-	if (g->entries < 0)
-		fprintf(to, "%s would add %s host entries a second to %s (%.1f %%), and cost ",
-			name, entries, of, -g->percent);
+	if (adds)
+		fprintf(to, "%s would add %s host entries a second to %s (%.1f %%)", name, entries,
+			of, -g->percent);
 	else
-		fprintf(to, "%s would take away %s of %s host entries a second (%.1f %%), ", name,
-			entries, of, g->percent);
-	fprintf(to, "%s %% of one CPU by the cost model",
-		cpu_text(g->entries < 0 ? -g->cpu : g->cpu, cpu));
-	if (g->measured)
-		fprintf(to, " and %s %% by the trace's own exit times",
-			cpu_text(g->entries < 0 ? -g->own_cpu : g->own_cpu, cpu));
+		fprintf(to, "%s would take away %s of %s host entries a second (%s %%)", name,
+			entries, of, percent_text(g->percent, 1, cpu));
+	cpu_text(fabs(g->cpu), cpu);
+	if (costs)
+		fprintf(to, ", %s cost %s %% of one CPU", adds ? "and" : "but", cpu);
+	else
+		fprintf(to, adds ? ", but give %s %% of one CPU back" : ", %s %% of one CPU", cpu);
+	fputs(" by the cost model", to);
+	if (!g->measured)
+		return;
+	cpu_text(fabs(g->own_cpu), cpu);
+	if (is_cost(g->own_cpu, costs) == costs)
+		fprintf(to, " and %s %%", cpu);
+	else
+		fprintf(to, costs ? ", but give %s %% back" : ", but cost %s %%", cpu);
+	fputs(" by the trace's own exit times", to);
 }
 
 static void say_early(FILE *to, const struct gain *g)
@@ -259,29 +293,34 @@ static void say_reasons(FILE *to, const struct replay *r, const struct answer *a
 		return;
 	if ((double)d->delivered >= 0.5 * writes)
 		fprintf(to,
-			", and %.0f %% of the deadlines are delivered, which leaves nothing armed that lazy could skip a write for",
-			100 * (double)d->delivered / writes);
+			", and %s %% of the deadlines are delivered, which leaves nothing armed that lazy could skip a write for",
+			percent_text(100 * (double)d->delivered / writes, 0, cpu));
 	else if ((double)d->earlier >= 0.25 * writes)
-		fprintf(to,
-			", and %.0f %% of the deadlines move to an earlier time, which must exit",
-			100 * (double)d->earlier / writes);
+		fprintf(to, ", and %s %% of the deadlines move to an earlier time, which must exit",
+			percent_text(100 * (double)d->earlier / writes, 0, cpu));
 	if (lazy->value[COL_SKIPS] &&
 	    lazy->value[COL_SILENT_EXPIRIES] * 3 >= lazy->value[COL_SKIPS])
-		fprintf(to, ", and %.0f %% of lazy's skips are paid for by silent expiries",
-			100 * (double)lazy->value[COL_SILENT_EXPIRIES] /
-				(double)lazy->value[COL_SKIPS]);
+		fprintf(to, ", and %s %% of lazy's skips are paid for by silent expiries",
+			percent_text(100 * (double)lazy->value[COL_SILENT_EXPIRIES] /
+					     (double)lazy->value[COL_SKIPS],
+				     0, cpu));
 }
 
-static void say_peak(FILE *to, const struct answer *a)
+static void say_peak(FILE *to, const struct replay *r, const struct answer *a)
 {
 	char stock[32], lazy[32], cpu[32];
 
 	if (!a->has_peak)
 		return;
-	fprintf(to,
-		" In the busiest %.3g s lazy would leave %s of %s host entries a second and give %s %% of a CPU back (--from and --to select).",
-		a->peak_seconds, rate_text(a->peak_lazy, lazy), rate_text(a->peak_stock, stock),
-		cpu_text(a->peak_cpu, cpu));
+	fprintf(to, " In the busiest %.3g s", a->peak_seconds);
+	if (a->peak_from >= 0)
+		fprintf(to, " (%s--from=%.6gs --to=%.6gs)",
+			r->khz_assumed ? "--tsc-khz=2600000 " : "", a->peak_from,
+			a->peak_from + a->peak_seconds);
+	fprintf(to, " lazy would leave %s of %s host entries a second and %s %s %% of a CPU%s.",
+		rate_text(a->peak_lazy, lazy), rate_text(a->peak_stock, stock),
+		is_cost(a->peak_cpu, false) ? "cost" : "give", cpu_text(fabs(a->peak_cpu), cpu),
+		is_cost(a->peak_cpu, false) ? "" : " back");
 }
 
 static void say_worth(FILE *to, const struct replay *r, const struct answer *a)
@@ -334,8 +373,9 @@ static void say_bounds(FILE *to, const struct replay *r)
 			r->nvcpus == 1 ? "" : "s");
 	fprintf(to,
 		": lazy takes away between none and all of %" PRIu64
-		" MSR_WRITE exits, %.1f %% of all exits",
-		writes, all ? 100 * (double)writes / (double)all : 0);
+		" MSR_WRITE exit%s, %s %% of all exits",
+		writes, writes == 1 ? "" : "s",
+		percent_text(all ? 100 * (double)writes / (double)all : 0, 1, cpu));
 	if (timed)
 		fprintf(to, ", of %.2f us each", ns / (double)timed / 1000);
 	if (r->seconds > 0)
@@ -349,7 +389,7 @@ static void say_bounds(FILE *to, const struct replay *r)
 char *answer_text(const char *name, const struct replay *r)
 {
 	struct answer a = answer(r);
-	char *text = NULL;
+	char *text = NULL, share[32];
 	size_t size;
 	FILE *to = open_memstream(&text, &size);
 
@@ -360,8 +400,9 @@ char *answer_text(const char *name, const struct replay *r)
 		: r->stats.evidence == TRACE_EXACT ? "exact"
 						   : "APPROXIMATE");
 	if (r->stats.doubtful * 100 >= r->stats.writes && r->stats.doubtful)
-		fprintf(to, ", %.0f %% of the writes in doubt",
-			100.0 * (double)r->stats.doubtful / (double)r->stats.writes);
+		fprintf(to, ", %s %% of the writes in doubt",
+			percent_text(100.0 * (double)r->stats.doubtful / (double)r->stats.writes, 0,
+				     share));
 	fputs(". ", to);
 	if (r->stats.evidence == TRACE_BOUNDS) {
 		say_bounds(to, r);
@@ -376,7 +417,7 @@ char *answer_text(const char *name, const struct replay *r)
 		say_early(to, &a.early);
 		fputs(". ", to);
 		say_worth(to, r, &a);
-		say_peak(to, &a);
+		say_peak(to, r, &a);
 	}
 	if (fclose(to))
 		cli_no_memory();

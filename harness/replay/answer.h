@@ -51,6 +51,7 @@ struct answer {
 	 */
 	bool has_peak;
 	double peak_seconds; /* its length */
+	double peak_from; /* when it begins, s, as --from takes it; negative: before that */
 	double peak_stock, peak_lazy; /* host entries a second there */
 	double peak_cpu; /* what lazy takes away there, at the cost of a write's exit each */
 };
@@ -72,6 +73,9 @@ const char *rate_text(double rate, char *to);
 
 /** cpu_text() - a share of a CPU in %: "0.012", "0.12", "1.23"; @to: 32 bytes */
 const char *cpu_text(double percent, char *to);
+
+/** percent_text() - with so many decimals, but never 100 where that is not so; @to: 32 bytes */
+const char *percent_text(double percent, int digits, char *to);
 
 /** evidence_names - as in JSON, by enum trace_evidence */
 extern const char *const evidence_names[];

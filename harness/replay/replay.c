@@ -821,6 +821,8 @@ static int collect(struct run *run, const struct trace *t)
 	qsort(r->tasks, r->ntasks, sizeof(*r->tasks), by_writes);
 	if (bounds)
 		take_clock(run, &r->stats);
+	else
+		r->first_ns = ((double)run->first_ts - (double)run->begin_ts) * r->unit_ns;
 	r->seconds = bounds ? r->stats.span * r->unit_ns / 1e9
 			    : (double)(run->last_ts - run->first_ts) * r->unit_ns / 1e9;
 	if (run->begun)

@@ -113,6 +113,7 @@ struct replay {
 	struct trace_stats stats;
 	struct policy_clock clock;
 	bool khz_assumed; /* clock.khz is ASSUMED_KHZ */
+	double first_ns; /* the first write that is replayed, as --from counts */
 	double seconds; /* of what was selected, from the first event to the last; 0: none */
 	uint64_t halts; /* of the guest, as the trace tells; with trace_options.events */
 	uint64_t other_exits; /* that are neither halts nor a timer's; in the same way */

@@ -250,8 +250,9 @@ static void print_tasks(FILE *to, const struct replay *r, const struct report_op
 	}
 	table_print(to, tb);
 	if (rest)
-		fprintf(to, "%zu tasks more: %" PRIu64 " writes; --wide shows them.\n",
-			r->ntasks - shown, rest);
+		fprintf(to, "%zu task%s more: %" PRIu64 " write%s; --wide shows them.\n",
+			r->ntasks - shown, r->ntasks - shown == 1 ? "" : "s", rest,
+			rest == 1 ? "" : "s");
 }
 
 /* Prints @text and a newline, broken at blanks so that no line is longer than WIDTH; frees it. */
@@ -401,6 +402,14 @@ out:
 	free(names);
 }
 
+static void warn_of(FILE *to, const char *name, uint64_t writes, const char *which)
+{
+	if (!writes)
+		return;
+	fprintf(to, "%s: ", name);
+	plural(to, writes, "deadline write", which);
+}
+
 void report_warnings(FILE *to, const char *name, const struct replay *r)
 {
 	const struct trace_stats *st = &r->stats;
@@ -426,35 +435,25 @@ void report_warnings(FILE *to, const char *name, const struct replay *r)
 		plural(to, st->gaps, "gap", " (");
 		plural(to, st->lost_events, "event", " lost): a vCPU starts afresh there\n");
 	}
-	if (st->kinds[TRACE_LINE_FAILED])
-		fprintf(to, "%s: %" PRIu64 " deadline writes that failed with #GP, dropped\n", name,
-			st->kinds[TRACE_LINE_FAILED]);
-	if (st->own_timer)
-		fprintf(to, "%s: %" PRIu64 " deadline writes of the host's own timer, dropped\n",
-			name, st->own_timer);
+	warn_of(to, name, st->kinds[TRACE_LINE_FAILED], " that failed with #GP, dropped\n");
+	warn_of(to, name, st->own_timer, " of the host's own timer, dropped\n");
 	if (st->other_source > st->own_timer)
-		fprintf(to,
-			"%s: %" PRIu64
-			" deadline writes of another machine or with another clock, dropped\n",
-			name, st->other_source - st->own_timer);
-	if (st->no_vcpu)
-		fprintf(to,
-			"%s: %" PRIu64 " deadline writes that do not tell their vCPU, dropped\n",
-			name, st->no_vcpu);
-	if (st->twice)
-		fprintf(to,
-			"%s: %" PRIu64 " deadline writes that two buffers recorded, counted once\n",
-			name, st->twice);
+		warn_of(to, name, st->other_source - st->own_timer,
+			" of another machine or with another clock, dropped\n");
+	warn_of(to, name, st->no_vcpu, " of a vCPU that is not known, dropped\n");
+	warn_of(to, name, st->twice, " that two buffers recorded, counted once\n");
 }
 
 /* What the small benefit is small for: every reason that concerns a tenth of the deadlines. */
 static void print_reasons(FILE *to, const struct deadlines *d, const struct counts *k)
 {
-	if (percent(k->value[COL_SKIPS], d->writes) >= SMALL_PERCENT)
+	uint64_t skips = k->value[COL_SKIPS], silent = k->value[COL_SILENT_EXPIRIES];
+
+	if (percent(skips, d->writes) >= SMALL_PERCENT)
 		fprintf(to,
-			"  %" PRIu64 " writes are skipped, but %" PRIu64
-			" silent expiries take their place.\n",
-			k->value[COL_SKIPS], k->value[COL_SILENT_EXPIRIES]);
+			"  %" PRIu64 " write%s skipped, but %" PRIu64 " silent expir%s place.\n",
+			skips, skips == 1 ? " is" : "s are", silent,
+			silent == 1 ? "y takes their" : "ies take their");
 	if (percent(d->delivered, d->writes) >= SMALL_PERCENT)
 		fputs("  A deadline that is delivered leaves nothing armed: the next write exits.\n",
 		      to);
@@ -483,6 +482,7 @@ static void print_verdict(FILE *to, const struct replay *r, size_t lazy)
 {
 	const struct deadlines *d = &r->deadlines;
 	const struct counts *k = &r->total[lazy];
+	char delivered[32], later[32], earlier[32];
 	double pct;
 
 	if (!change(k, &r->total[r->stock], &pct))
@@ -491,9 +491,11 @@ static void print_verdict(FILE *to, const struct replay *r, size_t lazy)
 		to,
 		cli_text(
 			"Of %" PRIu64
-			" deadlines %.1f %% were delivered; overwritten before were %.1f %% by a later and %.1f %% by an earlier one.",
-			d->writes, percent(d->delivered, d->writes), percent(d->later, d->writes),
-			percent(d->earlier, d->writes)));
+			" deadline%s %s %% were delivered; overwritten before were %s %% by a later and %s %% by an earlier one.",
+			d->writes, d->writes == 1 ? "" : "s",
+			percent_text(percent(d->delivered, d->writes), 1, delivered),
+			percent_text(percent(d->later, d->writes), 1, later),
+			percent_text(percent(d->earlier, d->writes), 1, earlier)));
 	if (pct <= -SMALL_PERCENT) {
 		fprintf(to, "lazy: %.1f %% fewer host entries besides deliveries.\n", -pct);
 		return;
@@ -508,8 +510,9 @@ static void print_early(FILE *to, const struct replay *r, size_t p)
 	uint64_t n = r->total[p].value[COL_EARLY_INJECTIONS];
 
 	if (n)
-		fprintf(to, "%s: %" PRIu64 " interrupts before the deadline that the guest held.\n",
-			r->policies[p].name, n);
+		fprintf(to,
+			"%s: %" PRIu64 " interrupt%s before the deadline that the guest held.\n",
+			r->policies[p].name, n, n == 1 ? "" : "s");
 }
 
 static void print_hist(FILE *to, const struct deadlines *d, double tsc_khz)
@@ -776,6 +779,7 @@ static json_t *json_answer(const char *name, const struct replay *r)
 	if (a.has_peak) {
 		json_t *peak = json_object();
 
+		set_real(peak, "from_seconds", a.peak_from >= 0, a.peak_from);
 		set_real(peak, "seconds", true, a.peak_seconds);
 		set_real(peak, "stock_host_entries_per_second", true, a.peak_stock);
 		set_real(peak, "lazy_host_entries_per_second", true, a.peak_lazy);
