@@ -672,9 +672,11 @@ static enum trace_line_kind no_text(struct trace_line *out)
 	return TRACE_LINE_DAMAGED;
 }
 
-/* "6e0, value 1690ef7e8f9" */
+/* "6e0, value 1690ef7e8f9"; of the kernel's decode_msr.py "MSR_IA32_TSC_DEADLINE(6e0), value 5" */
 static enum trace_line_kind parse_write_msr(const char *p, const char *e, struct trace_line *out)
 {
+	bool named = false;
+	const char *q;
 	uint64_t msr;
 
 	p = skip_spaces(p, e);
@@ -682,7 +684,10 @@ static enum trace_line_kind parse_write_msr(const char *p, const char *e, struct
 		return no_text(out);
 	if (*p == 'm')
 		return parse_fields(p - 1, e, "msr", "val", "failed", out);
-	if (!take_hex(&p, e, 8, &msr) || !TAKE(&p, e, ", value "))
+	for (q = p; q < e && *q != ',' && !is_space(*q) && !named; q++)
+		named = *q == '(';
+	p = named ? q : p;
+	if (!take_hex(&p, e, 8, &msr) || (named && !TAKE(&p, e, ")")) || !TAKE(&p, e, ", value "))
 		return TRACE_LINE_DAMAGED;
 	return msr == DEADLINE_MSR ? parse_value(p, e, out) : TRACE_LINE_OTHER_MSR;
 }
@@ -941,6 +946,10 @@ static void parse_event(const struct trace_layout *layout, const char *p, const 
 		return;
 	/* Most events are none of those below: one look tells. */
 	if (!memchr("wmlikPhtpc6", *p, 11)) {
+		/* Which MSR it is does not show. */
+		if (*p == '\033' && (memmem(p, (size_t)(e - p), "_msr", 4) ||
+				     memmem(p, (size_t)(e - p), "local_timer_entry", 17)))
+			out->kind = TRACE_LINE_DAMAGED;
 		if (joined(p, e, LONGEST_OTHER))
 			out->kind = are_joined(out);
 		return;
@@ -1201,6 +1210,22 @@ static bool parse_count(const char *p, const char *e, struct trace_line *out)
 	return true;
 }
 
+/* What another program than the tracer has made of the line; NOT: nothing that is known. */
+static enum trace_spoiled changed_how(const char *p, const char *e)
+{
+	size_t len = (size_t)(e - p);
+
+	if (memmem(p, len, "\xc2\xa0", 2))
+		return TRACE_SPOILED_BLANKS;
+	if (memmem(p, len, "\033[", 2))
+		return TRACE_SPOILED_COLOURS;
+	if (memmem(p, len, "=3D", 3) || (len && e[-1] == '='))
+		return TRACE_SPOILED_QUOTED;
+	if (memmem(p, len, "{ cpu_id = ", 11))
+		return TRACE_SPOILED_CTF;
+	return memmem(p, len, " /* ", 4) ? TRACE_SPOILED_GRAPH : TRACE_SPOILED_NOT;
+}
+
 /* What a deadline write without a time stamp and a CPU lacks. @event: where its event begins. */
 static enum trace_spoiled spoiled_how(const char *p, const char *event)
 {
@@ -1259,7 +1284,9 @@ static void parse_other(const char *p, const char *e, struct trace_line *out)
 		event = memmem(p, len, "msr_write ", 10);
 	if (event) {
 		out->kind = TRACE_LINE_DAMAGED;
-		out->spoiled = spoiled_how(p, event);
+		out->spoiled = changed_how(p, e);
+		if (!out->spoiled)
+			out->spoiled = spoiled_how(p, event);
 		return;
 	}
 	if (parse_count(p, e, out))
@@ -1327,6 +1354,18 @@ static bool has_name(const char *p, const char *e)
 	return q > p && q < e && *q == ':';
 }
 
+/* A line that is damaged, or that has lost its thread, for a reason that can be told. */
+static inline void note_changed(const char *p, const char *e, struct trace_line *out)
+{
+	bool lost = out->kind == TRACE_LINE_HOST_WRITE && out->tid < 0;
+
+	if (!lost && (out->kind != TRACE_LINE_DAMAGED || out->spoiled))
+		return;
+	out->spoiled = changed_how(p, e);
+	if (lost && out->spoiled)
+		out->kind = TRACE_LINE_DAMAGED;
+}
+
 void trace_line_parse(struct trace_layout *layout, const char *p, const char *e,
 		      struct trace_line *out)
 {
@@ -1335,6 +1374,7 @@ void trace_line_parse(struct trace_layout *layout, const char *p, const char *e,
 
 	if (same_layout(layout, p, e, &h)) {
 		parse_event(layout, h.ts_end + 1, e, &h, out);
+		note_changed(p, e, out);
 		return;
 	}
 	if (p < e && *p == 'C' && parse_lost(p, e, out))
@@ -1366,4 +1406,5 @@ void trace_line_parse(struct trace_layout *layout, const char *p, const char *e,
 	}
 	learn_layout(layout, p, colon, &h);
 	parse_event(layout, colon + 1, e, &h, out);
+	note_changed(p, e, out);
 }

@@ -67,6 +67,11 @@ enum trace_spoiled {
 	TRACE_SPOILED_COARSE, /* the time stamp has fewer decimals than any tool prints */
 	TRACE_SPOILED_BELOW_0, /* the time stamp is negative */
 	TRACE_SPOILED_PERF_TRACE, /* which prints no CPU, in a guest */
+	TRACE_SPOILED_BLANKS, /* no-break spaces */
+	TRACE_SPOILED_COLOURS, /* a terminal's escape sequences */
+	TRACE_SPOILED_QUOTED, /* a mail's quoted-printable */
+	TRACE_SPOILED_CTF, /* babeltrace's text */
+	TRACE_SPOILED_GRAPH, /* events as comments of the tracer function_graph */
 	TRACE_SPOILED_WAYS
 };
 

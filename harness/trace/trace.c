@@ -878,6 +878,17 @@ static const char *const spoiled_by[TRACE_SPOILED_WAYS] = {
 		"time stamps with fewer than six decimals: some tool has cut them, and a deadline write is not told from the next one; print the trace with all of them",
 	[TRACE_SPOILED_BELOW_0] =
 		"time stamps below 0, as of trace-cmd report --ts-offset; print the trace without that option",
+	[TRACE_SPOILED_BLANKS] =
+		"no-break spaces between the columns, as of a web page: sed 's/\\xc2\\xa0/ /g' FILE | lazytsc replay -",
+	[TRACE_SPOILED_COLOURS] =
+		"escape sequences of colours within events: sed 's/\\x1b\\[[0-9;]*[mK]//g' FILE | lazytsc replay - (or grep without --color)",
+	[TRACE_SPOILED_QUOTED] =
+		"quoted-printable text of a mail, with =3D: perl -MMIME::QuotedPrint -pe '$_ = decode_qp($_)' FILE | lazytsc replay -",
+	[TRACE_SPOILED_CTF] =
+		"babeltrace's text of a CTF trace, which is not read: run " PERF_SCRIPT
+		" on the perf.data from which perf data convert made it",
+	[TRACE_SPOILED_GRAPH] =
+		"events as comments of the tracer function_graph: echo nop > current_tracer, and record again",
 	[TRACE_SPOILED_PERF_TRACE] =
 		"perf trace does not print a guest's CPU; run perf record -a -e msr:write_msr -e irq_vectors:local_timer_entry, then " PERF_SCRIPT,
 };

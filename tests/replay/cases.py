@@ -461,6 +461,21 @@ for digits in (1, 2, 3, 4, 5):
     refused(f"cut-to-{digits}", guest(ftrace(lambda t: seconds(ns(t), digits))), "fewer than six decimals")
 refused("below-0", guest(ftrace(lambda t: seconds(2**64 - 10**12 + ns(t) - HOST_NS))), "below 0", "--ts-offset")
 refused("minus", guest(ftrace(lambda t: "-" + seconds(10**12 - ns(t) + HOST_NS))), "below 0")
+# What another program has made of the lines.
+tsc = guest(ftrace(str))
+figures("decode_msr", tsc.replace("6e0, ", "MSR_IA32_TSC_DEADLINE(6e0), "), "exact")
+of_host = host(lambda t, vcpu, event, text: f"       CPU {vcpu}/KVM-{4100 + vcpu}    [010] d.... {seconds(t)}: {event}: {text}", exits=True)
+for name, change, word in (
+        ("blanks", lambda text: text.replace("  ", "\u00a0 ").replace("r: ", "r:\u00a0 "), "no-break spaces"),
+        ("colours", lambda text: text.replace("write_msr", "\033[01;31m\033[Kwrite_msr\033[m\033[K").replace(
+            "kvm_msr", "\033[01;31m\033[Kkvm_msr\033[m\033[K"), "escape sequences"),
+        ("quoted", lambda text: text.replace(" = ", " =3D ").replace(", value", ",=\n value"), "quoted-printable")):
+    refused(name, change(tsc), word, "FILE")
+    refused(name + "-host", change(of_host), word, "FILE")
+refused("ctf", guest(lambda tsc, cpu, event, text: f"[17:01:11.000400000] (+0.000001234) host {perf_name(event)}: "
+                     f"{{ cpu_id = {cpu} }}, {{ msr = 1760, val = 7, failed = 0 }}"), "babeltrace")
+refused("graph", guest(lambda tsc, cpu, event, text: f"{seconds(ns(tsc))} |   {cpu})    <idle>-0    |  d.h1.  |      |     "
+                       f"/* {event}: {text} */"), "echo nop > current_tracer")
 # perf record -F leaves events out: one that is there stands for others, as its period says.
 perf_period = lambda n: lambda tsc, cpu, event, text: \
     f"         swapper     0 [{cpu:03d}] {seconds(ns(tsc), 9)}: {n(tsc):10d} {perf_name(event)}: {text}"

@@ -138,6 +138,9 @@ static const struct form variants[] = {
 	  TRACE_LINE_WRITE, 1, 2563695000, 0x21d331afdacc, false, NONE, NONE },
 	{ " <idle>-0 [001] d.h1. 12.500000: bpf_trace_printk: write_msr: 6e0, value 21d331afdacc",
 	  TRACE_LINE_WRITE, 1, 12500000000, 0x21d331afdacc, false, NONE, NONE },
+	/* the kernel's decode_msr.py names the MSR */
+	{ " <idle>-0 [001] d.h1. 15: write_msr: MSR_IA32_TSC_DEADLINE(6e0), value 21d331afdacc",
+	  TRACE_LINE_WRITE, 1, 15, 0x21d331afdacc, true, NONE, NONE },
 	/* deadlines that were not written to the MSR */
 	{ " <idle>-0 [001] d.h1. 15: lazytsc_skip: 6e0, value 21", TRACE_LINE_SKIP, 1, 15, 0x21,
 	  true, NONE, NONE },
@@ -205,6 +208,9 @@ static const struct form variants[] = {
 
 static const struct form others[] = {
 	FORM(OTHER_MSR, " a-1 [000] d.. 5: write_msr: 830, value 1000000fb"),
+	FORM(OTHER_MSR, " a-1 [000] d.. 5: write_msr: MSR_FS_BASE+1(c0000101), value 5"),
+	FORM(DAMAGED, " a-1 [000] d.. 5: write_msr: MSR_IA32_TSC_DEADLINE(6e0"),
+	FORM(DAMAGED, " a-1 [000] d.. 5: write_msr: MSR_IA32_TSC_DEADLINE(6e0, value 5"),
 	FORM(OTHER_MSR, " a-1 [000] d.. 5: write_msr: c0000100, value 7fea2bcbc700"),
 	FORM(OTHER_MSR, " CPU 0/KVM 1821753 [015] 4831258.258093: kvm:kvm_msr: msr_write 830 = "
 			"0x2"),
@@ -467,6 +473,21 @@ static void spoiled(void **state)
 		  TRACE_SPOILED_SAMPLED },
 		{ " cc1 19608 [001]  4879.518956738:     1000 sched:sched_stat_runtime: comm=cc1",
 		  TRACE_SPOILED_NOT },
+		{ "\xc2\xa0 <idle>-0\xc2\xa0 [000]\xc2\xa0 5: write_msr:\xc2\xa0 6e0,\xc2\xa0 value 5",
+		  TRACE_SPOILED_BLANKS },
+		{ "\xc2\xa0 CPU 0/KVM-4100\xc2\xa0 [010] d.... 5.000000: kvm_msr: msr_write 6e0 = 0x5",
+		  TRACE_SPOILED_BLANKS },
+		{ " a-1 [000] d.. 5: \033[01;31m\033[Kwrite_msr\033[m\033[K: 6e0, value 5",
+		  TRACE_SPOILED_COLOURS },
+		{ " a-1 [000] d.. 5: write_msr: \033[1m6e0\033[m, value 5", TRACE_SPOILED_COLOURS },
+		{ " a-1 [010] d.... 5.000000: kvm_msr: msr_write 6e0 =3D 0x5",
+		  TRACE_SPOILED_QUOTED },
+		{ " a-1 [000] d.. 5: write_msr: 6e0, value 65dd11c0=", TRACE_SPOILED_QUOTED },
+		{ "[17:01:11.000000000] (+0.000001234) host msr:write_msr: { cpu_id = 0 }, { msr = "
+		  "1760, val = 5, failed = 0 }",
+		  TRACE_SPOILED_CTF },
+		{ "5.000000 |   0)    <idle>-0    |  d.h1.  |     |   /* write_msr: 6e0, value 5 */",
+		  TRACE_SPOILED_GRAPH },
 		{ " a-1 [000] d.. 5: write_msr: 6e0, value 12x4", TRACE_SPOILED_NOT },
 	};
 
