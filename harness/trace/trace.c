@@ -1118,6 +1118,21 @@ static double known_khz(const struct trace *t)
 	return t->options.tsc_khz ? t->options.tsc_khz : t->noted_khz;
 }
 
+/* How far a given rate may be from the one that `lazytsc record` measured. */
+#define NOTED_ERROR 1e-3
+
+static int check_noted(struct trace *t)
+{
+	double given = t->options.tsc_khz, noted = t->noted_khz;
+
+	if (!given || !noted || fabs(given - noted) <= NOTED_ERROR * noted)
+		return 0;
+	return fail(
+		t,
+		"%s: the TSC's rate is not the given --tsc-khz %.0f: `lazytsc record` noted %.3f kHz; leave the option out",
+		t->in->name, given, noted);
+}
+
 /* Read until it is clear what the trace is. */
 static int start(struct trace *t)
 {
@@ -1143,7 +1158,7 @@ static int start(struct trace *t)
 		writes++;
 		deadlines += it->value != 0;
 	}
-	if (got < 0 || decide(t))
+	if (got < 0 || check_noted(t) || decide(t))
 		return -1;
 	if (t->st.host)
 		take_threads(t);

@@ -88,6 +88,11 @@ for name in ("compile", "idle", "tcp-rr"):
     near(u["seconds"], seconds * khz / 2.6e6)
     assert all(other[k]["host_entries"] == rows[k]["host_entries"] for k in rows)
     assert read("--tsc-khz", "2596146", bare)[0]["answer"].keys() == a.keys()
+    # A rate that `lazytsc record` noted otherwise is none.
+    assert read("--tsc-khz", "2598000", path)[0]["tsc_khz"] == 2598000
+    for wrong in ("2600000", "1000000", "2593000"):
+        said = run("--tsc-khz", wrong, path, status=2)
+        assert f"{path}: the TSC's rate is not the given --tsc-khz {wrong}: `lazytsc record` noted 2596146.000 kHz" in said, said
 
 # Worth it: 100,000 writes a second that each move the deadline on; and what is not, for its few.
 storm = trace("storm", "".join(guest(10**9 + i * 10 * US, 0, 10**9 + i * 10 * US + 1000 * US) for i in range(5000)))
