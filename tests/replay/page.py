@@ -3,7 +3,8 @@
 """The page that `lazytsc replay --html` writes, looked at in a headless browser: it needs nothing from
 elsewhere; the sentence, each cell of the table and each picture's figures are those of --json; the strip
 shows the steps of the part that it is zoomed to; a trace's name cannot break out of the data. A
-screenshot is kept in BUILD-DIRECTORY/page.png. Skipped where chromium is missing.
+screenshot is kept in BUILD-DIRECTORY/page.png. Of exits alone, or of one write, there are no pictures
+of what is not known. Skipped where chromium is missing.
 
 Usage: page.py LAZYTSC SOURCE-DIRECTORY BUILD-DIRECTORY
 """
@@ -60,12 +61,13 @@ class Dom(html.parser.HTMLParser):
         return next(e for e in self.elements if e["attrs"].get("id") == name)
 
 
-def page(trace, *args, fragment=""):
+def page(trace, *args, fragment="", status=0):
     path = os.path.join(directory, "page.html")
-    subprocess.run([lazytsc, "replay", "--html", path, *args, trace], check=True, capture_output=True)
+    done = subprocess.run([lazytsc, "replay", "--html", path, *args, trace], check=False, capture_output=True)
+    assert done.returncode == status, done
     with open(path, encoding="utf-8") as f:
         text = f.read()
-    out = subprocess.run([lazytsc, "replay", "--json", "--hist", *args, trace], check=True, capture_output=True).stdout
+    out = subprocess.run([lazytsc, "replay", "--json", "--hist", *args, trace], check=status == 0, capture_output=True).stdout
     return path, text, Dom(browse(f"file://{path}{fragment}", "--dump-dom")), json.loads(out)
 
 
@@ -144,5 +146,24 @@ _, _, dom, report = page(host, "--variants=stock,bound,lazy")
 assert dom.all("body")[0]["attrs"].get("data-done") == "yes"
 assert dom.id("title")["text"] == f"lazytsc replay: {host}" and dom.id("answer")["text"] == report["traces"][0]["answer"]["text"]
 assert {c["text"] for c in dom.all("td", "counts")} >= {"4990", "6000", "bound", "-"}
+
+# Exits alone, a table of counts, and one write: what the trace has nothing for is left out, and
+# nothing is said of no number.
+events = "entry: vcpu 0, rip 0x7", "exit: vcpu 0 reason MSR_WRITE rip 0x5"
+exits = "".join(f"CPU 0/KVM 4990/5000 [000] 5.{i:06d}: kvm:kvm_{events[i % 2]}\n" for i in range(400))
+counts = " Event          Total %Total CurAvg/s\n kvm_exit   126000  25.0  9\n kvm_exit(MSR_WRITE)   56890   15.8  9002\n"
+write = "<idle>-0 [000] d..1. 1000: write_msr: 6e0, value 186a0\n"
+for text, status, parts, cell in ((exits, 4, {"exits"}, "200"), (counts, 4, {"exits"}, "56890"),
+                                  (write, 0, {"counts", "moves", "late", "strip"}, "stock")):
+    small = os.path.join(directory, "small")
+    with open(small, "w", encoding="utf-8") as f:
+        f.write(text)
+    _, _, dom, report = page(small, status=status)
+    assert dom.all("body")[0]["attrs"].get("data-done") == "yes"
+    assert {e["attrs"]["id"] for e in dom.all("section")} == {p + "-part" for p in parts}, (text[:60], dom.all("section"))
+    shown = "".join(e["text"] for e in dom.elements if e["tag"] in ("text", "p", "td", "h1", "h2"))
+    assert not re.search("NaN|Infinity|undefined|: \\.", shown), re.search(".*(NaN|Infinity|undefined|: \\.).*", shown)[0]
+    assert cell in [c["text"] for c in dom.all("td")], dom.all("td")
+    assert dom.id("answer")["text"] == report["traces"][0]["answer"]["text"]
 shutil.rmtree(directory, ignore_errors=True)
 print(f"the page says what JSON says; {shot}")
