@@ -338,7 +338,7 @@ static void note_vcpu(struct trace *t, const struct trace_line *l)
 	struct trace_exits *x;
 
 	t->kvm_events++;
-	t->whole_exits += l->cycles;
+	t->whole_exits += l->cycles != t->swapped;
 	if (!v)
 		return;
 	note_id(t, &v->kvm_id, l->vcpu);
@@ -548,7 +548,6 @@ static int read_item(struct trace *t, struct item *it)
 				t->in->name);
 		if (got <= 0)
 			return got;
-		l.cycles ^= t->swapped;
 		t->st.lines++;
 		count_kind(t, l.kind);
 		if (l.kind == TRACE_LINE_VCPU)
@@ -571,7 +570,7 @@ static int read_item(struct trace *t, struct item *it)
 	if (l.kind == TRACE_LINE_LOST)
 		return 1;
 	it->ts = l.ts;
-	it->cycles = l.cycles;
+	it->cycles = l.cycles != t->swapped;
 	it->micro = l.micro;
 	it->relative = l.relative;
 	it->digits = (uint8_t)l.value_digits;
