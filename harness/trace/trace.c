@@ -78,6 +78,7 @@ struct trace {
 	struct vcpus threads; /* of a host, beside a guest's vCPUs; else none */
 	bool decided;
 	bool labels_are_vms;
+	bool labels_unproven; /* without interrupts nothing shows that they are */
 	bool labels_split; /* one guest's events between them: none is there twice */
 	char marked[LABEL_SIZE]; /* the name that the mark of lost events, right before, had */
 	unsigned int marked_cpu;
@@ -734,6 +735,8 @@ static void tell_labels(struct trace *t)
 	of_vms = without_deadline(t, &n);
 	t->labels_split = of_vms > n / UNSET_PART && of_one < of_vms / 2;
 	t->labels_are_vms = !t->labels_split;
+	/* A file of trace-cmd's knows its buffers. */
+	t->labels_unproven = !t->dat && n < UNSET_PART;
 }
 
 static int alloc_points(struct trace *t)
@@ -1104,8 +1107,16 @@ static int decide(struct trace *t)
 			return 0;
 		}
 	}
-	if (t->st.source == TRACE_REARM || t->st.cycles)
-		return decide_clock(t);
+	if (t->st.source == TRACE_REARM || t->st.cycles) {
+		if (decide_clock(t))
+			return -1;
+		if (t->labels_unproven && t->st.evidence == TRACE_EXACT) {
+			t->st.evidence = TRACE_APPROXIMATE;
+			because(t,
+				"names before the lines are taken for guests, and without timer interrupts nothing shows that they are");
+		}
+		return 0;
+	}
 	t->fit = true;
 	t->st.evidence = TRACE_APPROXIMATE;
 	because(t, "time stamps are nanoseconds, not the guest's TSC");

@@ -360,6 +360,15 @@ figures("two-guests", "".join(f"one.dat: {line}\ntwo.dat: {other}\n" for line, o
         tsc, cpu, event, f"6e0, value {int(text.split()[-1], 16) + 77:x}" if event[0] == "w" else text)).splitlines())),
     "exact", vcpus=4)
 
+# Without interrupts nothing shows that names before the lines are guests: they may be a log's
+# streams.
+for name, label in (("guests", lambda l: "one.dat: " if "[000]" in l else "two.dat: "),
+                    ("streams", lambda l: random.choice(("stdout: ", "stderr: ")))):
+    run = replay(name + "-writes", "".join(label(l) + l + "\n" for l in guest(ftrace(str), kinds=("write",)).splitlines()))
+    trace = run.stdout and json.loads(run.stdout)["traces"][0]
+    if run.returncode or trace["evidence"] != "approximate" or "taken for guests" not in trace["why"]:
+        fail(name + "-writes", run.stderr.decode() or [trace["evidence"], trace["why"]])
+
 # Skips of a guest that has the feature are writes that it wanted.
 wanted = guest(ftrace(str)).splitlines()
 wanted = [l.replace(" write_msr:", " lazytsc_skip:") if i % 3 else l for i, l in enumerate(wanted)]
