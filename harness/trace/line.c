@@ -509,8 +509,6 @@ static void set_label(const char *p, const char *end, struct trace_line *out)
 		for (name_end = end; name_end > p && is_digit(name_end[-1]); name_end--)
 			;
 	} while (name_end > p && name_end < end && name_end[-1] == ':');
-	out->label = NULL;
-	out->label_len = 0;
 	for (const char *q = p; q < end; q++) {
 		/* Any letter of another script counts. */
 		if (!(*q & 0x80) && ((*q | 0x20) < 'a' || (*q | 0x20) > 'z'))
@@ -530,8 +528,6 @@ static void parse_label(const struct header *h, struct trace_line *out)
 	const char *p = h->line, *end = h->before_cpu, *name_end, *word;
 	int64_t pid, tid;
 
-	out->label = NULL;
-	out->label_len = 0;
 	if (!memchr(p, ':', (size_t)(end - p)))
 		return;
 	p = skip_spaces(p, end);
@@ -925,6 +921,8 @@ static void parse_event(const struct trace_layout *layout, const char *p, const 
 	out->head = h->line;
 	out->head_end = h->before_cpu;
 	out->task = NULL;
+	out->label = NULL;
+	out->label_len = 0;
 	if (TAKE(&p, e, " write_msr: 6e0, value ")) {
 		out->kind = parse_value(p, e, out);
 		parse_label(h, out);
@@ -1267,6 +1265,9 @@ static void parse_other(const char *p, const char *e, struct trace_line *out)
 	const char *q = skip_spaces(p, e), *event;
 
 	out->spoiled = TRACE_SPOILED_NOT;
+	out->cpu = 0;
+	out->label = NULL;
+	out->label_len = 0;
 	out->kind = TRACE_LINE_COMMENT;
 	if (q == e)
 		return;

@@ -620,6 +620,7 @@ static void lost_markers(void **state)
 		struct trace_layout layout = { 0 };
 		struct trace_line l;
 
+		memset(&l, 0x5a, sizeof(l));
 		trace_line_parse(&layout, forms[i].line, forms[i].line + strlen(forms[i].line), &l);
 		assert_int_equal(l.kind, TRACE_LINE_LOST);
 		assert_int_equal(l.cpu, forms[i].cpu);
