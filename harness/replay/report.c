@@ -281,6 +281,8 @@ static void print_clock(FILE *to, const struct trace_stats *st)
 {
 	static const char unsure[] =
 		" Nothing tells whether they answer the deadline or move it on; the guest's timer interrupts, or on its host kvm:kvm_apic_accept_irq, would.";
+	static const char stepped[] =
+		" No one clock fits all of them: the guest's TSC seems to step (a reset, a restore); replay each part on its own.";
 	char *rate, *by, *doubt;
 
 	if (st->evidence == TRACE_EXACT) {
@@ -312,7 +314,9 @@ static void print_clock(FILE *to, const struct trace_stats *st)
 				 " of %" PRIu64 " writes (%.2f %%), which are in doubt.%s",
 				 st->doubtful, st->writes,
 				 100.0 * (double)st->doubtful / (double)st->writes,
-				 st->unsure ? unsure : "");
+				 st->stepped  ? stepped
+				 : st->unsure ? unsure
+					      : "");
 	else
 		doubt = cli_text(
 			"No write comes so near to the deadline before that the fit decides whether it was delivered.");

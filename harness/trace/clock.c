@@ -45,6 +45,11 @@
  */
 #define TELLING	     2000
 #define FOLLOW_RATIO 1.25
+/* So many points tell whether a fit holds; it may miss this part that another would not. */
+#define HOLDS_ENOUGH 32
+#define HOLDS_PART   0.25
+/* More deadlines than one of so many that are far from the others are of another time. */
+#define FAR_PART 10
 /* No guest has a timer interrupt at every such interval, most of the time. */
 #define INTERVAL_MIN 0x1p18
 
@@ -76,18 +81,25 @@ static double rel(uint64_t a, uint64_t from)
 	return a >= from ? (double)(a - from) : -(double)(from - a);
 }
 
-/* Drop disarms and values that are no time near this window's. Return: how many are left. */
-static size_t keep_plausible(struct clock_point *w, size_t n)
+/* Drop disarms. Return: how many are left. */
+static size_t keep_set(struct clock_point *w, size_t n)
 {
-	uint64_t median;
 	size_t kept = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		if (w[i].value)
 			w[kept++] = w[i];
 	}
-	n = kept;
-	kept = 0;
+	return kept;
+}
+
+/* Drop disarms and values that are no time near this window's. Return: how many are left. */
+static size_t keep_plausible(struct clock_point *w, size_t n)
+{
+	uint64_t median;
+	size_t kept = 0;
+
+	n = keep_set(w, n);
 	if (!n)
 		return 0;
 	qsort(w, n, sizeof(*w), by_value);
@@ -539,9 +551,42 @@ static void count_doubtful(struct clock_fit *fit, const struct clock_points *p)
 	}
 }
 
+/* The points by which a fit was made. Return: how many. */
+static size_t told_by(const struct clock_fit *fit, const struct clock_points *points,
+		      const struct clock_point **p)
+{
+	*p = fit->by == CLOCK_BY_IRQS ? points->irqs : points->answers;
+	return fit->by == CLOCK_BY_IRQS	     ? points->nirqs
+	       : fit->by == CLOCK_BY_ANSWERS ? points->nanswers
+					     : 0;
+}
+
+/*
+ * The offset that has the best score. @x: room for 2 * GRID_POINTS. @missed: set to the part of the
+ * points by which @at scores less.
+ */
+static double best_score(const struct clock_fit *fit, const struct clock_points *points, double *x,
+			 double at, double *missed)
+{
+	double reach = ANSWER_REACH * fit->rate, past_reach = PAST_REACH * fit->rate;
+	double *ahead = x + GRID_POINTS, offset = 0, best, here;
+	const struct clock_point *p;
+	size_t n = told_by(fit, points, &p), m;
+
+	n = sample_heights(fit, p, n, x);
+	m = sample_heights(fit, points->writes, points->nwrites, ahead);
+	best = best_offset(x, n, ahead, m, reach, past_reach, &offset);
+	here = (double)from_to(x, n, at - reach, at + 1) -
+	       (double)from_to(x, n, -INFINITY, at - reach) -
+	       PAST_WEIGHT * (double)from_to(ahead, m, -INFINITY, at - past_reach);
+	*missed = n ? (best - here) / (double)n : 0;
+	return offset;
+}
+
 static bool fit_all(struct clock_fit *fit, const struct clock_points *p, double *x)
 {
 	bool given = fit->rate != 0;
+	double missed;
 
 	qsort(p->irqs, p->nirqs, sizeof(*p->irqs), by_ts);
 	if (!given && p->nirqs >= IRQS_ENOUGH) {
@@ -563,6 +608,7 @@ static bool fit_all(struct clock_fit *fit, const struct clock_points *p, double 
 	} else {
 		fit_deadlines(fit, p->writes, p->nwrites, x);
 	}
+	fit->best = best_score(fit, p, x, 0, &missed);
 	count_doubtful(fit, p);
 	return fit->rate >= RATE_MIN && fit->rate <= RATE_MAX;
 }
@@ -570,22 +616,44 @@ static bool fit_all(struct clock_fit *fit, const struct clock_points *p, double 
 bool clock_fit(const struct clock_points *points, double rate, struct clock_fit *fit)
 {
 	struct clock_points p = *points;
+	size_t n, far;
 	double *x;
 	bool ok;
 
+	n = p.nwrites = keep_set(p.writes, p.nwrites);
 	p.nwrites = keep_plausible(p.writes, p.nwrites);
+	far = n - p.nwrites;
 	p.nanswers = keep_plausible(p.answers, p.nanswers);
 	if (!p.nwrites)
 		return false;
 	*fit = (struct clock_fit){ .ts0 = p.writes[0].ts,
 				   .value0 = p.writes[0].value,
-				   .rate = rate };
+				   .rate = rate,
+				   .far = far >= HOLDS_ENOUGH && far > n / FAR_PART };
 	x = calloc(p.nwrites + p.nanswers + p.nirqs + 2 * GRID_POINTS, sizeof(*x));
 	if (!x)
 		return false;
 	ok = fit_all(fit, &p, x);
 	free(x);
 	return ok;
+}
+
+bool clock_holds(const struct clock_points *points, const struct clock_fit *fit)
+{
+	const struct clock_point *p;
+	size_t n = told_by(fit, points, &p);
+	double missed, *x;
+
+	if (n < HOLDS_ENOUGH || clock_unsure(fit))
+		return true;
+	if (fit->by == CLOCK_BY_IRQS && fit->offset_error > ANSWER_REACH * fit->rate)
+		return false;
+	x = calloc(2 * GRID_POINTS, sizeof(*x));
+	if (!x)
+		return true;
+	best_score(fit, points, x, fit->best, &missed);
+	free(x);
+	return missed <= HOLDS_PART;
 }
 
 double clock_rate(struct clock_point *p, size_t n, double *error)

@@ -44,6 +44,7 @@ struct clock_fit {
 	double rate; /* TSC cycles for one unit of the other clock */
 	double rate_error; /* 0: the rate was given */
 	double offset;
+	double best; /* that offset from which most points lie within reach; for clock_holds() */
 	double offset_error; /* how far the interrupts, or the deadlines, scatter, TSC cycles */
 	size_t doubtful; /* answers of which the fit decides whether they are any */
 	/*
@@ -51,6 +52,7 @@ struct clock_fit {
 	 * answer their deadlines or move them on. Low is not below high: there are none.
 	 */
 	double unsure_low, unsure_high;
+	bool far; /* many deadlines are far from the others, and do not count: the TSC was reset */
 	bool moved; /* they are taken to move them on: they come too often to answer */
 	enum clock_by by;
 };
@@ -65,6 +67,16 @@ struct clock_fit {
  * rate, and when memory is short.
  */
 bool clock_fit(const struct clock_points *points, double rate, struct clock_fit *fit);
+
+/**
+ * clock_holds() - does a fit hold for a part of its window, or for one of its vCPUs?
+ * @points: of that part; sorted
+ * @fit:    of all
+ *
+ * Return: false where another offset explains far more of the points: the clock has stepped, or is
+ * not shared. True as well where there are too few to tell.
+ */
+bool clock_holds(const struct clock_points *points, const struct clock_fit *fit);
 
 /**
  * clock_rate() - the median slope through points that lie half of them apart

@@ -53,6 +53,12 @@
 #define RATE_ERRORS 4
 /* Hardly more than this part of a guest's timer interrupts comes while no deadline is set. */
 #define UNSET_PART 16
+/* Where there are fewer points, in a shorter time (ns), there may be no fit for want of them. */
+#define POINTS_TO_TELL 64
+#define SPAN_TO_TELL   10000000
+#define WRITE_MIN      50
+/* A fit has to hold for each of so many parts of its window. */
+#define STEADY_PARTS 8
 /* So many writes that are dropped are told of, and no reason to refuse the trace. */
 #define FEW_DROPPED 16
 
@@ -83,6 +89,7 @@ struct trace {
 	char marked[LABEL_SIZE]; /* the name that the mark of lost events, right before, had */
 	unsigned int marked_cpu;
 	bool guest_label[MAX_LABELS], host_label[MAX_LABELS];
+	uint64_t label_writes[MAX_LABELS]; /* of one guest's several buffers */
 	bool fit; /* time stamps are turned into guest TSC by a line */
 	double given_rate; /* of it; 0: to be estimated */
 	double rate; /* as fitted */
@@ -121,6 +128,7 @@ struct trace {
 	struct {
 		struct clock_point p;
 		uint32_t vcpu;
+		uint32_t at; /* so many of the window's events come before */
 	} * irq_points; /* all VMs' */
 	size_t nirq_points;
 	bool fitted;
@@ -695,50 +703,6 @@ static size_t without_deadline(struct trace *t, size_t *n)
 	return without;
 }
 
-/*
- * Are buffers that hold deadline writes the same guest's? They are when they share writes. They are
- * no buffers at all, but one guest's lines with words before them (as a log's stdout and stderr),
- * when the interrupts of each come while none of its own deadlines is set, and all together they do
- * not.
- */
-static void tell_labels(struct trace *t)
-{
-	unsigned int with_writes = 0;
-	size_t of_vms, of_one, n;
-	bool shared = false;
-
-	for (size_t i = 0; i < t->nitems; i++) {
-		const struct item *it = &t->items[i];
-
-		if (!is_write(t, it) || (t->kvm_events && t->host_label[it->label]))
-			continue;
-		with_writes += !t->guest_label[it->label];
-		t->guest_label[it->label] = true;
-	}
-	if (with_writes < 2)
-		return;
-	for (size_t i = 0; i < t->nitems; i++) {
-		struct vcpu *v;
-
-		if (!is_write(t, &t->items[i]))
-			continue;
-		v = find_cpu(t, t->items[i].cpu, 0);
-		shared = shared || (v && recorded_twice(v, &t->items[i]));
-	}
-	for (unsigned int i = 0; i < t->vcpus.n; i++)
-		t->vcpus.v[i].nrecent = 0;
-	if (shared)
-		return;
-	drop_vcpus(t);
-	of_one = without_deadline(t, &n);
-	t->labels_are_vms = true;
-	of_vms = without_deadline(t, &n);
-	t->labels_split = of_vms > n / UNSET_PART && of_one < of_vms / 2;
-	t->labels_are_vms = !t->labels_split;
-	/* A file of trace-cmd's knows its buffers. */
-	t->labels_unproven = !t->dat && n < UNSET_PART;
-}
-
 static int alloc_points(struct trace *t)
 {
 	if (t->writes)
@@ -750,6 +714,73 @@ static int alloc_points(struct trace *t)
 	t->irq_points = calloc(WINDOW, sizeof(*t->irq_points));
 	if (!t->window || !t->writes || !t->irqs || !t->answers || !t->irq_points)
 		return fail(t, "%s: out of memory", t->in->name);
+	return 0;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	const struct clock_point *x = a, *y = b;
+
+	if (x->value != y->value)
+		return x->value < y->value ? -1 : 1;
+	return x->ts < y->ts ? -1 : x->ts > y->ts;
+}
+
+/* Has a CPU the same deadline in two buffers? No two guests have one. */
+static bool share_writes(struct trace *t)
+{
+	struct clock_point *p = t->writes;
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->nitems; i++) {
+		const struct item *it = &t->items[i];
+
+		if (is_write(t, it) && it->value)
+			p[n++] = (struct clock_point){ .value = it->value,
+						       .ts = it->cpu,
+						       .set = it->label };
+	}
+	qsort(p, n, sizeof(*p), by_value);
+	for (size_t i = 1; i < n; i++) {
+		if (p[i].value == p[i - 1].value && p[i].ts == p[i - 1].ts &&
+		    p[i].set != p[i - 1].set)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Are buffers that hold deadline writes the same guest's? They are when they share writes. They are
+ * no buffers at all, but one guest's lines with words before them (as a log's stdout and stderr),
+ * when the interrupts of each come while none of its own deadlines is set, and all together they do
+ * not.
+ */
+static int tell_labels(struct trace *t)
+{
+	unsigned int with_writes = 0;
+	size_t of_vms, of_one, n;
+
+	for (size_t i = 0; i < t->nitems; i++) {
+		const struct item *it = &t->items[i];
+
+		if (!is_write(t, it) || (t->kvm_events && t->host_label[it->label]))
+			continue;
+		with_writes += !t->guest_label[it->label];
+		t->guest_label[it->label] = true;
+	}
+	if (with_writes < 2)
+		return 0;
+	if (alloc_points(t))
+		return -1;
+	if (share_writes(t))
+		return 0;
+	of_one = without_deadline(t, &n);
+	t->labels_are_vms = true;
+	of_vms = without_deadline(t, &n);
+	t->labels_split = of_vms > n / UNSET_PART && of_one < of_vms / 2;
+	t->labels_are_vms = !t->labels_split;
+	/* A file of trace-cmd's knows its buffers. */
+	t->labels_unproven = !t->dat && n < UNSET_PART;
 	return 0;
 }
 
@@ -1097,7 +1128,8 @@ static int decide(struct trace *t)
 		because(t, "a host's time stamps are not the guest's TSC");
 		return 0;
 	}
-	tell_labels(t);
+	if (tell_labels(t))
+		return -1;
 	if (t->st.source == TRACE_GUEST && !t->st.cycles && has_tsc_as_seconds(t)) {
 		swap_form(t);
 		if (micro) {
@@ -1302,10 +1334,12 @@ static int take_write(struct trace *t, const struct item *it, struct trace_event
 		t->st.no_vcpu++;
 		return 0;
 	}
-	if (t->nlabels > 1 && !t->labels_are_vms && !t->labels_split && !t->st.host &&
-	    recorded_twice(v, it)) {
-		t->st.twice++;
-		return 0;
+	if (t->nlabels > 1 && !t->labels_are_vms && !t->labels_split && !t->st.host) {
+		t->label_writes[it->label]++;
+		if (recorded_twice(v, it)) {
+			t->st.twice++;
+			return 0;
+		}
 	}
 	/* A stopped clock event device is not stopped again. */
 	if (it->kind == TRACE_LINE_REARM && !it->value && v->stopped && !v->gap)
@@ -1340,6 +1374,7 @@ static void add_irq(struct trace *t, struct vcpu *v, uint64_t ts)
 	if (!t->fit || !v->outstanding || t->nirq_points == WINDOW)
 		return;
 	t->irq_points[t->nirq_points].p = (struct clock_point){ .ts = ts, .value = v->outstanding };
+	t->irq_points[t->nirq_points].at = (uint32_t)t->window_len;
 	t->irq_points[t->nirq_points++].vcpu = (uint32_t)(v - t->vcpus.v);
 	v->outstanding = 0;
 }
@@ -1433,6 +1468,22 @@ static bool many(const struct trace *t, uint64_t dropped)
 	return dropped > t->st.writes || (dropped > FEW_DROPPED && dropped > t->st.writes / 10);
 }
 
+/*
+ * Buffers that hold one guest's writes: all but the one with the most have them once more. Where
+ * they hardly do, though some do, their clocks lie apart: the same writes come at other times.
+ */
+static bool has_two_clocks(const struct trace *t, uint64_t *second)
+{
+	uint64_t all = 0, most = 0;
+
+	for (unsigned int i = 0; i < t->nlabels; i++) {
+		all += t->label_writes[i];
+		most = t->label_writes[i] > most ? t->label_writes[i] : most;
+	}
+	*second = all - most;
+	return t->st.twice < *second / 2 && *second - t->st.twice > FEW_DROPPED;
+}
+
 /* Time stamps that are no time, or not one time. Return: 0: they are. */
 static int check_times(struct trace *t)
 {
@@ -1442,6 +1493,7 @@ static int check_times(struct trace *t)
 		TRACE_SPOILED_SAMPLED,
 	};
 	const struct trace_stats *st = &t->st;
+	uint64_t second;
 
 	for (size_t i = 0; i < sizeof(worst) / sizeof(worst[0]); i++) {
 		/* One that stands for several shows that all of them may. */
@@ -1450,6 +1502,12 @@ static int check_times(struct trace *t)
 			return fail(t, "%s:%" PRIu64 ": %s", t->in->name,
 				    t->first_spoiled[worst[i]], spoiled_by[worst[i]]);
 	}
+	if (has_two_clocks(t, &second))
+		return fail(
+			t,
+			"%s: several buffers hold the same writes with clocks that lie apart: %" PRIu64
+			" of %" PRIu64 " were found twice; replay one buffer at a time",
+			t->in->name, st->twice, second);
 	if (st->host && t->two_vcpus > FEW_DROPPED)
 		return fail(
 			t,
@@ -1596,34 +1654,99 @@ static int next_raw(struct trace *t, struct trace_event *ev)
 /* Do two vCPUs share a TSC as far as one can tell? Those of one VM do. */
 static bool same_clock(const struct vcpu *a, const struct vcpu *b)
 {
-	return a == b || (a->pub.vm == b->pub.vm && ((a->named && b->named) || a->pid >= 0));
+	return a == b || (!a->alone && !b->alone && a->pub.vm == b->pub.vm &&
+			  ((a->named && b->named) || a->pid >= 0));
 }
 
-/* Fit the clock of the vCPUs that share it with @leader. Return: how many points there were. */
-static size_t fit_one(struct trace *t, const struct vcpu *leader, double rate,
-		      struct clock_fit *fit, bool *ok)
+/* A window's points of @leader's VM, or of @only; of a part of it. */
+static struct clock_points take_points(struct trace *t, const struct vcpu *leader,
+				       const struct vcpu *only, size_t from, size_t to)
 {
 	struct clock_points p = { .writes = t->writes, .answers = t->answers, .irqs = t->irqs };
 
 	p.rate_before = leader->fitted ? leader->fit.rate : 0;
 	for (unsigned int i = 0; i < t->vcpus.n; i++)
 		t->vcpus.v[i].unanswered = 0;
-	for (size_t i = 0; i < t->window_len; i++) {
+	for (size_t i = from; i < to; i++) {
 		const struct trace_event *ev = &t->window[i];
 		struct vcpu *v = &t->vcpus.v[ev->vcpu];
 
 		if (ev->kind == TRACE_EVENT_GAP)
 			v->unanswered = 0;
-		if (ev->kind != TRACE_EVENT_WRITE || !same_clock(leader, v))
-			continue;
-		add_points(&p, v, ev->now, ev->value);
+		if (ev->kind == TRACE_EVENT_WRITE && same_clock(leader, v) && (!only || v == only))
+			add_points(&p, v, ev->now, ev->value);
 	}
 	for (size_t i = 0; i < t->nirq_points; i++) {
-		if (same_clock(leader, &t->vcpus.v[t->irq_points[i].vcpu]))
+		const struct vcpu *v = &t->vcpus.v[t->irq_points[i].vcpu];
+		size_t at = t->irq_points[i].at;
+
+		if (same_clock(leader, v) && (!only || v == only) && at >= from &&
+		    (at < to || to == t->window_len))
 			p.irqs[p.nirqs++] = t->irq_points[i].p;
 	}
+	return p;
+}
+
+/* Fit the clock of the vCPUs that share it with @leader. Return: how many points there were. */
+static size_t fit_shared(struct trace *t, const struct vcpu *leader, double rate,
+			 struct clock_fit *fit, bool *ok)
+{
+	struct clock_points p = take_points(t, leader, NULL, 0, t->window_len);
+
 	*ok = clock_fit(&p, rate, fit);
 	return p.nwrites;
+}
+
+/*
+ * The vCPUs for which the fit does not hold are of another VM: that of each is fitted on its own.
+ * Where there is no fit at all, that may be why. Return: were there any?
+ */
+static bool part(struct trace *t, const struct vcpu *leader, const struct clock_fit *fit)
+{
+	bool any = false;
+
+	for (unsigned int i = 0; i < t->vcpus.n; i++) {
+		struct vcpu *v = &t->vcpus.v[i];
+		struct clock_points p;
+
+		if (v->alone || !same_clock(leader, v))
+			continue;
+		p = take_points(t, leader, v, 0, t->window_len);
+		if (!fit ? v != leader : !clock_holds(&p, fit))
+			v->alone = any = true;
+	}
+	return any;
+}
+
+/* Does the fit hold for its window, and for each part of it? */
+static bool steady(struct trace *t, const struct vcpu *leader, const struct clock_fit *fit)
+{
+	struct clock_points p = take_points(t, leader, NULL, 0, t->window_len);
+	bool holds = clock_holds(&p, fit);
+
+	for (size_t i = 0; holds && i < STEADY_PARTS; i++) {
+		p = take_points(t, leader, NULL, i * t->window_len / STEADY_PARTS,
+				(i + 1) * t->window_len / STEADY_PARTS);
+		holds = clock_holds(&p, fit);
+	}
+	return holds;
+}
+
+/* As fit_shared(), and tell whose clock it is. */
+static size_t fit_one(struct trace *t, const struct vcpu *leader, double rate,
+		      struct clock_fit *fit, bool *ok)
+{
+	size_t n;
+
+	/* Ends: each time there is one vCPU less that shares it. */
+	do {
+		n = fit_shared(t, leader, rate, fit, ok);
+	} while ((*ok || n >= POINTS_TO_TELL) && part(t, leader, *ok ? fit : NULL));
+	if (*ok && (fit->far || !steady(t, leader, fit))) {
+		fit->doubtful = n;
+		t->st.stepped = true;
+	}
+	return n;
 }
 
 /* A cycle for each nanosecond, which is the TSC of no machine but where it is known to be. */
@@ -1644,6 +1767,26 @@ static void take_as_cycles(struct trace *t)
 }
 
 /*
+ * Are so many points enough to tell the rate, of this window? No guest writes them so fast as some
+ * clocks make it seem that do not measure time.
+ */
+static bool told(const struct trace *t, size_t n)
+{
+	uint64_t span = t->window[t->window_len - 1].ts - t->window->ts;
+
+	return n >= POINTS_TO_TELL && !t->st.cycles &&
+	       (span >= SPAN_TO_TELL || span / n < WRITE_MIN);
+}
+
+static int fail_unlike(struct trace *t, size_t n)
+{
+	return fail(
+		t,
+		"%s: no rate of a TSC makes %zu deadlines fit their time stamps: the clock is counter or uptime, values are cut, or the guest was reset; record with trace_clock x86-tsc, or replay what comes before and after on its own",
+		t->in->name, n);
+}
+
+/*
  * A rate that is given, and that the trace contradicts, would make every figure wrong. Deadlines
  * alone show a rate too roughly. Return: 0: it may be right.
  */
@@ -1652,11 +1795,14 @@ static int check_given(struct trace *t, const struct vcpu *leader)
 	const struct trace_event *last = &t->window[t->window_len - 1];
 	double given = t->options.tsc_khz / 1e6, off;
 	struct clock_fit own;
+	size_t n;
 	bool ok;
 
 	if (!given || t->st.cycles || t->st.source == TRACE_REARM)
 		return 0;
-	fit_one(t, leader, 0, &own, &ok);
+	n = fit_one(t, leader, 0, &own, &ok);
+	if (!ok && told(t, n))
+		return fail_unlike(t, n);
 	if (!ok || own.by == CLOCK_BY_DEADLINES || clock_unsure(&own))
 		return 0;
 	if (are_cycles(t, &own)) {
@@ -1752,6 +1898,8 @@ static int fit_window(struct trace *t)
 			return 0;
 		if (!t->fitted && check_times(t))
 			return -1;
+		if (!t->fitted && told(t, points))
+			return fail_unlike(t, points);
 		if (!t->fitted)
 			return fail(t, "%s: cannot tell the TSC's rate from %zu deadline writes%s",
 				    t->in->name, points,
@@ -1768,7 +1916,6 @@ static int read_window(struct trace *t, const struct trace_event *first)
 	size_t deadlines = 0;
 	int got = 1;
 
-	t->window_len = t->window_pos = 0;
 	while (got > 0) {
 		t->window[t->window_len++] = ev;
 		deadlines += ev.kind == TRACE_EVENT_WRITE && ev.value;
@@ -1792,6 +1939,7 @@ int trace_next(struct trace *t, struct trace_event *ev)
 		return -1;
 	do {
 		if (t->window_pos == t->window_len) {
+			t->window_pos = t->window_len = 0;
 			got = next_raw(t, ev);
 			if (got <= 0 || !t->fit)
 				return got;

@@ -142,6 +142,7 @@ struct trace_stats {
 	double cycles_per_unit_error;
 	double offset_error; /* TSC cycles: how far the interrupts scatter */
 	uint64_t doubtful; /* writes of which the fit decides the fate of the deadline before */
+	bool stepped; /* a fit does not hold for a part of its window: all of that is in doubt */
 	bool unsure; /* of some of them nothing tells whether they answer it or move it on */
 };
 

@@ -43,6 +43,7 @@ struct vcpu {
 	uint64_t exit_ts; /* of the exit that has no entry yet; 0: none */
 	enum trace_exit exit; /* its reason */
 	bool exit_deadline; /* and it wrote a deadline */
+	bool alone; /* its clock is not that of the VM's other vCPUs: is it another VM's? */
 	bool fitted;
 	struct clock_fit fit;
 };

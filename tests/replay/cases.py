@@ -137,6 +137,8 @@ def figures(name, text, evidence, vcpus=2, options=(), **keys):
         return fail(name, f"{trace['evidence']}, not {evidence}: {trace['why']}")
     if len(rows) != 2 * (vcpus + 1):
         return fail(name, f"{len(rows) // 2 - 1} vCPUs, not {vcpus}")
+    if trace.get("doubtful_writes", 0) > .01 * trace["writes"]:
+        return fail(name, f"{trace['doubtful_writes']} writes in doubt")
     for (variant, vm, vcpu), r in rows.items():
         n = vcpus if vcpu == "total" else 1
         if r["msr_write_exits"] + r["skips"] != n * WRITES:
@@ -213,6 +215,12 @@ for khz in (KHZ, 1_000_000):
     figures("tsc-as-seconds", guest(ftrace(seconds)), "approximate", options=["--tsc-khz", str(khz)], tsc_khz=khz)
     figures("tsc-as-seconds-elsewhere", guest(ftrace(lambda t: seconds(t - BASE + 10**9))), "approximate",
             options=["--tsc-khz", str(khz)], tsc_khz=khz)
+# What no rate explains, given or not: a counter, printed as seconds; values that are cut.
+for options in ([], ["--tsc-khz", str(KHZ)]):
+    counter = iter(range(1, 10000))
+    refused("counter-seconds", guest(ftrace(lambda t: seconds(next(counter)))), "no rate of a TSC", "counter", options=options)
+    refused("cut-values", "".join(l[:-4] + "\n" if "write_msr" in l else l + "\n" for l in guest(
+        ftrace(lambda t: seconds(ns(t)))).splitlines()), "no rate of a TSC", "cut", options=options)
 # A given rate that the trace contradicts would make all figures wrong.
 for clock in (lambda t: seconds(ns(t)), lambda t: seconds(ns(t), 9)):
     figures("given", guest(ftrace(clock)), "approximate", options=["--tsc-khz", str(KHZ)], tsc_khz=KHZ)
@@ -338,6 +346,11 @@ run = replay("name-on-mark", "".join(text))
 trace = run.stdout and json.loads(run.stdout)["traces"][0]
 if run.returncode or (trace["writes"], trace["gaps"], [vm["vcpus"] for vm in trace["vms"]]) != (2 * WRITES, 10, [2]):
     fail("name-on-mark", run.stderr.decode() or [trace["writes"], trace["gaps"], trace["vms"]])
+# Two buffers of one guest whose clocks lie apart: the second write is another one.
+refused("two-clocks-apart", "cpus=2\n" + "".join(l + "\n" for _, l in sorted(
+    (ns(t) + ahead, f"{label:>7} " + ftrace(lambda t: seconds(ns(t) + ahead))(t, cpu, "write_msr", f"6e0, value {value:x}"))
+    for t, cpu, kind, value in events() if kind == "write" for label, ahead in (("one:", 0), ("second:", 90_000_000)))),
+        "clocks that lie apart", "one buffer at a time")
 # Lost events that stand behind a buffer's name, or the blanks in its place.
 for name, lead in (("name", "second: "), ("blanks", " " * 8)):
     text = "cpus=2\n" + "".join(f"{'':8}{line}\nsecond: {line}\n" for line in guest(ftrace(str), kinds=("write",)).splitlines())
