@@ -528,7 +528,6 @@ static int next_text(struct trace *t, struct trace_line *l)
 		return fail(t, "%s", t->in->error);
 	if (got == 0)
 		return 0;
-	l->cycles = false; /* of a line without a time stamp, too */
 	trace_line_parse(&t->layout, text.p, text.e, l);
 	if (text.cut) {
 		l->kind = TRACE_LINE_UNKNOWN;
