@@ -883,7 +883,7 @@ static int decide_clock(struct trace *t)
 				t->in->name);
 		return fail(
 			t,
-			"%s: time stamps do not tell the time: deadlines move by %.0f TSC cycles for each unit, as with trace_clock counter or uptime; record with trace_clock x86-tsc",
+			"%s: time stamps do not tell the time: deadlines move by %.0f TSC cycles for each unit, as with trace_clock counter or uptime, or where values are cut; record with trace_clock x86-tsc",
 			t->in->name, r.rate);
 	}
 }
