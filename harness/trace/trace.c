@@ -2,141 +2,23 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "trace.h"
-#include "clock.h"
 #include "dat.h"
-#include "input.h"
-#include "judge.h"
-#include "vcpus.h"
+#include "reading.h"
 
-/*
- * The number of events from which the kind of trace is decided, and one fit is made. A fuzzer's
- * inputs are short: it is built with a short one.
- */
-#ifndef WINDOW
-#define WINDOW (64 * 1024)
-#endif
-/*
- * A window that has fewer deadlines than this, because most of its events are disarms or gaps, is
- * made longer, up to LONGEST_WINDOW.
- */
-#define DEADLINES_WANTED (WINDOW / 8)
-#define LONGEST_WINDOW	 (8 * WINDOW)
-/* This number of deadlines is enough to decide what the trace is. */
-#define WRITES_TO_DECIDE (WINDOW / 4)
-/* A later window with at least this number of points gets a fit of its own. */
-#define POINTS_FOR_FIT (WINDOW / 32)
-/* Buffers or files that trace-cmd names before its lines; 0 is none. A word has a bit for each. */
-#define MAX_LABELS 64
-#define LABEL_SIZE 64
-#define TASK_SIZE  32
-/*
- * The quickest timer interrupts come sooner than this after their deadline, in TSC cycles or ns: a
- * third of a millisecond at 3 GHz.
- */
-#define IRQ_LATENCY 0x1p20
 /* Two buffers record one timer interrupt no farther apart, in TSC cycles or ns. */
 #define IRQ_TWICE 0x1p15
-/* TSC cycles for a nanosecond: the range of real machines. */
-#define NS_RATE_LOW  1.25
-#define NS_RATE_HIGH 8.0
 /* A time stamp in microseconds may be this much too low, ns. */
 #define MICROSECOND 1000
-/* Rates this near to 1 are 1; a rate that is so many times its error off is another one. */
-#define RATE_ONE    0.001
-#define RATE_ERRORS 4
-/* Hardly more than this part of a guest's timer interrupts comes while no deadline is set. */
-#define UNSET_PART 16
-/* Where there are fewer points, in a shorter time (ns), there may be no fit for want of them. */
-#define POINTS_TO_TELL 64
-#define SPAN_TO_TELL   10000000
-#define WRITE_MIN      50
-/* A fit has to hold for each of so many parts of its window. */
-#define STEADY_PARTS 8
 /* So many writes that are dropped are told of, and no reason to refuse the trace. */
 #define FEW_DROPPED 16
 
-/* A line that is kept until it is known what the trace is. */
-struct item {
-	uint64_t ts, value, line;
-	int32_t tid, pid;
-	int16_t vcpu;
-	uint16_t cpu;
-	uint16_t task;
-	uint8_t kind, exit, label, digits;
-	bool cycles, micro, relative;
-};
-
-struct trace {
-	struct trace_input *in;
-	struct trace_dat *dat; /* the input is a file of trace-cmd's; NULL: text */
-	bool swapped; /* whole numbers are nanoseconds, and seconds count cycles */
-	struct trace_layout layout;
-	struct trace_options options;
-	struct trace_stats st;
-	struct vcpus vcpus; /* what is replayed */
-	struct vcpus threads; /* of a host, beside a guest's vCPUs; else none */
-	bool decided;
-	bool labels_are_vms;
-	bool labels_unproven; /* without interrupts nothing shows that they are */
-	bool labels_split; /* one guest's events between them: none is there twice */
-	char marked[LABEL_SIZE]; /* the name that the mark of lost events, right before, had */
-	unsigned int marked_cpu;
-	bool guest_label[MAX_LABELS], host_label[MAX_LABELS];
-	uint64_t label_writes[MAX_LABELS]; /* of one guest's several buffers */
-	bool fit; /* time stamps are turned into guest TSC by a line */
-	double given_rate; /* of it; 0: to be estimated */
-	double rate; /* as fitted */
-	bool exact_if_clear; /* REARM with microseconds: exact unless a deadline hides in one */
-	uint64_t hidden; /* so many did */
-	uint64_t two_vcpus, first_two_vcpus; /* lines of a thread that told another vCPU before */
-	uint64_t steps_back; /* of the out-of-order writes: also below the event right before */
-	uint64_t other_clock, first_other_clock; /* writes with the other kind of time stamp */
-	uint64_t strange; /* writes behind the first window whose deadline is far from their time */
-
-	struct item *items;
-	size_t nitems, item_pos;
-	uint64_t kvm_events, rearms, set; /* lines that tell what the trace is */
-	uint64_t whole_exits; /* entries and exits whose time stamps are whole numbers */
-	struct trace_exits counts; /* of tables */
-	uint64_t rows; /* these have */
-	uint64_t counted; /* exits that a table says there were in all; 0: none does */
-	uint64_t spoiled[TRACE_SPOILED_WAYS], first_spoiled[TRACE_SPOILED_WAYS];
-	double noted_khz; /* the rate that `lazytsc record` notes */
-	uint64_t first_ts, last_ts;
-
-	unsigned int gap_next, gap_end; /* vCPUs that a gap is still to be told of */
-	unsigned int gap_cpu; /* guest: the one; UINT_MAX: all */
-
-	char (*labels)[LABEL_SIZE];
-	unsigned int nlabels;
-	bool too_many_labels;
-	char (*tasks)[TASK_SIZE];
-	uint16_t *task_hash; /* 2 * TRACE_MAX_TASKS: index + 1 */
-	unsigned int ntasks;
-
-	/* Fitted clocks: events as read, time stamps in the trace's own clock. */
-	struct trace_event *window;
-	size_t window_len, window_pos;
-	struct clock_point *writes, *irqs, *answers; /* WINDOW each: one VM's */
-	struct {
-		struct clock_point p;
-		uint32_t vcpu;
-		uint32_t at; /* so many of the window's events come before */
-	} * irq_points; /* all VMs' */
-	size_t nirq_points;
-	bool fitted;
-
-	char error[512];
-};
-
-__attribute__((format(printf, 2, 3))) static int fail(struct trace *t, const char *fmt, ...)
+int trace_fail(struct trace *t, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -146,7 +28,7 @@ __attribute__((format(printf, 2, 3))) static int fail(struct trace *t, const cha
 	return -1;
 }
 
-__attribute__((format(printf, 2, 3))) static void because(struct trace *t, const char *fmt, ...)
+void trace_because(struct trace *t, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -173,16 +55,16 @@ int trace_open(const char *path, const struct trace_options *options, struct tra
 	t->ntasks = 1;
 	if (!t->items || !t->labels || !t->tasks || !t->task_hash || !vcpus_init(&t->vcpus) ||
 	    !vcpus_init(&t->threads))
-		return fail(t, "%s: out of memory", path);
+		return trace_fail(t, "%s: out of memory", path);
 	strcpy(t->tasks[0], "?");
 	if (trace_input_open(path, &t->in))
-		return fail(t, "%s", t->in ? t->in->error : "out of memory");
+		return trace_fail(t, "%s", t->in ? t->in->error : "out of memory");
 	if (options->no_progress)
 		t->in->progress_due_ns = 0;
 	if (t->in->dat) {
 		t->dat = trace_dat_open(t->in->fd);
 		if (!t->dat)
-			return fail(t, "%s: %s", path, strerror(errno));
+			return trace_fail(t, "%s: %s", path, strerror(errno));
 	}
 	return 0;
 }
@@ -310,7 +192,7 @@ static struct vcpu *find_thread(struct vcpus *threads, int64_t tid, int64_t pid,
 }
 
 /* The guest's vCPU of a CPU. */
-static struct vcpu *find_cpu(struct trace *t, unsigned int cpu, unsigned int label)
+struct vcpu *trace_find_cpu(struct trace *t, unsigned int cpu, unsigned int label)
 {
 	struct vcpu *v;
 
@@ -401,7 +283,7 @@ static bool seems_cut(struct trace *t, const struct trace_text *text, const stru
 			return l->value_digits < t->items[i].digits;
 	}
 	v = t->decided && (t->st.source == TRACE_GUEST || t->st.source == TRACE_REARM)
-		    ? find_cpu(t, l->cpu, find_label(t, l))
+		    ? trace_find_cpu(t, l->cpu, find_label(t, l))
 		    : NULL;
 	return v && l->value_digits < v->digits;
 }
@@ -446,7 +328,7 @@ static void note_spoiled(struct trace *t, enum trace_spoiled how)
 }
 
 /* The first of all ways in which lines were spoiled, or NOT. */
-static enum trace_spoiled first_way(const struct trace *t)
+enum trace_spoiled trace_first_way(const struct trace *t)
 {
 	for (int i = 1; i < TRACE_SPOILED_WAYS; i++) {
 		if (t->spoiled[i])
@@ -525,7 +407,7 @@ static int next_text(struct trace *t, struct trace_line *l)
 	int got = trace_input_line(t->in, &text);
 
 	if (got < 0)
-		return fail(t, "%s", t->in->error);
+		return trace_fail(t, "%s", t->in->error);
 	if (got == 0)
 		return 0;
 	trace_line_parse(&t->layout, text.p, text.e, l);
@@ -543,7 +425,7 @@ static int next_text(struct trace *t, struct trace_line *l)
 }
 
 /* The next line that is used. Return: 1; 0 at the end; -1 on an error. */
-static int read_item(struct trace *t, struct item *it)
+int trace_read_item(struct trace *t, struct item *it)
 {
 	struct trace_line l;
 	int got;
@@ -551,7 +433,7 @@ static int read_item(struct trace *t, struct item *it)
 	for (;;) {
 		got = t->dat ? trace_dat_next(t->dat, &l) : next_text(t, &l);
 		if (got < 0 && t->dat)
-			return fail(
+			return trace_fail(
 				t,
 				"%s: a trace-cmd file that is truncated or damaged (was it copied whole, and did trace-cmd record end by itself?)",
 				t->in->name);
@@ -595,7 +477,7 @@ static int read_item(struct trace *t, struct item *it)
 				 l.kind == TRACE_LINE_REARM || l.kind == TRACE_LINE_HOST_WRITE))
 		it->task = (uint16_t)find_task(t, &l);
 	if (t->too_many_labels)
-		return fail(
+		return trace_fail(
 			t,
 			"%s:%" PRIu64
 			": more than %d buffers or files in one trace; replay some of them at a time",
@@ -603,36 +485,7 @@ static int read_item(struct trace *t, struct item *it)
 	return 1;
 }
 
-/* --- What is it? --- */
-
-/* Time stamps do not mean what their form says: cycles or nanoseconds. */
-static void swap_form(struct trace *t)
-{
-	for (size_t i = 0; i < t->nitems; i++)
-		t->items[i].cycles ^= true;
-	t->swapped = true;
-	t->st.cycles ^= true;
-}
-
-static bool is_guest_write(const struct item *it)
-{
-	return it->kind == TRACE_LINE_WRITE || it->kind == TRACE_LINE_SKIP;
-}
-
-/* Is it a deadline of the source that was decided on? */
-static bool is_write(const struct trace *t, const struct item *it)
-{
-	switch (t->st.source) {
-	case TRACE_GUEST:
-		return is_guest_write(it);
-	case TRACE_HOST:
-		return it->kind == TRACE_LINE_HOST_WRITE;
-	case TRACE_REARM:
-		return it->kind == TRACE_LINE_REARM;
-	default:
-		return false;
-	}
-}
+/* --- Events --- */
 
 /* Has another buffer an event among the last ones that is no farther than @near from @what? */
 static bool seen_before(struct trace_recent *recent, unsigned int *n, uint64_t what, uint64_t near,
@@ -664,561 +517,6 @@ static bool irq_twice(const struct trace *t, struct vcpu *v, const struct item *
 	return t->nlabels > 1 && !t->labels_are_vms && !t->labels_split &&
 	       seen_before(v->irqs, &v->nirqs, it->ts, IRQ_TWICE, it->label);
 }
-
-/* The vCPUs that were found for the sake of a test are dropped. */
-static void drop_vcpus(struct trace *t)
-{
-	memset(t->vcpus.hash, 0, 2 * TRACE_MAX_VCPUS * sizeof(*t->vcpus.hash));
-	t->vcpus.n = 0;
-}
-
-/* How many timer interrupts come while no deadline is set? @n: of how many. */
-static size_t without_deadline(struct trace *t, size_t *n)
-{
-	size_t without = 0;
-
-	*n = 0;
-	for (size_t i = 0; i < t->nitems; i++) {
-		const struct item *it = &t->items[i];
-		struct vcpu *v = NULL;
-
-		/* Behind lost events one may be. */
-		for (unsigned int k = 0; it->kind == TRACE_LINE_LOST && k < t->vcpus.n; k++)
-			t->vcpus.v[k].outstanding = it->line;
-		if (t->guest_label[it->label] &&
-		    (is_write(t, it) || it->kind == TRACE_LINE_TIMER_IRQ))
-			v = find_cpu(t, it->cpu, it->label);
-		if (!v)
-			continue;
-		if (is_write(t, it)) {
-			v->outstanding = it->value;
-			continue;
-		}
-		++*n;
-		without += !v->outstanding;
-		v->outstanding = 0;
-	}
-	drop_vcpus(t);
-	return without;
-}
-
-static int alloc_points(struct trace *t)
-{
-	if (t->writes)
-		return 0;
-	t->window = calloc(LONGEST_WINDOW, sizeof(*t->window));
-	t->writes = calloc(WINDOW, sizeof(*t->writes));
-	t->irqs = calloc(WINDOW, sizeof(*t->irqs));
-	t->answers = calloc(WINDOW, sizeof(*t->answers));
-	t->irq_points = calloc(WINDOW, sizeof(*t->irq_points));
-	if (!t->window || !t->writes || !t->irqs || !t->answers || !t->irq_points)
-		return fail(t, "%s: out of memory", t->in->name);
-	return 0;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	const struct clock_point *x = a, *y = b;
-
-	if (x->value != y->value)
-		return x->value < y->value ? -1 : 1;
-	return x->ts < y->ts ? -1 : x->ts > y->ts;
-}
-
-/* Has a CPU the same deadline in two buffers? No two guests have one. */
-static bool share_writes(struct trace *t)
-{
-	struct clock_point *p = t->writes;
-	size_t n = 0;
-
-	for (size_t i = 0; i < t->nitems; i++) {
-		const struct item *it = &t->items[i];
-
-		if (is_write(t, it) && it->value)
-			p[n++] = (struct clock_point){ .value = it->value,
-						       .ts = it->cpu,
-						       .set = it->label };
-	}
-	qsort(p, n, sizeof(*p), by_value);
-	for (size_t i = 1; i < n; i++) {
-		if (p[i].value == p[i - 1].value && p[i].ts == p[i - 1].ts &&
-		    p[i].set != p[i - 1].set)
-			return true;
-	}
-	return false;
-}
-
-/*
- * Are buffers that hold deadline writes the same guest's? They are when they share writes. They are
- * no buffers at all, but one guest's lines with words before them (as a log's stdout and stderr),
- * when the interrupts of each come while none of its own deadlines is set, and all together they do
- * not.
- */
-static int tell_labels(struct trace *t)
-{
-	unsigned int with_writes = 0;
-	size_t of_vms, of_one, n;
-
-	for (size_t i = 0; i < t->nitems; i++) {
-		const struct item *it = &t->items[i];
-
-		if (!is_write(t, it) || (t->kvm_events && t->host_label[it->label]))
-			continue;
-		with_writes += !t->guest_label[it->label];
-		t->guest_label[it->label] = true;
-	}
-	if (with_writes < 2)
-		return 0;
-	if (alloc_points(t))
-		return -1;
-	if (share_writes(t))
-		return 0;
-	of_one = without_deadline(t, &n);
-	t->labels_are_vms = true;
-	of_vms = without_deadline(t, &n);
-	t->labels_split = of_vms > n / UNSET_PART && of_one < of_vms / 2;
-	t->labels_are_vms = !t->labels_split;
-	/* A file of trace-cmd's knows its buffers. */
-	t->labels_unproven = !t->dat && n < UNSET_PART;
-	return 0;
-}
-
-/* Is this timer interrupt the guest's? A host's own stands in a buffer with kvm events. */
-static bool is_guest_irq(const struct trace *t, const struct item *it)
-{
-	return t->st.source != TRACE_HOST &&
-	       !(t->host_label[it->label] && !t->guest_label[it->label]);
-}
-
-/* A vCPU's write, for a fit. */
-static void add_points(struct clock_points *p, struct vcpu *v, uint64_t ts, uint64_t value)
-{
-	if (v->unanswered)
-		p->answers[p->nanswers++] = (struct clock_point){
-			.ts = ts, .value = v->unanswered, .set = v->set, .before = v->before
-		};
-	if (value)
-		p->writes[p->nwrites++] = (struct clock_point){ .ts = ts, .value = value };
-	v->before = v->unanswered;
-	v->unanswered = value;
-	v->set = ts;
-}
-
-static struct judge_result judge_items(struct trace *t)
-{
-	struct clock_points p = { .writes = t->writes, .answers = t->answers, .irqs = t->irqs };
-	struct judge_result r;
-
-	for (size_t i = 0; i < t->nitems; i++) {
-		const struct item *it = &t->items[i];
-		struct vcpu *v = NULL;
-
-		if (it->kind != TRACE_LINE_LOST && it->cycles != t->st.cycles)
-			continue;
-		for (unsigned int k = 0; it->kind == TRACE_LINE_LOST && k < t->vcpus.n; k++)
-			t->vcpus.v[k].unanswered = 0;
-		if (is_write(t, it) || it->kind == TRACE_LINE_TIMER_IRQ)
-			v = find_cpu(t, it->cpu, it->label);
-		if (!v)
-			continue;
-		if (is_write(t, it)) {
-			add_points(&p, v, it->ts, it->value);
-			v->outstanding = it->value;
-		} else if (v->outstanding && is_guest_irq(t, it)) {
-			p.irqs[p.nirqs++] =
-				(struct clock_point){ .ts = it->ts, .value = v->outstanding };
-			v->outstanding = 0;
-		}
-	}
-	for (unsigned int i = 0; i < t->vcpus.n; i++)
-		t->vcpus.v[i].outstanding = t->vcpus.v[i].unanswered = 0;
-	r = judge(&p, IRQ_LATENCY);
-	return r;
-}
-
-/* Whole numbers, or nanoseconds against nanoseconds: the trace has to show that they agree. */
-static int decide_clock(struct trace *t)
-{
-	struct judge_result r;
-	const char *what = t->st.source == TRACE_REARM ? "CLOCK_MONOTONIC"
-			   : t->swapped		       ? "guest TSC, printed as seconds"
-						       : "guest TSC";
-
-	if (alloc_points(t))
-		return -1;
-	r = judge_items(t);
-	t->st.evidence = TRACE_APPROXIMATE;
-	switch (r.judgement) {
-	case JUDGE_SHARED:
-		t->st.evidence = TRACE_EXACT;
-		if (r.irqs_agree)
-			because(t,
-				"time stamps are %s: %zu of %zu timer interrupts follow their deadline",
-				what, r.irqs_agree, r.irqs);
-		else
-			because(t, "time stamps are %s: deadlines lie just ahead of them", what);
-		return 0;
-	case JUDGE_UNPROVEN:
-		because(t,
-			"nothing in the trace shows that time stamps are %s; record timer interrupts too",
-			what);
-		return 0;
-	case JUDGE_OFFSET:
-		t->fit = true;
-		t->given_rate = 1;
-		because(t,
-			"time stamps count in units of %s, but not from its start (latency-format, --date)",
-			what);
-		return 0;
-	case JUDGE_OTHER:
-		t->fit = true;
-		because(t, "time stamps are %s, but not %s",
-			t->st.cycles ? "whole numbers" : "seconds", what);
-		return 0;
-	default:
-		if (!r.rate)
-			return fail(
-				t,
-				"%s: time stamps are whole numbers, and nothing shows what they count; record with trace_clock x86-tsc, and timer interrupts",
-				t->in->name);
-		return fail(
-			t,
-			"%s: time stamps do not tell the time: deadlines move by %.0f TSC cycles for each unit, as with trace_clock counter or uptime, or where values are cut; record with trace_clock x86-tsc",
-			t->in->name, r.rate);
-	}
-}
-
-static const char *const spoiled_by[TRACE_SPOILED_WAYS] = {
-	[TRACE_SPOILED_RAW] =
-		"ftrace's option raw, hex or bin prints no values: echo 0 > options/raw (hex, bin), and cat trace again",
-	[TRACE_SPOILED_CONTEXT] =
-		"deadline writes without time stamp and CPU: ftrace's option context-info is off, or perf script -F left them out; echo 1 > options/context-info, or " PERF_SCRIPT,
-	[TRACE_SPOILED_CPU] =
-		"a guest's deadline writes without their CPU: perf script -F left it out; run " PERF_SCRIPT,
-	[TRACE_SPOILED_TIME] =
-		"deadline writes without time stamp: perf script -F left it out; run " PERF_SCRIPT,
-	[TRACE_SPOILED_EVENT] =
-		"values without the name of their event: perf script -F left it out; run " PERF_SCRIPT,
-	[TRACE_SPOILED_TEXT] =
-		"events without their values: perf script -F left out trace; run " PERF_SCRIPT,
-	[TRACE_SPOILED_REASON] =
-		"exits without their reason: lines were wrapped or cut, as by mail; get the file as it was written, in an attachment",
-	[TRACE_SPOILED_SAMPLED] =
-		"events that stand for several, as their period says: perf record -F, or a group of events with :S, left the others out; record without",
-	[TRACE_SPOILED_JOINED] =
-		"several events on one line: line ends were lost; get the file as it was written (of old Macintosh line ends: tr '\\r' '\\n' < FILE | lazytsc replay -)",
-	[TRACE_SPOILED_COARSE] =
-		"time stamps with fewer than six decimals: some tool has cut them, and a deadline write is not told from the next one; print the trace with all of them",
-	[TRACE_SPOILED_BELOW_0] =
-		"time stamps below 0, as of trace-cmd report --ts-offset; print the trace without that option",
-	[TRACE_SPOILED_BLANKS] =
-		"no-break spaces between the columns, as of a web page: sed 's/\\xc2\\xa0/ /g' FILE | lazytsc replay -",
-	[TRACE_SPOILED_COLOURS] =
-		"escape sequences of colours within events: sed 's/\\x1b\\[[0-9;]*[mK]//g' FILE | lazytsc replay - (or grep without --color)",
-	[TRACE_SPOILED_QUOTED] =
-		"quoted-printable text of a mail, with =3D: perl -MMIME::QuotedPrint -pe '$_ = decode_qp($_)' FILE | lazytsc replay -",
-	[TRACE_SPOILED_CTF] =
-		"babeltrace's text of a CTF trace, which is not read: run " PERF_SCRIPT
-		" on the perf.data from which perf data convert made it",
-	[TRACE_SPOILED_GRAPH] =
-		"events as comments of the tracer function_graph: echo nop > current_tracer, and record again",
-	[TRACE_SPOILED_PERF_TRACE] =
-		"perf trace does not print a guest's CPU; run perf record -a -e msr:write_msr -e irq_vectors:local_timer_entry, then " PERF_SCRIPT,
-};
-
-/* There is no deadline in the trace: say why. */
-static int no_deadlines(struct trace *t)
-{
-	const char *name = t->in->name;
-	const uint64_t *k = t->st.kinds;
-	uint64_t n = t->st.lines;
-	enum trace_spoiled how = first_way(t);
-
-	if (!n)
-		return fail(t, "%s: %s", name,
-			    t->dat	  ? "a trace-cmd file without events"
-			    : t->in->perf ? "a perf.data file of which `perf script` prints nothing"
-					  : "empty file");
-	if (how)
-		return fail(t, "%s:%" PRIu64 ": %s", name, t->first_spoiled[how], spoiled_by[how]);
-	if (t->st.first_damaged)
-		return fail(
-			t,
-			"%s:%" PRIu64
-			": damaged deadline write, or one in an unknown form, and no whole one in %" PRIu64
-			" lines (expected \"write_msr: 6e0, value HEX\" or \"kvm_msr: msr_write 6e0 = 0xHEX\")",
-			name, t->st.first_damaged, n);
-	if (k[TRACE_LINE_COMMENT] + k[TRACE_LINE_UNKNOWN] == n)
-		return fail(t,
-			    "%s: no trace event in %" PRIu64
-			    " lines (expected the text of ftrace, trace-cmd report or perf script)",
-			    name, n);
-	return fail(
-		t,
-		"%s: no TSC-deadline write in %" PRIu64
-		" lines; record msr:write_msr in the guest (from Linux 7.1 on timer:hrtimer_rearm), or kvm:kvm_msr on its host",
-		name, n);
-}
-
-/* Exits alone. */
-static int decide_exits(struct trace *t)
-{
-	uint64_t exits = 0;
-
-	for (unsigned int i = 0; i < t->threads.n; i++)
-		exits += t->threads.v[i].pub.exits.last != 0;
-	if (!exits && first_way(t))
-		return no_deadlines(t);
-	if (!exits)
-		return fail(
-			t,
-			"%s: a host's trace without exits and without its guests' deadline writes; on the host: " TRACE_RECORD_HOST,
-			t->in->name);
-	t->st.source = TRACE_EXITS;
-	t->st.host = true;
-	/* Those of a trace-cmd file are whole numbers whatever the clock, and ns as a rule. */
-	t->st.cycles = !t->dat && t->whole_exits > t->kvm_events / 2;
-	t->st.evidence = TRACE_BOUNDS;
-	because(t, "exits alone: kvm:kvm_msr is missing; on the host: " TRACE_RECORD_HOST);
-	return 0;
-}
-
-/* Has a table rows of exits? Another table has none of their names. */
-static bool has_counts(const struct trace *t)
-{
-	for (int i = 0; i < TRACE_EXIT_OTHER; i++) {
-		if (t->counts.count[i])
-			return true;
-	}
-	return false;
-}
-
-/* A table of exits, which are those of all vCPUs. */
-static int decide_counts(struct trace *t)
-{
-	struct vcpu *all = vcpus_get(&t->threads, 0);
-	uint64_t named = 0;
-
-	for (int i = 0; i < TRACE_EXIT_REASONS; i++)
-		named += t->counts.count[i];
-	t->st.kinds[TRACE_LINE_UNKNOWN] -= t->rows;
-	t->st.kinds[TRACE_LINE_VCPU] += t->rows;
-	if (t->counted > named)
-		t->counts.count[TRACE_EXIT_OTHER] += t->counted - named;
-	all->pub.id = 0;
-	all->named = true;
-	all->pub.exits = t->counts;
-	t->st.source = TRACE_EXITS;
-	t->st.host = t->st.counted = true;
-	t->st.evidence = TRACE_BOUNDS;
-	because(t, "counts of exits alone; on the host: " TRACE_RECORD_HOST);
-	return 0;
-}
-
-static void count_sources(const struct trace *t, size_t *guest, size_t *host, size_t *rearm,
-			  size_t *own)
-{
-	size_t skips = 0;
-
-	*guest = *host = *rearm = *own = 0;
-	for (size_t i = 0; i < t->nitems; i++) {
-		const struct item *it = &t->items[i];
-
-		*host += it->kind == TRACE_LINE_HOST_WRITE;
-		if (it->kind != TRACE_LINE_REARM && !is_guest_write(it))
-			continue;
-		/* Where kvm events stand in the same buffer it is a host's own timer. */
-		if (t->kvm_events && t->host_label[it->label])
-			++*own;
-		else if (it->kind == TRACE_LINE_SKIP)
-			skips++;
-		else if (is_guest_write(it))
-			++*guest;
-		else
-			++*rearm;
-	}
-	/* Beside hrtimer_rearm, which has all deadlines, they say which of them were skipped. */
-	if (*guest || !*rearm)
-		*guest += skips;
-}
-
-/* The host's threads become the vCPUs. */
-static void take_threads(struct trace *t)
-{
-	struct vcpus swap = t->vcpus;
-
-	t->vcpus = t->threads;
-	t->threads = swap;
-}
-
-/*
- * The time stamps of a trace-cmd file are whole numbers whatever the clock: nanoseconds where
- * deadlines go faster than they, cycles where they keep up.
- */
-static bool has_ns(struct trace *t)
-{
-	double error, rate;
-	size_t n = 0;
-
-	if (t->st.source == TRACE_REARM)
-		rate = NS_RATE_LOW;
-	else {
-		if (alloc_points(t))
-			return false;
-		for (size_t i = 0; i < t->nitems; i++) {
-			if (is_write(t, &t->items[i]))
-				t->writes[n++] = (struct clock_point){ .ts = t->items[i].ts,
-								       .value = t->items[i].value };
-		}
-		rate = clock_rate(t->writes, n, &error);
-	}
-	return rate >= NS_RATE_LOW && rate <= NS_RATE_HIGH;
-}
-
-/*
- * Time stamps with a decimal point that are the guest's TSC: trace-cmd report prints every file as
- * seconds that does not tell its clock, as those of old versions and of trace-cmd extract.
- */
-static bool has_tsc_as_seconds(struct trace *t)
-{
-	return !alloc_points(t) && judge_items(t).judgement == JUDGE_SHARED;
-}
-
-static int decide(struct trace *t)
-{
-	size_t guest, host, rearm, own, whole = 0, seconds = 0;
-	bool micro = false;
-
-	for (size_t i = 0; i < t->nitems; i++) {
-		if (t->items[i].kind == TRACE_LINE_HOST_WRITE)
-			t->host_label[t->items[i].label] = true;
-		t->kvm_events += t->items[i].kind == TRACE_LINE_HOST_WRITE;
-	}
-	count_sources(t, &guest, &host, &rearm, &own);
-	/* A guest's own file beside its host's says more than the host's. */
-	if (guest && (!host || t->nlabels > 1))
-		t->st.source = TRACE_GUEST;
-	else if (host)
-		t->st.source = TRACE_HOST;
-	else if (rearm)
-		t->st.source = TRACE_REARM;
-	else if (t->kvm_events && !t->st.first_damaged)
-		return decide_exits(t);
-	else if (has_counts(t) && !t->st.first_damaged)
-		return decide_counts(t);
-	else
-		return no_deadlines(t);
-
-	for (size_t i = 0; i < t->nitems; i++) {
-		if (!is_write(t, &t->items[i]))
-			continue;
-		whole += t->items[i].cycles;
-		seconds += !t->items[i].cycles;
-		micro |= t->items[i].micro;
-	}
-	t->exact_if_clear = t->st.source == TRACE_REARM && micro;
-	t->st.cycles = whole > seconds;
-	t->st.host = t->st.source == TRACE_HOST;
-	if (t->dat && has_ns(t))
-		swap_form(t);
-	if (t->st.host) {
-		t->fit = true;
-		t->st.evidence = TRACE_APPROXIMATE;
-		because(t, "a host's time stamps are not the guest's TSC");
-		return 0;
-	}
-	if (tell_labels(t))
-		return -1;
-	if (t->st.source == TRACE_GUEST && !t->st.cycles && has_tsc_as_seconds(t)) {
-		swap_form(t);
-		if (micro) {
-			t->st.evidence = TRACE_APPROXIMATE;
-			because(t,
-				"time stamps are guest TSC, printed as seconds and cut to 1000 cycles; trace-cmd report -t prints all digits");
-			return 0;
-		}
-	}
-	if (t->st.source == TRACE_REARM || t->st.cycles) {
-		if (decide_clock(t))
-			return -1;
-		if (t->labels_unproven && t->st.evidence == TRACE_EXACT) {
-			t->st.evidence = TRACE_APPROXIMATE;
-			because(t,
-				"names before the lines are taken for guests, and without timer interrupts nothing shows that they are");
-		}
-		return 0;
-	}
-	t->fit = true;
-	t->st.evidence = TRACE_APPROXIMATE;
-	because(t, "time stamps are nanoseconds, not the guest's TSC");
-	return 0;
-}
-
-/* kHz, of the option or of `lazytsc record`; 0: neither tells. */
-static double known_khz(const struct trace *t)
-{
-	return t->options.tsc_khz ? t->options.tsc_khz : t->noted_khz;
-}
-
-/* How far a given rate may be from the one that `lazytsc record` measured. */
-#define NOTED_ERROR 1e-3
-
-static int check_noted(struct trace *t)
-{
-	double given = t->options.tsc_khz, noted = t->noted_khz;
-
-	if (!given || !noted || fabs(given - noted) <= NOTED_ERROR * noted)
-		return 0;
-	return fail(
-		t,
-		"%s: the TSC's rate is not the given --tsc-khz %.0f: `lazytsc record` noted %.3f kHz; leave the option out",
-		t->in->name, given, noted);
-}
-
-/* Read until it is clear what the trace is. */
-static int start(struct trace *t)
-{
-	size_t writes = 0, deadlines = 0;
-	int got = 1;
-
-	while (deadlines < WRITES_TO_DECIDE) {
-		struct item *it = &t->items[t->nitems];
-
-		/* Without a write yet, what came before is of no use. */
-		if (t->nitems == WINDOW && writes)
-			break;
-		if (t->nitems == WINDOW)
-			it = &t->items[t->nitems = 0];
-		got = read_item(t, it);
-		if (got <= 0)
-			break;
-		t->nitems++;
-		if (!is_guest_write(it) && it->kind != TRACE_LINE_REARM &&
-		    it->kind != TRACE_LINE_HOST_WRITE)
-			continue;
-		/* A disarm is no evidence. */
-		writes++;
-		deadlines += it->value != 0;
-	}
-	if (got < 0 || check_noted(t) || decide(t))
-		return -1;
-	if (t->st.host)
-		take_threads(t);
-	t->decided = true;
-	t->st.approximate = t->st.evidence != TRACE_EXACT;
-	t->st.fitted = t->fit;
-	if (!t->fit && t->st.source == TRACE_REARM)
-		t->st.tsc_khz = 1e6;
-	else if (!t->fit)
-		t->st.tsc_khz = known_khz(t);
-	if (!t->fit)
-		return 0;
-	if (!t->given_rate && !t->st.cycles && t->st.source != TRACE_REARM)
-		t->given_rate = t->options.tsc_khz / 1e6;
-	return alloc_points(t);
-}
-
-/* --- Events --- */
 
 /* On the host a CPU is no vCPU: any of them may have lost a write. */
 static void take_gap(struct trace *t, const struct item *it)
@@ -1283,7 +581,7 @@ static bool is_strange(const struct item *it)
 /* hrtimer_rearm comes before the write, so it was this vCPU's last one that was skipped. */
 static int take_skipped(struct trace *t, const struct item *it, struct trace_event *ev)
 {
-	struct vcpu *v = find_cpu(t, it->cpu, it->label);
+	struct vcpu *v = trace_find_cpu(t, it->cpu, it->label);
 
 	if (!v || !v->seen || v->gap || it->ts < v->last_ts) {
 		t->st.other_source++;
@@ -1300,7 +598,7 @@ static int take_skipped(struct trace *t, const struct item *it, struct trace_eve
 /* It cannot be told any more whether this is a second buffer of one guest, or a second guest. */
 static int late_label(struct trace *t, const struct item *it)
 {
-	return fail(
+	return trace_fail(
 		t,
 		"%s:%" PRIu64 ": deadline writes of %s%.40s begin here, behind %" PRIu64
 		" of others: one guest's second buffer, or another guest? replay each on its own",
@@ -1328,7 +626,7 @@ static int take_write(struct trace *t, const struct item *it, struct trace_event
 	if (t->st.host)
 		v = find_thread(&t->vcpus, it->tid, it->pid, it->vcpu);
 	else
-		v = find_cpu(t, it->cpu, it->label);
+		v = trace_find_cpu(t, it->cpu, it->label);
 	if (!v) {
 		t->st.no_vcpu++;
 		return 0;
@@ -1399,7 +697,7 @@ static int take_other(struct trace *t, const struct item *it, struct trace_event
 		if (t->st.host && it->kind == TRACE_LINE_HOST_IRQ)
 			v = vcpus_find(&t->vcpus, thread_key(it->tid, it->pid, it->vcpu));
 		else if (it->kind == TRACE_LINE_TIMER_IRQ && is_guest_irq(t, it))
-			v = find_cpu(t, it->cpu, it->label);
+			v = trace_find_cpu(t, it->cpu, it->label);
 		if (v && irq_twice(t, v, it))
 			return 0;
 		if (v && !v->seen && ++v->pub.early_irqs == 2)
@@ -1411,7 +709,7 @@ static int take_other(struct trace *t, const struct item *it, struct trace_event
 	case TRACE_LINE_OTHER_MSR:
 		ev->kind = it->kind == TRACE_LINE_IDLE ? TRACE_EVENT_IDLE : TRACE_EVENT_MSR;
 		if (is_guest_irq(t, it))
-			v = find_cpu(t, it->cpu, it->label);
+			v = trace_find_cpu(t, it->cpu, it->label);
 		break;
 	case TRACE_LINE_VCPU:
 		ev->kind = it->exit == TRACE_EXIT_NONE ? TRACE_EVENT_ENTRY : TRACE_EVENT_EXIT;
@@ -1419,7 +717,7 @@ static int take_other(struct trace *t, const struct item *it, struct trace_event
 		if (t->st.host)
 			v = find_thread(&t->vcpus, it->tid, it->pid, it->vcpu);
 		else if (it->vcpu >= 0 && !t->labels_are_vms)
-			v = find_cpu(t, (unsigned int)it->vcpu, 0);
+			v = trace_find_cpu(t, (unsigned int)it->vcpu, 0);
 		/* The host's timer has fired: the guest's interrupt comes next. */
 		if (v && t->st.host && it->exit == TRACE_EXIT_PREEMPTION_TIMER)
 			add_irq(t, v, it->ts);
@@ -1484,7 +782,7 @@ static bool has_two_clocks(const struct trace *t, uint64_t *second)
 }
 
 /* Time stamps that are no time, or not one time. Return: 0: they are. */
-static int check_times(struct trace *t)
+int trace_check_times(struct trace *t)
 {
 	static const enum trace_spoiled worst[] = {
 		TRACE_SPOILED_BELOW_0,
@@ -1498,23 +796,23 @@ static int check_times(struct trace *t)
 		/* One that stands for several shows that all of them may. */
 		if (many(t, t->spoiled[worst[i]]) ||
 		    (worst[i] == TRACE_SPOILED_SAMPLED && t->spoiled[worst[i]]))
-			return fail(t, "%s:%" PRIu64 ": %s", t->in->name,
-				    t->first_spoiled[worst[i]], spoiled_by[worst[i]]);
+			return trace_fail(t, "%s:%" PRIu64 ": %s", t->in->name,
+					  t->first_spoiled[worst[i]], trace_spoiled_by[worst[i]]);
 	}
 	if (has_two_clocks(t, &second))
-		return fail(
+		return trace_fail(
 			t,
 			"%s: several buffers hold the same writes with clocks that lie apart: %" PRIu64
 			" of %" PRIu64 " were found twice; replay one buffer at a time",
 			t->in->name, st->twice, second);
 	if (st->host && t->two_vcpus > FEW_DROPPED)
-		return fail(
+		return trace_fail(
 			t,
 			"%s:%" PRIu64
 			": one thread id for several vCPUs: perf script -F printed the process, not the thread; run " PERF_SCRIPT,
 			t->in->name, t->first_two_vcpus);
 	if (many(t, t->other_clock))
-		return fail(
+		return trace_fail(
 			t,
 			"%s:%" PRIu64
 			": time stamps change between whole numbers and seconds: %" PRIu64
@@ -1523,14 +821,14 @@ static int check_times(struct trace *t)
 			t->in->name, t->first_other_clock, t->other_clock,
 			t->other_clock + st->writes);
 	if (many(t, st->out_of_order) && t->steps_back <= st->out_of_order / 4)
-		return fail(
+		return trace_fail(
 			t,
 			"%s:%" PRIu64 ": the time goes back, and %" PRIu64 " of %" PRIu64
 			" deadline writes lie before one that is above them: several recordings in one file, or a clock that has wrapped; replay each part on its own",
 			t->in->name, st->first_out_of_order, st->out_of_order,
 			st->out_of_order + st->writes);
 	if (st->out_of_order > st->writes)
-		return fail(
+		return trace_fail(
 			t,
 			"%s:%" PRIu64 ": time stamps go back on %" PRIu64 " of %" PRIu64
 			" deadline writes: differences, as of perf script --deltatime, are no time; print the trace without that option",
@@ -1538,10 +836,10 @@ static int check_times(struct trace *t)
 			st->out_of_order + st->writes);
 	if (!st->host && st->evidence == TRACE_EXACT &&
 	    (t->strange > st->writes / 2 || many(t, t->strange)))
-		return fail(t,
-			    "%s: time stamps change their meaning within the trace: %" PRIu64
-			    " of %" PRIu64 " deadlines are far from the time of their write",
-			    t->in->name, t->strange, st->writes);
+		return trace_fail(t,
+				  "%s: time stamps change their meaning within the trace: %" PRIu64
+				  " of %" PRIu64 " deadlines are far from the time of their write",
+				  t->in->name, t->strange, st->writes);
 	return 0;
 }
 
@@ -1569,36 +867,38 @@ static int at_end(struct trace *t)
 			last = x->last > last ? x->last : last;
 		}
 		st->span = last > first ? (double)(last - first) : 0;
-		st->tsc_khz = st->cycles ? known_khz(t) : 1e6;
+		st->tsc_khz = st->cycles ? trace_known_khz(t) : 1e6;
 		return 0;
 	}
 	if (st->no_vcpu && !st->writes)
-		return fail(
+		return trace_fail(
 			t,
 			"%s: %" PRIu64
 			" deadline writes of a host, none tells its vCPU (expected thread ids, threads named \"CPU n/KVM\", or kvm_entry events)",
 			t->in->name, st->no_vcpu);
-	if (check_times(t))
+	if (trace_check_times(t))
 		return -1;
 	if (t->exact_if_clear && t->hidden && st->evidence == TRACE_EXACT) {
 		st->evidence = TRACE_APPROXIMATE;
-		because(t,
+		trace_because(
+			t,
 			"%" PRIu64
 			" deadlines lie within the microsecond to which their time stamp is rounded",
 			t->hidden);
 	}
 	if (st->evidence == TRACE_EXACT && many(t, st->kinds[TRACE_LINE_DAMAGED])) {
 		st->evidence = TRACE_APPROXIMATE;
-		because(t,
-			"%" PRIu64 " deadline writes are damaged and left out, from line %" PRIu64,
-			st->kinds[TRACE_LINE_DAMAGED], st->first_damaged);
+		trace_because(t,
+			      "%" PRIu64
+			      " deadline writes are damaged and left out, from line %" PRIu64,
+			      st->kinds[TRACE_LINE_DAMAGED], st->first_damaged);
 	}
 	st->approximate = st->evidence != TRACE_EXACT;
 	return 0;
 }
 
 /* The next event, its time as printed. */
-static int next_raw(struct trace *t, struct trace_event *ev)
+int trace_next_raw(struct trace *t, struct trace_event *ev)
 {
 	struct item one;
 	const struct item *it;
@@ -1610,14 +910,14 @@ static int next_raw(struct trace *t, struct trace_event *ev)
 		if (t->item_pos < t->nitems) {
 			it = &t->items[t->item_pos++];
 		} else {
-			got = read_item(t, &one);
+			got = trace_read_item(t, &one);
 			if (got < 0)
 				return -1;
 			if (got == 0)
 				return at_end(t);
 			it = &one;
 			if (it->kind == TRACE_LINE_HOST_WRITE && !t->st.host && t->nlabels == 1)
-				return fail(
+				return trace_fail(
 					t,
 					"%s:%" PRIu64
 					": a guest's deadline write seen by its host, after %" PRIu64
@@ -1648,301 +948,20 @@ static int next_raw(struct trace *t, struct trace_event *ev)
 	}
 }
 
-/* --- Fitted clocks --- */
-
-/* Do two vCPUs share a TSC as far as one can tell? Those of one VM do. */
-static bool same_clock(const struct vcpu *a, const struct vcpu *b)
-{
-	return a == b || (!a->alone && !b->alone && a->pub.vm == b->pub.vm &&
-			  ((a->named && b->named) || a->pid >= 0));
-}
-
-/* A window's points of @leader's VM, or of @only; of a part of it. */
-static struct clock_points take_points(struct trace *t, const struct vcpu *leader,
-				       const struct vcpu *only, size_t from, size_t to)
-{
-	struct clock_points p = { .writes = t->writes, .answers = t->answers, .irqs = t->irqs };
-
-	p.rate_before = leader->fitted ? leader->fit.rate : 0;
-	for (unsigned int i = 0; i < t->vcpus.n; i++)
-		t->vcpus.v[i].unanswered = 0;
-	for (size_t i = from; i < to; i++) {
-		const struct trace_event *ev = &t->window[i];
-		struct vcpu *v = &t->vcpus.v[ev->vcpu];
-
-		if (ev->kind == TRACE_EVENT_GAP)
-			v->unanswered = 0;
-		if (ev->kind == TRACE_EVENT_WRITE && same_clock(leader, v) && (!only || v == only))
-			add_points(&p, v, ev->now, ev->value);
-	}
-	for (size_t i = 0; i < t->nirq_points; i++) {
-		const struct vcpu *v = &t->vcpus.v[t->irq_points[i].vcpu];
-		size_t at = t->irq_points[i].at;
-
-		if (same_clock(leader, v) && (!only || v == only) && at >= from &&
-		    (at < to || to == t->window_len))
-			p.irqs[p.nirqs++] = t->irq_points[i].p;
-	}
-	return p;
-}
-
-/* Fit the clock of the vCPUs that share it with @leader. Return: how many points there were. */
-static size_t fit_shared(struct trace *t, const struct vcpu *leader, double rate,
-			 struct clock_fit *fit, bool *ok)
-{
-	struct clock_points p = take_points(t, leader, NULL, 0, t->window_len);
-
-	*ok = clock_fit(&p, rate, fit);
-	return p.nwrites;
-}
-
-/*
- * The vCPUs for which the fit does not hold are of another VM: that of each is fitted on its own.
- * Where there is no fit at all, that may be why. Return: were there any?
- */
-static bool part(struct trace *t, const struct vcpu *leader, const struct clock_fit *fit)
-{
-	bool any = false;
-
-	for (unsigned int i = 0; i < t->vcpus.n; i++) {
-		struct vcpu *v = &t->vcpus.v[i];
-		struct clock_points p;
-
-		if (v->alone || !same_clock(leader, v))
-			continue;
-		p = take_points(t, leader, v, 0, t->window_len);
-		if (!fit ? v != leader : !clock_holds(&p, fit))
-			v->alone = any = true;
-	}
-	return any;
-}
-
-/* Does the fit hold for its window, and for each part of it? */
-static bool steady(struct trace *t, const struct vcpu *leader, const struct clock_fit *fit)
-{
-	struct clock_points p = take_points(t, leader, NULL, 0, t->window_len);
-	bool holds = clock_holds(&p, fit);
-
-	for (size_t i = 0; holds && i < STEADY_PARTS; i++) {
-		p = take_points(t, leader, NULL, i * t->window_len / STEADY_PARTS,
-				(i + 1) * t->window_len / STEADY_PARTS);
-		holds = clock_holds(&p, fit);
-	}
-	return holds;
-}
-
-/* As fit_shared(), and tell whose clock it is. */
-static size_t fit_one(struct trace *t, const struct vcpu *leader, double rate,
-		      struct clock_fit *fit, bool *ok)
-{
-	size_t n;
-
-	/* Ends: each time there is one vCPU less that shares it. */
-	do {
-		n = fit_shared(t, leader, rate, fit, ok);
-	} while ((*ok || n >= POINTS_TO_TELL) && part(t, leader, *ok ? fit : NULL));
-	if (*ok && (fit->far || !steady(t, leader, fit))) {
-		fit->doubtful = n;
-		t->st.stepped = true;
-	}
-	return n;
-}
-
-/* A cycle for each nanosecond, which is the TSC of no machine but where it is known to be. */
-static bool are_cycles(const struct trace *t, const struct clock_fit *fit)
-{
-	return !t->st.cycles && t->st.source != TRACE_REARM && fabs(fit->rate - 1) <= RATE_ONE &&
-	       fabs(known_khz(t) / 1e6 - 1) > RATE_ONE;
-}
-
-static void take_as_cycles(struct trace *t)
-{
-	swap_form(t);
-	t->given_rate = 0;
-	because(t,
-		"%s; printed as seconds, they count TSC cycles (or the TSC runs at 1 GHz: give --tsc-khz)",
-		t->st.host ? "a host's time stamps are not the guest's TSC"
-			   : "time stamps are not the guest's TSC");
-}
-
-/*
- * Are so many points enough to tell the rate, of this window? No guest writes them so fast as some
- * clocks make it seem that do not measure time.
- */
-static bool told(const struct trace *t, size_t n)
-{
-	uint64_t span = t->window[t->window_len - 1].ts - t->window->ts;
-
-	return n >= POINTS_TO_TELL && !t->st.cycles &&
-	       (span >= SPAN_TO_TELL || span / n < WRITE_MIN);
-}
-
-static int fail_unlike(struct trace *t, size_t n)
-{
-	return fail(
-		t,
-		"%s: no rate of a TSC makes %zu deadlines fit their time stamps: the clock is counter or uptime, values are cut, or the guest was reset; record with trace_clock x86-tsc, or replay what comes before and after on its own",
-		t->in->name, n);
-}
-
-/*
- * A rate that is given, and that the trace contradicts, would make every figure wrong. Deadlines
- * alone show a rate too roughly. Return: 0: it may be right.
- */
-static int check_given(struct trace *t, const struct vcpu *leader)
-{
-	const struct trace_event *last = &t->window[t->window_len - 1];
-	double given = t->options.tsc_khz / 1e6, off;
-	struct clock_fit own;
-	size_t n;
-	bool ok;
-
-	if (!given || t->st.cycles || t->st.source == TRACE_REARM)
-		return 0;
-	n = fit_one(t, leader, 0, &own, &ok);
-	if (!ok && told(t, n))
-		return fail_unlike(t, n);
-	if (!ok || own.by == CLOCK_BY_DEADLINES || clock_unsure(&own))
-		return 0;
-	if (are_cycles(t, &own)) {
-		take_as_cycles(t);
-		return 0;
-	}
-	off = fabs(given - own.rate);
-	if (off <= RATE_ERRORS * own.rate_error ||
-	    off * (double)(last->ts - t->window->ts) <= IRQ_LATENCY)
-		return 0;
-	return fail(
-		t,
-		"%s: the TSC's rate is not the given --tsc-khz %.0f: deadlines and time stamps show %.3f +- %.3f kHz; leave the option out",
-		t->in->name, t->options.tsc_khz, own.rate * 1e6, own.rate_error * 1e6);
-}
-
-static void note_fit(struct trace *t, const struct clock_fit *fit)
-{
-	struct trace_stats *st = &t->st;
-	/* From cycles for a unit to kHz: a unit is a nanosecond, but for whole numbers. */
-	double error = fit->rate_error;
-
-	if (!t->fitted) {
-		if (are_cycles(t, fit))
-			take_as_cycles(t);
-		t->rate = fit->rate;
-		st->by = fit->by;
-		if (st->cycles)
-			st->cycles_per_unit = fit->rate;
-		st->tsc_khz = st->source == TRACE_REARM ? 1e6
-			      : st->cycles		? known_khz(t)
-							: fit->rate * 1e6;
-	}
-	t->fitted = true;
-	if (st->cycles && error > st->cycles_per_unit_error)
-		st->cycles_per_unit_error = error;
-	if (!st->cycles && st->source != TRACE_REARM && error * 1e6 > st->tsc_khz_error)
-		st->tsc_khz_error = error * 1e6;
-	st->doubtful += fit->doubtful;
-	st->unsure |= clock_unsure(fit);
-	/* The weakest of all. */
-	if (fit->by > st->by)
-		st->by = fit->by;
-	if (fit->offset_error > st->offset_error)
-		st->offset_error = fit->offset_error;
-}
-
-/*
- * Fit the clocks to the window that was read, each VM's on its own. A short last window is left to
- * the fit before. A VM with too few points of its own has the rate of the others.
- */
-static int fit_window(struct trace *t)
-{
-	bool again = t->fitted;
-	size_t points = 0;
-
-	vcpus_settle(&t->vcpus);
-	for (unsigned int pass = 0; pass < 2; pass++) {
-		for (unsigned int i = 0; i < t->vcpus.n; i++) {
-			struct vcpu *v = &t->vcpus.v[i];
-			struct clock_fit fit;
-			unsigned int leader = 0;
-			size_t n;
-			bool ok;
-
-			while (!same_clock(&t->vcpus.v[leader], v))
-				leader++;
-			if (leader != i) {
-				if (t->vcpus.v[leader].fitted) {
-					v->fit = t->vcpus.v[leader].fit;
-					v->fitted = true;
-				}
-				continue;
-			}
-			if (pass && v->fitted)
-				continue;
-			if (again && v->fitted && t->window_len < WINDOW)
-				continue;
-			if (!v->fitted && check_given(t, v))
-				return -1;
-			n = fit_one(t, v, pass ? t->rate : t->given_rate, &fit, &ok);
-			points += pass ? 0 : n;
-			if (again && v->fitted && n < POINTS_FOR_FIT)
-				continue;
-			if (!ok)
-				continue;
-			v->fit = fit;
-			v->fitted = true;
-			note_fit(t, &fit);
-		}
-		/* Nothing but disarms so far: their time does not matter. */
-		if (!t->fitted && !points && t->window_len == LONGEST_WINDOW)
-			return 0;
-		if (!t->fitted && check_times(t))
-			return -1;
-		if (!t->fitted && told(t, points))
-			return fail_unlike(t, points);
-		if (!t->fitted)
-			return fail(t, "%s: cannot tell the TSC's rate from %zu deadline writes%s",
-				    t->in->name, points,
-				    t->given_rate == 0 ? "; give --tsc-khz"
-						       : " at the given --tsc-khz");
-	}
-	return 0;
-}
-
-/* Read a window of events, beginning with @first, and fit the clock. */
-static int read_window(struct trace *t, const struct trace_event *first)
-{
-	struct trace_event ev = *first;
-	size_t deadlines = 0;
-	int got = 1;
-
-	while (got > 0) {
-		t->window[t->window_len++] = ev;
-		deadlines += ev.kind == TRACE_EVENT_WRITE && ev.value;
-		if (t->window_len == LONGEST_WINDOW ||
-		    (t->window_len >= WINDOW && deadlines >= DEADLINES_WANTED))
-			break;
-		got = next_raw(t, &ev);
-	}
-	if (got < 0 || fit_window(t))
-		return -1;
-	t->nirq_points = 0;
-	return 0;
-}
-
 int trace_next(struct trace *t, struct trace_event *ev)
 {
 	struct vcpu *v;
 	int got;
 
-	if (!t->decided && start(t))
+	if (!t->decided && trace_start(t))
 		return -1;
 	do {
 		if (t->window_pos == t->window_len) {
 			t->window_pos = t->window_len = 0;
-			got = next_raw(t, ev);
+			got = trace_next_raw(t, ev);
 			if (got <= 0 || !t->fit)
 				return got;
-			if (read_window(t, ev))
+			if (trace_read_window(t, ev))
 				return -1;
 		}
 		*ev = t->window[t->window_pos++];
