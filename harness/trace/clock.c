@@ -48,8 +48,13 @@
 /* So many points tell whether a fit holds; it may miss this part that another would not. */
 #define HOLDS_ENOUGH 32
 #define HOLDS_PART   0.25
-/* More deadlines than one of so many that are far from the others are of another time. */
-#define FAR_PART 10
+/*
+ * More deadlines than one of so many that had passed this long ago when they were written, or were
+ * still so far ahead, in TSC cycles, are of another time: the guest was reset.
+ */
+#define FAR_PART  10
+#define FAR_PAST  0x1p32
+#define FAR_AHEAD 0x1p42
 /* No guest has a timer interrupt at every such interval, most of the time. */
 #define INTERVAL_MIN 0x1p18
 
@@ -81,25 +86,18 @@ static double rel(uint64_t a, uint64_t from)
 	return a >= from ? (double)(a - from) : -(double)(from - a);
 }
 
-/* Drop disarms. Return: how many are left. */
-static size_t keep_set(struct clock_point *w, size_t n)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		if (w[i].value)
-			w[kept++] = w[i];
-	}
-	return kept;
-}
-
 /* Drop disarms and values that are no time near this window's. Return: how many are left. */
 static size_t keep_plausible(struct clock_point *w, size_t n)
 {
 	uint64_t median;
 	size_t kept = 0;
 
-	n = keep_set(w, n);
+	for (size_t i = 0; i < n; i++) {
+		if (w[i].value)
+			w[kept++] = w[i];
+	}
+	n = kept;
+	kept = 0;
 	if (!n)
 		return 0;
 	qsort(w, n, sizeof(*w), by_value);
@@ -616,20 +614,16 @@ static bool fit_all(struct clock_fit *fit, const struct clock_points *p, double 
 bool clock_fit(const struct clock_points *points, double rate, struct clock_fit *fit)
 {
 	struct clock_points p = *points;
-	size_t n, far;
 	double *x;
 	bool ok;
 
-	n = p.nwrites = keep_set(p.writes, p.nwrites);
 	p.nwrites = keep_plausible(p.writes, p.nwrites);
-	far = n - p.nwrites;
 	p.nanswers = keep_plausible(p.answers, p.nanswers);
 	if (!p.nwrites)
 		return false;
 	*fit = (struct clock_fit){ .ts0 = p.writes[0].ts,
 				   .value0 = p.writes[0].value,
-				   .rate = rate,
-				   .far = far >= HOLDS_ENOUGH && far > n / FAR_PART };
+				   .rate = rate };
 	x = calloc(p.nwrites + p.nanswers + p.nirqs + 2 * GRID_POINTS, sizeof(*x));
 	if (!x)
 		return false;
@@ -643,7 +637,16 @@ bool clock_holds(const struct clock_points *points, const struct clock_fit *fit)
 	const struct clock_point *p;
 	size_t n = told_by(fit, points, &p);
 	double missed, *x;
+	size_t far = 0;
 
+	for (size_t i = 0; i < points->nwrites; i++) {
+		double h = height(fit, &points->writes[i]) - fit->offset;
+
+		/* But for those that are meant never to come. */
+		far += h < -FAR_PAST || (h > FAR_AHEAD && points->writes[i].value < INT64_MAX);
+	}
+	if (far >= HOLDS_ENOUGH && far > points->nwrites / FAR_PART)
+		return false;
 	if (n < HOLDS_ENOUGH || clock_unsure(fit))
 		return true;
 	if (fit->by == CLOCK_BY_IRQS && fit->offset_error > ANSWER_REACH * fit->rate)

@@ -52,7 +52,6 @@ struct clock_fit {
 	 * answer their deadlines or move them on. Low is not below high: there are none.
 	 */
 	double unsure_low, unsure_high;
-	bool far; /* many deadlines are far from the others, and do not count: the TSC was reset */
 	bool moved; /* they are taken to move them on: they come too often to answer */
 	enum clock_by by;
 };

@@ -110,7 +110,7 @@ static size_t fit_one(struct trace *t, const struct vcpu *leader, double rate,
 	do {
 		n = fit_shared(t, leader, rate, fit, ok);
 	} while ((*ok || n >= POINTS_TO_TELL) && part(t, leader, *ok ? fit : NULL));
-	if (*ok && (fit->far || !steady(t, leader, fit))) {
+	if (*ok && !steady(t, leader, fit)) {
 		fit->doubtful = n;
 		t->st.stepped = true;
 	}

@@ -126,6 +126,7 @@ def check(name, form, vcpus, steps=False, **how):
 steady = [guest(4 * S, sleep=10 * MS, tick=4 * MS), guest(4 * S, tick=4 * MS)]
 for form in ("host", "injected", "irqs"):
     check("steady", form, steady)
+    check("from its boot on", form, steady, base=lambda v, t: 20 * KHZ)
     for by in (KHZ // 5, KHZ, -KHZ, 100 * KHZ, -100 * KHZ, 10_000 * KHZ):
         check(f"a step by {by / KHZ} ms", form, steady, steps=True, base=lambda v, t: BASE + (by if t > 2 * S else 0))
     run = check("a reset", form, steady, steps=True, base=lambda v, t: BASE * (t <= 2 * S))
