@@ -48,7 +48,7 @@ def fail(message):
 
 def totals(lazytsc, trace):
     """variant -> its total row."""
-    run = subprocess.run([lazytsc, "replay", "--json", "--slack", str(SLACK), "--tsc-khz", "2600000",
+    run = subprocess.run([lazytsc, "replay", "--json", "--slack", str(SLACK),
                           "--variants", ",".join(VARIANTS + FREE), trace],
                          capture_output=True, text=True, check=False)
     if run.returncode:
