@@ -258,8 +258,8 @@ const char *const trace_spoiled_by[TRACE_SPOILED_WAYS] = {
 		"values without the name of their event: perf script -F left it out; run " PERF_SCRIPT,
 	[TRACE_SPOILED_TEXT] =
 		"events without their values: perf script -F left out trace; run " PERF_SCRIPT,
-	[TRACE_SPOILED_REASON] =
-		"exits without their reason: lines were wrapped or cut, as by mail; get the file as it was written, in an attachment",
+	[TRACE_SPOILED_WRAPPED] =
+		"exits without their reason, or deadline writes without their value: lines were wrapped or cut, as by mail; get the file as it was written, in an attachment",
 	[TRACE_SPOILED_SAMPLED] =
 		"events that stand for several, as their period says: perf record -F, or a group of events with :S, left the others out; record without",
 	[TRACE_SPOILED_JOINED] =

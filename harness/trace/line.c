@@ -668,6 +668,18 @@ static enum trace_line_kind no_text(struct trace_line *out)
 	return TRACE_LINE_DAMAGED;
 }
 
+/* The line ends behind @word, where a value should follow. */
+static bool ends_with(const char *p, const char *e, const char *word)
+{
+	return take(&p, e, word, strlen(word)) && skip_spaces(p, e) == e;
+}
+
+static enum trace_line_kind are_wrapped(struct trace_line *out)
+{
+	out->spoiled = TRACE_SPOILED_WRAPPED;
+	return TRACE_LINE_DAMAGED;
+}
+
 /* "6e0, value 1690ef7e8f9"; of the kernel's decode_msr.py "MSR_IA32_TSC_DEADLINE(6e0), value 5" */
 static enum trace_line_kind parse_write_msr(const char *p, const char *e, struct trace_line *out)
 {
@@ -683,6 +695,8 @@ static enum trace_line_kind parse_write_msr(const char *p, const char *e, struct
 	for (q = p; q < e && *q != ',' && !is_space(*q) && !named; q++)
 		named = *q == '(';
 	p = named ? q : p;
+	if (ends_with(p, e, "6e0, value"))
+		return are_wrapped(out);
 	if (!take_hex(&p, e, 8, &msr) || (named && !TAKE(&p, e, ")")) || !TAKE(&p, e, ", value "))
 		return TRACE_LINE_DAMAGED;
 	return msr == DEADLINE_MSR ? parse_value(p, e, out) : TRACE_LINE_OTHER_MSR;
@@ -753,6 +767,9 @@ static enum trace_line_kind parse_kvm_msr(const char *p, const char *e, struct t
 	}
 	if (TAKE(&p, e, "msr_read "))
 		return TRACE_LINE_OTHER_MSR;
+	if (ends_with(p, e, "msr_write 6e0 =") || ends_with(p, e, "msr_write 6e0") ||
+	    ends_with(p, e, "msr_write"))
+		return are_wrapped(out);
 	if (!TAKE(&p, e, "msr_write ") || !take_hex(&p, e, 8, &msr) || !TAKE(&p, e, " = 0x"))
 		return TRACE_LINE_DAMAGED;
 	if (msr != DEADLINE_MSR)
@@ -868,7 +885,7 @@ static enum trace_line_kind parse_vcpu(const char *p, const char *e, bool entry,
 		out->exit = trace_line_exit(n, isa, info1);
 		return TRACE_LINE_VCPU;
 	}
-	out->spoiled = p == e && out->vcpu < 0 ? TRACE_SPOILED_TEXT : TRACE_SPOILED_REASON;
+	out->spoiled = p == e && out->vcpu < 0 ? TRACE_SPOILED_TEXT : TRACE_SPOILED_WRAPPED;
 	return TRACE_LINE_UNKNOWN;
 }
 

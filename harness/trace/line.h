@@ -61,7 +61,7 @@ enum trace_spoiled {
 	TRACE_SPOILED_TIME,
 	TRACE_SPOILED_EVENT,
 	TRACE_SPOILED_TEXT, /* perf script without what the event says */
-	TRACE_SPOILED_REASON, /* an exit without its reason: wrapped or cut */
+	TRACE_SPOILED_WRAPPED, /* no reason of an exit, or value of a write: cut */
 	TRACE_SPOILED_SAMPLED, /* an event that stands for several: perf record -F */
 	TRACE_SPOILED_JOINED, /* several events on one line */
 	TRACE_SPOILED_COARSE, /* the time stamp has fewer decimals than any tool prints */

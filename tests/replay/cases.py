@@ -594,6 +594,8 @@ run = replay("exits-amd", host(perf(names["qemu"], lambda v: 4100 + v), exits="a
 trace = run.stdout and json.loads(run.stdout)["traces"][0]
 if run.returncode != 4 or [(x["msr_write"], x["other"]) for x in trace["exits"]] != [(WRITES, 0)] * 2:
     fail("exits-amd", [run.returncode, run.stderr.decode(), trace and trace["exits"]])
+for name, text, at in (("guest", guest(ftrace(str)), "value "), ("host", host(of_qemu), "= "), ("host-number", host(of_qemu), "write ")):
+    refused("wrapped-" + name, text.replace(at, at.rstrip() + "\n"), "without their value", "wrapped")
 wrapped = host(perf(names["qemu"], lambda v: 4100 + v), exits="alone")
 refused("exits-wrapped", wrapped.replace("reason MSR_WRITE", "reason\nMSR_WRITE"), "exits without their reason", "wrapped")
 refused("exits-no-text", host(lambda t, vcpu, event, text: f" a {4100 + vcpu} [001] {seconds(t)}: kvm:{event}: ", exits="alone"),

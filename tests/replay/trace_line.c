@@ -445,9 +445,9 @@ static void spoiled(void **state)
 		  TRACE_SPOILED_PERF_TRACE },
 		{ " CPU 0/KVM 4100 [001] 4.518956: kvm:kvm_exit: ", TRACE_SPOILED_TEXT },
 		{ " CPU 0/KVM-4100 [001] 4.518956: kvm_exit: vcpu 0 reason ",
-		  TRACE_SPOILED_REASON },
-		{ " CPU 0/KVM-4100 [001] 4.518956: kvm_exit: vcpu 0 rea", TRACE_SPOILED_REASON },
-		{ " CPU 0/KVM-4100 [001] 4.518956: kvm_exit: exit_rea", TRACE_SPOILED_REASON },
+		  TRACE_SPOILED_WRAPPED },
+		{ " CPU 0/KVM-4100 [001] 4.518956: kvm_exit: vcpu 0 rea", TRACE_SPOILED_WRAPPED },
+		{ " CPU 0/KVM-4100 [001] 4.518956: kvm_exit: exit_rea", TRACE_SPOILED_WRAPPED },
 		{ "  cc1-7 [000] d.. 5: write_msr: 6e0, value 5  cc1-7 [000] d.. 5: write_msr: 6e0, "
 		  "value 9",
 		  TRACE_SPOILED_JOINED },
