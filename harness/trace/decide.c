@@ -76,7 +76,7 @@ static int alloc_points(struct trace *t)
 	return 0;
 }
 
-static int by_value(const void *a, const void *b)
+static int by_deadline(const void *a, const void *b)
 {
 	const struct clock_point *x = a, *y = b;
 
@@ -99,7 +99,7 @@ static bool share_writes(struct trace *t)
 						       .ts = it->cpu,
 						       .set = it->label };
 	}
-	qsort(p, n, sizeof(*p), by_value);
+	qsort(p, n, sizeof(*p), by_deadline);
 	for (size_t i = 1; i < n; i++) {
 		if (p[i].value == p[i - 1].value && p[i].ts == p[i - 1].ts &&
 		    p[i].set != p[i - 1].set)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A trace that is being read, for the files that read it: trace.c takes lines and makes events of
- * them, decide.c tells what the trace is, fit.c fits a clock.
+ * A trace that is being read, for the files that read it. Each uses those before it: items.c takes
+ * the lines that are used, decide.c tells what the trace is, events.c makes events of its lines,
+ * fit.c fits a clock, trace.c is what others call.
  */
 #ifndef LAZYTSC_TRACE_READING_H
 #define LAZYTSC_TRACE_READING_H
@@ -73,7 +74,7 @@ struct trace {
 
 	struct item *items;
 	size_t nitems, item_pos;
-	uint64_t kvm_events, rearms, set; /* lines that tell what the trace is */
+	uint64_t kvm_events; /* lines that tell that a host recorded it */
 	uint64_t whole_exits; /* entries and exits whose time stamps are whole numbers */
 	struct trace_exits counts; /* of tables */
 	uint64_t rows; /* these have */
@@ -134,7 +135,12 @@ static inline bool is_guest_irq(const struct trace *t, const struct item *it)
 	       !(t->host_label[it->label] && !t->guest_label[it->label]);
 }
 
-/* trace.c */
+static inline bool asked(const struct trace *t, const struct trace_event *ev)
+{
+	return t->options.events & 1U << ev->kind;
+}
+
+/* items.c */
 
 /** trace_fail() - note what is wrong. Return: -1 */
 __attribute__((format(printf, 2, 3))) int trace_fail(struct trace *t, const char *fmt, ...);
@@ -145,17 +151,17 @@ __attribute__((format(printf, 2, 3))) void trace_because(struct trace *t, const 
 /** trace_find_cpu() - the guest's vCPU of a CPU; NULL: there are too many */
 struct vcpu *trace_find_cpu(struct trace *t, unsigned int cpu, unsigned int label);
 
+/** trace_thread_key() - of a thread, or where that is not told of a process's vCPU */
+uint64_t trace_thread_key(int64_t tid, int64_t pid, int id);
+
+/** trace_find_thread() - the thread of a host's line; NULL: it tells none, or there are too many */
+struct vcpu *trace_find_thread(struct vcpus *threads, int64_t tid, int64_t pid, int id);
+
 /** trace_read_item() - the next line that is used. Return: 1; 0 at the end; -1 on an error */
 int trace_read_item(struct trace *t, struct item *it);
 
 /** trace_first_way() - what spoiled a deadline write first */
 enum trace_spoiled trace_first_way(const struct trace *t);
-
-/** trace_next_raw() - the next event, its time as printed. Return: as trace_next() */
-int trace_next_raw(struct trace *t, struct trace_event *ev);
-
-/** trace_check_times() - are time stamps one time? Return: 0, or -1 on an error */
-int trace_check_times(struct trace *t);
 
 /* decide.c */
 
@@ -173,6 +179,14 @@ double trace_known_khz(const struct trace *t);
 
 /** trace_add_points() - a vCPU's write, for a fit */
 void trace_add_points(struct clock_points *p, struct vcpu *v, uint64_t ts, uint64_t value);
+
+/* events.c */
+
+/** trace_next_raw() - the next event, its time as printed. Return: as trace_next() */
+int trace_next_raw(struct trace *t, struct trace_event *ev);
+
+/** trace_check_times() - are time stamps one time? Return: 0, or -1 on an error */
+int trace_check_times(struct trace *t);
 
 /* fit.c */
 
